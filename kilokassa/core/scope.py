@@ -1,0 +1,81 @@
+"""Whose things an actor may see and touch: a value every personal look-up takes."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kilokassa.core.errors import Forbidden
+from kilokassa.core.ids import AccountId, BuildingId, CompanyId
+
+
+class Role(StrEnum):
+    """What a user is for; a user has exactly one."""
+
+    ADMINISTRATOR = "administrator"
+    OPERATOR = "operator"
+    ANALYST = "analyst"
+    AUDITOR = "auditor"
+    COMPANY = "company"
+    RESIDENT = "resident"
+
+
+class Right(StrEnum):
+    """One kind of deed; a page, route or command names the one it needs."""
+
+    VIEW = "view"
+    VIEW_STAFF = "view_staff"
+    IMPORT_READINGS = "import_readings"
+    MANAGE_ACCOUNTS = "manage_accounts"
+    MANAGE_WALLETS = "manage_wallets"
+    PUBLISH_TARIFFS = "publish_tariffs"
+    RUN_BILLING = "run_billing"
+    MANAGE_USERS = "manage_users"
+    AUDIT = "audit"
+
+
+RIGHTS: dict[Role, frozenset[Right]] = {
+    Role.ADMINISTRATOR: frozenset(Right),
+    Role.OPERATOR: frozenset(
+        {
+            Right.VIEW,
+            Right.VIEW_STAFF,
+            Right.IMPORT_READINGS,
+            Right.MANAGE_ACCOUNTS,
+            Right.MANAGE_WALLETS,
+            Right.RUN_BILLING,
+        }
+    ),
+    Role.ANALYST: frozenset({Right.VIEW, Right.VIEW_STAFF, Right.PUBLISH_TARIFFS}),
+    Role.AUDITOR: frozenset({Right.VIEW, Right.VIEW_STAFF, Right.AUDIT}),
+    Role.COMPANY: frozenset({Right.VIEW, Right.VIEW_STAFF, Right.IMPORT_READINGS}),
+    Role.RESIDENT: frozenset({Right.VIEW}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What an actor may reach: all of the retailer, or some companies, buildings or accounts.
+
+    Where `whole_retailer` is false, an account is in scope when it is named itself, or when its
+    building, or its building's management company, is. An empty scope reaches nothing.
+    """
+
+    role: Role
+    actor: str
+    whole_retailer: bool = False
+    company_ids: frozenset[CompanyId] = frozenset()
+    building_ids: frozenset[BuildingId] = frozenset()
+    account_ids: frozenset[AccountId] = frozenset()
+
+    def may(self, right: Right) -> bool:
+        """Say whether the role carries `right` at all; the object is judged by the query."""
+        return right in RIGHTS[self.role]
+
+    def demand(self, right: Right) -> None:
+        """Refuse where the role lacks `right`."""
+        if not self.may(right):
+            raise Forbidden(action=str(right))
+
+
+def system_scope(actor: str) -> Scope:
+    """Return the scope of the installation itself: jobs, the command line, the demo."""
+    return Scope(role=Role.ADMINISTRATOR, actor=actor, whole_retailer=True)

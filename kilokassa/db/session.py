@@ -1,0 +1,93 @@
+"""The two kinds of session: reading ones refuse to write, writing ones lock from their start."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+
+BUSY_MS = 30_000
+"""How long a writer waits for another on SQLite before it gives up."""
+
+
+class ReadingSession(Session):
+    """A session whose statements see one state and which cannot flush."""
+
+
+class Database:
+    """One database, behind its URL; cheap to make, safe to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.engine = _engine(url)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Say whether this is the embedded database."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a session that sees one consistent state and refuses to write."""
+        with self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection.exec_driver_sql(
+                    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+                )
+            with ReadingSession(connection, autoflush=False) as session:
+                yield session
+                session.rollback()
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Open a session and its one transaction; it commits at the end, or not at all.
+
+        On SQLite the write lock is taken first (`BEGIN IMMEDIATE`): a session that reads and only
+        then writes fails when another has written between. Keep it short: no rendering, no network.
+        """
+        with self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            with Session(connection, expire_on_commit=False) as session:
+                yield session
+                session.commit()
+            connection.commit()
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+@event.listens_for(ReadingSession, "before_flush")
+def _refuse_flush(session: Session, *_: Any) -> None:  # noqa: ANN401 - SQLAlchemy's signature
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError("a reading session does not write; open a writing one")
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"})
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:  # noqa: ANN401 - a DB-API connection
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in (
+            f"busy_timeout={BUSY_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "cache_size=-32768",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine
