@@ -72,7 +72,7 @@ def number_text(value: Decimal | int, language: Language, *, decimals: int | Non
         "#,##0.######" if decimals is None else "#,##0" + ("." + "0" * decimals) * (decimals > 0)
     )
     sign = "−" if value < 0 else ""
-    return sign + format_decimal(Decimal(abs(value)), pattern, locale=str(language))
+    return sign + format_decimal(value if value >= 0 else -value, pattern, locale=str(language))
 
 
 def date_text(day: date, language: Language) -> str:

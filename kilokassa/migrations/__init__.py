@@ -1,0 +1,1 @@
+"""Alembic's side: the environment, the versions and every table in one metadata."""

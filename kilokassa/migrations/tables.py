@@ -1,0 +1,25 @@
+"""Every table of the product, gathered so that migrations and tests see all of them."""
+
+import billing.models
+import heating.models
+import invoices.models
+import kilokassa.app.users
+import metering.models
+import notices.models
+import tariffs.models
+import wallet.models
+from kilokassa.db.base import Base
+
+metadata = Base.metadata
+
+__all__ = [
+    "billing",
+    "heating",
+    "invoices",
+    "kilokassa",
+    "metadata",
+    "metering",
+    "notices",
+    "tariffs",
+    "wallet",
+]
