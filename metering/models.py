@@ -59,7 +59,7 @@ class PremisesRow(Base):
 
 
 class MeteringPointRow(Base):
-    """A metering point (точка учёта); of a premises, or of the whole building where that is null."""
+    """A metering point (точка учёта); of a premises, or of the building where null."""
 
     __tablename__ = "metering_point"
 
