@@ -1,0 +1,420 @@
+"""Queries about accounts, charge lines and runs; those that serve a person take their `Scope`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Row, Select, and_, desc, func, or_, select
+from sqlalchemy.orm import Session
+
+from billing.accounts import BilledAccount
+from billing.charges import NewLine
+from billing.models import (
+    AccountRow,
+    AccountTermRow,
+    BillingPartRow,
+    BillingRunRow,
+    ChargeLineRow,
+    LineKind,
+    Measurement,
+    RetailerRow,
+    RunningChargeRow,
+    RunState,
+    Settlement,
+)
+from kilokassa.core.calendar import Month
+from kilokassa.core.errors import NotFound
+from kilokassa.core.ids import AccountId, BuildingId, PremisesId, TariffPlanId, TariffVersionId
+from kilokassa.core.scope import Scope
+from kilokassa.core.text import mark
+from kilokassa.db.rights import account_in_scope
+from metering.models import BuildingRow, PremisesRow
+from tariffs.models import TariffPlanRow
+
+T = TypeVar("T")
+
+IDS_A_QUERY = 5_000
+"""How many ids one `IN` list holds at the most: below the limits of both databases."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSummary:
+    """An account as a list shows it."""
+
+    id: AccountId
+    number: str
+    payer_name: str
+    address: str
+    premises_number: str
+    building_code: str
+    plan_code: str
+    plan_name: str
+    plan_name_en: str
+    settlement: Settlement
+    measurement: Measurement
+
+
+def retailer(session: Session) -> RetailerRow:
+    """Return the installation's retailer; refuse where `kilokassa init` was not run."""
+    row = session.get(RetailerRow, 1)
+    if row is None:
+        raise NotFound(what=mark("retailer"), name="(kilokassa init)")
+    return row
+
+
+def account_id_range(session: Session, month: Month) -> list[AccountId]:
+    """Return the ids of all accounts open at some time of `month`, in order."""
+    query = (
+        select(AccountRow.id)
+        .where(
+            AccountRow.opened_on < month.plus(1).first_day,
+            or_(AccountRow.closed_on.is_(None), AccountRow.closed_on > month.first_day),
+        )
+        .order_by(AccountRow.id)
+    )
+    return [AccountId(account_id) for account_id in session.scalars(query)]
+
+
+def billed_accounts(
+    session: Session, account_ids: Sequence[AccountId], month: Month
+) -> tuple[BilledAccount, ...]:
+    """Return those of the accounts that were open in `month`, with the terms that held then."""
+    found: list[BilledAccount] = []
+    for ids in in_slices(account_ids):
+        query = _billed_query(month).where(AccountRow.id.in_(ids)).order_by(AccountRow.id)
+        found.extend(_billed(row) for row in session.execute(query))
+    return tuple(found)
+
+
+def _billed_query(month: Month) -> Select[*tuple[Any, ...]]:
+    end = month.plus(1).first_day
+    newest = (
+        select(AccountTermRow.account_id, func.max(AccountTermRow.valid_from).label("valid_from"))
+        .where(AccountTermRow.valid_from < end)
+        .group_by(AccountTermRow.account_id)
+        .subquery()
+    )
+    return (
+        select(
+            AccountRow.id,
+            AccountRow.number,
+            AccountRow.payer_name,
+            AccountRow.email,
+            AccountRow.language,
+            AccountRow.persons,
+            AccountRow.opened_on,
+            AccountRow.closed_on,
+            AccountRow.note,
+            PremisesRow.id.label("premises_id"),
+            PremisesRow.number.label("premises_number"),
+            PremisesRow.area_dm2,
+            BuildingRow.id.label("building_id"),
+            BuildingRow.address,
+            BuildingRow.zone,
+            AccountTermRow.plan_id,
+            AccountTermRow.settlement,
+            AccountTermRow.measurement,
+        )
+        .join(PremisesRow, PremisesRow.id == AccountRow.premises_id)
+        .join(BuildingRow, BuildingRow.id == PremisesRow.building_id)
+        .join(newest, newest.c.account_id == AccountRow.id)
+        .join(
+            AccountTermRow,
+            and_(
+                AccountTermRow.account_id == AccountRow.id,
+                AccountTermRow.valid_from == newest.c.valid_from,
+            ),
+        )
+        .where(
+            AccountRow.opened_on < end,
+            or_(AccountRow.closed_on.is_(None), AccountRow.closed_on > month.first_day),
+        )
+    )
+
+
+def _billed(row: Row[Any]) -> BilledAccount:
+    return BilledAccount(
+        id=AccountId(row.id),
+        number=row.number,
+        payer_name=row.payer_name,
+        email=row.email,
+        language=row.language,
+        persons=row.persons,
+        opened_on=row.opened_on,
+        closed_on=row.closed_on,
+        premises_id=PremisesId(row.premises_id),
+        premises_number=row.premises_number,
+        area_dm2=row.area_dm2,
+        building_id=BuildingId(row.building_id),
+        address=row.address,
+        zone=ZoneInfo(row.zone),
+        plan_id=TariffPlanId(row.plan_id),
+        settlement=row.settlement,
+        measurement=row.measurement,
+        note=row.note,
+    )
+
+
+def accounts_by_numbers(session: Session, numbers: Sequence[str]) -> dict[str, AccountId]:
+    """Return the ids of the accounts that exist, by number."""
+    found: dict[str, AccountId] = {}
+    for part in in_slices(numbers):
+        query = select(AccountRow.number, AccountRow.id).where(AccountRow.number.in_(part))
+        found.update({number: AccountId(row_id) for number, row_id in session.execute(query)})
+    return found
+
+
+def account_by_number(session: Session, scope: Scope, number: str) -> AccountRow:
+    """Return an account that `scope` reaches; one that it does not is not found."""
+    query = select(AccountRow).where(
+        AccountRow.number == number, account_in_scope(AccountRow.__table__.c.id, scope)
+    )
+    row = session.scalars(query).one_or_none()
+    if row is None:
+        raise NotFound(what=mark("account"), name=number)
+    return row
+
+
+def account_in_reach(session: Session, scope: Scope, account_id: AccountId) -> AccountRow:
+    """Return the account with this id, if `scope` reaches it."""
+    query = select(AccountRow).where(
+        AccountRow.id == account_id, account_in_scope(AccountRow.__table__.c.id, scope)
+    )
+    row = session.scalars(query).one_or_none()
+    if row is None:
+        raise NotFound(what=mark("account"), name=str(account_id))
+    return row
+
+
+def accounts_page(
+    session: Session,
+    scope: Scope,
+    *,
+    search: str = "",
+    building_code: str = "",
+    plan_code: str = "",
+    settlement: Settlement | None = None,
+    on: date,
+    limit: int = 50,
+    offset: int = 0,
+) -> tuple[tuple[AccountSummary, ...], int]:
+    """Return a page of the accounts in reach and how many there are, terms as of `on`."""
+    conditions: list[ColumnElement[bool]] = [account_in_scope(AccountRow.__table__.c.id, scope)]
+    for word in search.split():
+        pattern = f"%{_like(word)}%"
+        conditions.append(
+            or_(
+                AccountRow.number.like(pattern, escape="\\"),
+                AccountRow.payer_name.ilike(pattern, escape="\\"),
+                AccountRow.payer_name.like(f"%{_like(word.capitalize())}%", escape="\\"),
+                BuildingRow.address.like(pattern, escape="\\"),
+                PremisesRow.number == word,
+            )
+        )
+    if building_code:
+        conditions.append(BuildingRow.code == building_code)
+    if plan_code:
+        conditions.append(TariffPlanRow.code == plan_code)
+    if settlement is not None:
+        conditions.append(AccountTermRow.settlement == settlement)
+    base = _billed_query(Month.of(on)).join(
+        TariffPlanRow, TariffPlanRow.id == AccountTermRow.plan_id
+    )
+    base = base.where(*conditions)
+    count = session.scalar(select(func.count()).select_from(base.subquery())) or 0
+    columns = base.add_columns(
+        BuildingRow.code.label("building_code"),
+        TariffPlanRow.code.label("plan_code"),
+        TariffPlanRow.name.label("plan_name"),
+        TariffPlanRow.name_en.label("plan_name_en"),
+    )
+    rows = session.execute(columns.order_by(AccountRow.number).limit(limit).offset(offset))
+    page = tuple(
+        AccountSummary(
+            id=AccountId(row.id),
+            number=row.number,
+            payer_name=row.payer_name,
+            address=row.address,
+            premises_number=row.premises_number,
+            building_code=row.building_code,
+            plan_code=row.plan_code,
+            plan_name=row.plan_name,
+            plan_name_en=row.plan_name_en or row.plan_name,
+            settlement=row.settlement,
+            measurement=row.measurement,
+        )
+        for row in rows
+    )
+    return page, count
+
+
+def charge_lines_of(
+    session: Session, scope: Scope, account_id: AccountId, month: Month | None = None
+) -> tuple[ChargeLineRow, ...]:
+    """Return an account's charge lines, of one document month or all, newest month first."""
+    query = select(ChargeLineRow).where(
+        ChargeLineRow.account_id == account_id,
+        account_in_scope(ChargeLineRow.__table__.c.account_id, scope),
+    )
+    if month is not None:
+        query = query.where(ChargeLineRow.document_month == month.ordinal)
+    query = query.order_by(
+        desc(ChargeLineRow.document_month), ChargeLineRow.service, ChargeLineRow.id
+    )
+    return tuple(session.scalars(query))
+
+
+def standing_lines(
+    session: Session, account_ids: Sequence[AccountId], month: Month
+) -> dict[AccountId, tuple[NewLine, ...]]:
+    """Return the lines that now stand for `month`: reversed ones and their reversals left out."""
+    lines: dict[AccountId, list[ChargeLineRow]] = {}
+    for ids in in_slices(account_ids):
+        query = (
+            select(ChargeLineRow)
+            .where(ChargeLineRow.account_id.in_(ids), ChargeLineRow.charge_month == month.ordinal)
+            .order_by(ChargeLineRow.id)
+        )
+        for row in session.scalars(query):
+            lines.setdefault(AccountId(row.account_id), []).append(row)
+    return {account_id: _without_reversed(rows) for account_id, rows in lines.items()}
+
+
+def _without_reversed(rows: Sequence[ChargeLineRow]) -> tuple[NewLine, ...]:
+    standing: dict[tuple[str, str], ChargeLineRow] = {}
+    for row in rows:
+        key = (row.service, row.line_key)
+        if row.kind is LineKind.REVERSAL:
+            standing.pop(key, None)
+        else:
+            standing[key] = row
+    return tuple(_line(row) for row in standing.values())
+
+
+def _line(row: ChargeLineRow) -> NewLine:
+    version_id = row.tariff_version_id
+    return NewLine(
+        service=row.service,
+        key=row.line_key,
+        quantity=row.quantity,
+        rate_scaled=row.rate_scaled,
+        amount_minor=row.amount_minor,
+        estimated=row.estimated,
+        period_start=row.period_start,
+        period_end=row.period_end,
+        input_digest=row.input_digest,
+        tariff_version_id=None if version_id is None else TariffVersionId(version_id),
+        detail=row.detail,
+        kind=row.kind,
+    )
+
+
+def running_charges(
+    session: Session, account_ids: Sequence[AccountId], month: Month
+) -> dict[tuple[AccountId, str], RunningChargeRow]:
+    """Return what prepaid accounts have paid of the running month, by account and service."""
+    found: dict[tuple[AccountId, str], RunningChargeRow] = {}
+    for ids in in_slices(account_ids):
+        query = select(RunningChargeRow).where(
+            RunningChargeRow.account_id.in_(ids), RunningChargeRow.charge_month == month.ordinal
+        )
+        for row in session.scalars(query):
+            found[AccountId(row.account_id), str(row.service)] = row
+    return found
+
+
+def consumption_by_month(
+    session: Session, account_ids: Sequence[AccountId], first: Month, last: Month
+) -> dict[AccountId, dict[Month, dict[str, int]]]:
+    """Return the billed Wh by charge month and line key, corrections netted."""
+    found: dict[AccountId, dict[Month, dict[str, int]]] = {}
+    for ids in in_slices(account_ids):
+        query = (
+            select(
+                ChargeLineRow.account_id,
+                ChargeLineRow.charge_month,
+                ChargeLineRow.line_key,
+                func.sum(ChargeLineRow.quantity),
+            )
+            .where(
+                ChargeLineRow.account_id.in_(ids),
+                ChargeLineRow.charge_month.between(first.ordinal, last.ordinal),
+                ChargeLineRow.service == "electricity",
+            )
+            .group_by(ChargeLineRow.account_id, ChargeLineRow.charge_month, ChargeLineRow.line_key)
+        )
+        for account_id, ordinal, key, quantity in session.execute(query):
+            months = found.setdefault(AccountId(account_id), {})
+            months.setdefault(Month.from_ordinal(ordinal), {})[key] = int(quantity)
+    return found
+
+
+def runs(session: Session, limit: int = 24) -> tuple[BillingRunRow, ...]:
+    """Return the latest billing runs, newest first."""
+    return tuple(
+        session.scalars(select(BillingRunRow).order_by(desc(BillingRunRow.id)).limit(limit))
+    )
+
+
+def open_run(session: Session, month: Month) -> BillingRunRow | None:
+    """Return the unfinished run of `month`, if one was interrupted."""
+    query = select(BillingRunRow).where(
+        BillingRunRow.charge_month == month.ordinal, BillingRunRow.state == RunState.OPEN
+    )
+    return session.scalars(query.order_by(BillingRunRow.id)).first()
+
+
+def parts_of(session: Session, run_id: int) -> tuple[BillingPartRow, ...]:
+    """Return the parts of a run that are done."""
+    query = select(BillingPartRow).where(BillingPartRow.run_id == run_id)
+    return tuple(session.scalars(query.order_by(BillingPartRow.part)))
+
+
+def first_close_at(session: Session, month: Month) -> datetime | None:
+    """Return when the first close of `month` began: later readings may ask for a correction."""
+    return session.scalar(
+        select(func.min(BillingRunRow.started_at)).where(
+            BillingRunRow.charge_month == month.ordinal
+        )
+    )
+
+
+def accounts_of_premises(
+    session: Session, premises_ids: Sequence[PremisesId]
+) -> Mapping[PremisesId, AccountId]:
+    """Return the newest account of each premises."""
+    found: dict[PremisesId, AccountId] = {}
+    for ids in in_slices(premises_ids):
+        query = (
+            select(AccountRow.premises_id, AccountRow.id)
+            .where(AccountRow.premises_id.in_(ids))
+            .order_by(AccountRow.opened_on, AccountRow.id)
+        )
+        for premises_id, account_id in session.execute(query):
+            found[PremisesId(premises_id)] = AccountId(account_id)
+    return found
+
+
+def buildings(session: Session, scope: Scope) -> tuple[tuple[str, str], ...]:
+    """Return code and address of the buildings in which the scope reaches an account."""
+    query = (
+        select(BuildingRow.code, BuildingRow.address)
+        .join(PremisesRow, PremisesRow.building_id == BuildingRow.id)
+        .join(AccountRow, AccountRow.premises_id == PremisesRow.id)
+        .where(account_in_scope(AccountRow.__table__.c.id, scope))
+        .distinct()
+        .order_by(BuildingRow.code)
+    )
+    return tuple((code, address) for code, address in session.execute(query))
+
+
+def in_slices(items: Sequence[T], size: int = IDS_A_QUERY) -> Iterator[Sequence[T]]:
+    """Yield `items` in runs short enough for one query."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _like(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
