@@ -19,6 +19,19 @@ from kilokassa.core.zones import Zone
 from kilokassa.demo.households import draws
 from kilokassa.demo.population import AccountPlan, BuildingPlan, TownPlan
 from kilokassa.demo.profiles import HALF_HOURS, DayType, ProfileKind, load_profile
+from kilokassa.demo.real import RealSeries, real_series
+
+__all__ = [
+    "RealSeries",
+    "RegisterReadingPlan",
+    "account_days",
+    "day_matrix",
+    "heat_of_day_kcal",
+    "heat_readings",
+    "readings_csv",
+    "real_series",
+    "register_readings",
+]
 
 EnergyDays = npt.NDArray[np.int32]
 """Whole Wh by (account, day, half hour), or by (day, half hour) for one account."""
