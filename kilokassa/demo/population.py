@@ -17,6 +17,7 @@ from billing.models import Measurement, Settlement
 from kilokassa.core.calendar import Month
 from kilokassa.demo.households import Habits, draws, habits_of, person, persons_in
 from kilokassa.demo.profiles import ProfileKind
+from kilokassa.demo.real import RealSeries
 
 ZONE: Final = "Asia/Vladivostok"
 """The zone of Хабаровск: UTC+10, without summer time."""
@@ -188,6 +189,57 @@ def town(today: date, zone: str = ZONE, *, first_month: Month | None = None) -> 
     )
 
 
+def real_accounts(plan: TownPlan, series: Sequence[RealSeries]) -> tuple[AccountPlan, ...]:
+    """Return an account for each real series: further flats of the third building, in its order.
+
+    They pay after the month, by three zones, two zones and a single rate in turn.
+    """
+    building = plan.buildings[-1]
+    zones = ("three_zone", "two_zone", "single")
+    return tuple(
+        _real_account(plan, building, place, found, zones[place % len(zones)])
+        for place, found in enumerate(series)
+    )
+
+
+def _real_account(
+    plan: TownPlan, building: BuildingPlan, place: int, series: RealSeries, plan_code: str
+) -> AccountPlan:
+    index = len(plan.accounts) + place
+    flat = building.flats + 1 + place
+    installed_on = _years_before(plan.first_day, 1)
+    month_kwh = int(series.energy_uwh.sum()) * 30 // (series.energy_uwh.shape[0] or 1) // 10**9
+    return AccountPlan(
+        index=index,
+        number=f"27{int(building.code[-1]):04d}{flat:04d}",
+        payer_name=series.name_ru,
+        email=f"{series.key}@town.example",
+        phone="",
+        language="ru",
+        persons=2,
+        note=series.note_ru,
+        building_code=building.code,
+        premises_number=str(flat),
+        area_dm2=62_40,
+        point_code=f"{building.code}-{flat:03d}",
+        meter_serial=f"90000{index:03d}",
+        meter_model=_METERS[0],
+        meter_digits=6,
+        installed_on=installed_on,
+        verified_until=_years_before(installed_on, -16),
+        interval_min=series.interval_min,
+        opening_register_wh=5_000_000,
+        opened_on=plan.first_day,
+        opening_debt_minor=0,
+        opening_advance_minor=0,
+        plan_code=plan_code,
+        settlement=Settlement.POSTPAID,
+        measurement=Measurement.INTERVALS,
+        habits=Habits(ProfileKind.HOUSEHOLD, month_kwh, 0, 100, 100, False, 0),
+        payment=PaymentHabit(tender="card", pay_day=8 + place),
+    )
+
+
 _COMPANIES: Final = (
     CompanyPlan("UK-SCHET", "ООО «Управляющая компания Счётная» (демо)", "2700000000"),
     CompanyPlan("TSZH-PECH", "ТСЖ «Печатников, 5» (демо)", "2700000017"),
@@ -223,7 +275,11 @@ _SHOP: Final = (0, 152)
 _DEBTORS: Final = {7: 8, 31: 5, 66: 9, 90: 6, 118: 3, 141: 8, 189: 7}
 """Place of a debtor, and how many full months it paid before it stopped."""
 
-_SPECIAL: Final = frozenset({_FAULTY, _REGISTER_ONLY, _YEARLY_BONUS, _ENGLISH, *_SHOP, *_DEBTORS})
+_LATE: Final = {12: 0, 33: 1, 55: -3, 84: 2, 171: -9, 180: 1}
+"""Prepaid accounts that top up only in the last days, or after them; and how many days before."""
+
+_AHEAD: Final = frozenset({_YEARLY_BONUS, _ENGLISH, *_LATE})
+_SPECIAL: Final = frozenset({_FAULTY, _REGISTER_ONLY, *_SHOP, *_DEBTORS, *_AHEAD})
 
 _PREPAID_PER_BUILDING: Final = {"KHV-1": 43, "KHV-2": 10, "KHV-3": 27}
 """80 of 200 accounts; few where heat comes with the bill of the month."""
@@ -310,7 +366,7 @@ def _payment(index: int, first: Month, rng: np.random.Generator) -> PaymentHabit
         tender=tenders[int(rng.integers(len(tenders)))],
         pay_day=6 + int(rng.integers(0, 14)),
         stops_from=None if stops_after is None else first.plus(stops_after),
-        cushion_days=1 + int(rng.integers(0, 15)),
+        cushion_days=_LATE.get(index, 2 + int(rng.integers(0, 14))),
         month_share_percent=50 + 25 * int(rng.integers(0, 5)),
         yearly_bonus=index == _YEARLY_BONUS,
     )
@@ -329,11 +385,11 @@ def _note(index: int) -> str:
 
 
 def _prepaid_places(buildings: Sequence[str]) -> frozenset[int]:
-    """Return who pays ahead: so many of each building, and the one with the yearly bonus."""
+    """Return who pays ahead: so many of each building, those among them who must."""
     chosen: set[int] = set()
     for code, count in _PREPAID_PER_BUILDING.items():
         places = [i for i, c in enumerate(buildings) if c == code and i not in _SPECIAL]
-        must = {i for i in (_YEARLY_BONUS, _ENGLISH) if buildings[i] == code}
+        must = {i for i in _AHEAD if buildings[i] == code}
         chosen |= must | set(_shuffled(places, 3)[: count - len(must)])
     return frozenset(chosen)
 

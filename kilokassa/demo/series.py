@@ -22,6 +22,7 @@ from kilokassa.demo.profiles import HALF_HOURS, DayType, ProfileKind, load_profi
 from kilokassa.demo.real import RealSeries, real_series
 
 __all__ = [
+    "EnergyDays",
     "RealSeries",
     "RegisterReadingPlan",
     "account_days",

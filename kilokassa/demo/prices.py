@@ -1,0 +1,153 @@
+"""Published prices of Хабаровск as tariff documents: as they were, and moved by whole months.
+
+The demo pays the prices of 2022 in its own year: every date is moved by the same whole number of
+months, so that the change of 1 December 2022 falls on the month the demo wants, and each name says
+that it is a demo.
+"""
+
+import csv
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from kilokassa.core.calendar import Month
+from kilokassa.core.money import scaled_rate
+from kilokassa.core.zones import Zone
+
+PUBLISHED_CHANGE: Final = Month(2022, 12)
+"""The month at whose start the published prices changed."""
+
+HEAT_PLAN: Final = "heat"
+
+_TARIFF_KINDS: Final = ("single", "two_zone", "three_zone")
+_CATEGORIES: Final = {"urban_gas": "", "reduced": "_reduced"}
+
+PLAN_CODES: Final = tuple(
+    f"{kind}{suffix}" for suffix in _CATEGORIES.values() for kind in _TARIFF_KINDS
+)
+"""Codes of the electricity plans."""
+
+_WINDOWS: Final = {
+    "single": ((Zone.ALL, "00:00", "24:00"),),
+    "two_zone": ((Zone.DAY, "07:00", "23:00"), (Zone.NIGHT, "23:00", "07:00")),
+    "three_zone": (
+        (Zone.PEAK, "07:00", "10:00"),
+        (Zone.PEAK, "17:00", "21:00"),
+        (Zone.SEMI_PEAK, "10:00", "17:00"),
+        (Zone.SEMI_PEAK, "21:00", "23:00"),
+        (Zone.NIGHT, "23:00", "07:00"),
+    ),
+}
+"""Hours of the zones, local time: ФТС order 1473-э of 26.11.2013, as a retailer cites it (S1)."""
+
+_NAMES: Final = {
+    "single": ("Одноставочный", "Single rate"),
+    "two_zone": ("Двухзонный", "Two zones"),
+    "three_zone": ("Трёхзонный", "Three zones"),
+    "single_reduced": ("Одноставочный пониженный", "Single rate, reduced"),
+    "two_zone_reduced": ("Двухзонный пониженный", "Two zones, reduced"),
+    "three_zone_reduced": ("Трёхзонный пониженный", "Three zones, reduced"),
+    HEAT_PLAN: ("Тепловая энергия", "Heat"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedPrice:
+    """One published price: rubles with VAT per kWh, or per Gcal of heat."""
+
+    plan_code: str
+    zone: Zone
+    valid_from: date
+    price: Decimal
+
+
+def published_tariffs() -> list[str]:
+    """Return the tariff documents at the dates as published: from 1 July 2022 on."""
+    return _documents(PUBLISHED_CHANGE, demo=False)
+
+
+def demo_tariffs(change_month: Month) -> list[str]:
+    """Return the tariff documents with every date moved, the change on `change_month`."""
+    return _documents(change_month, demo=True)
+
+
+def half_hour_rates(plan_code: str, day: date, change_month: Month) -> npt.NDArray[np.int64]:
+    """Return the 48 rates of a day as whole millionths of a ruble per kWh.
+
+    For estimates only, such as how much people top up: bills come from the tariff documents.
+    """
+    moved = Month.of(day).plus(PUBLISHED_CHANGE.ordinal - change_month.ordinal)
+    return _half_hour_rates(plan_code, moved)
+
+
+@cache
+def _half_hour_rates(plan_code: str, published: Month) -> npt.NDArray[np.int64]:
+    rates = np.zeros(48, np.int64)
+    for zone, opens, closes in _WINDOWS[_kind(plan_code)]:
+        rate = scaled_rate(_price(plan_code, zone, published.first_day))
+        first, last = _half_hour(opens), _half_hour(closes)
+        if first < last:
+            rates[first:last] = rate
+        else:
+            rates[first:], rates[:last] = rate, rate
+    rates.flags.writeable = False
+    return rates
+
+
+def heat_rate(day: date, change_month: Month) -> int:
+    """Return the price of heat on a day as whole millionths of a ruble per Gcal."""
+    moved = Month.of(day).plus(PUBLISHED_CHANGE.ordinal - change_month.ordinal).first_day
+    return scaled_rate(_price(HEAT_PLAN, Zone.ALL, moved))
+
+
+@cache
+def published_prices() -> tuple[PublishedPrice, ...]:
+    """Return the shipped table, in the order it is written."""
+    text = (files("kilokassa.demo") / "data" / "khabarovsk_prices.csv").read_text("utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return tuple(
+        PublishedPrice(
+            plan_code=row["tariff_kind"] + _CATEGORIES.get(row["category"], ""),
+            zone=Zone(row["zone"]),
+            valid_from=date.fromisoformat(row["valid_from"]),
+            price=Decimal(row["price"]),
+        )
+        for row in csv.DictReader(lines)
+    )
+
+
+def _documents(change_month: Month, *, demo: bool) -> list[str]:
+    months_later = change_month.ordinal - PUBLISHED_CHANGE.ordinal
+    documents = []
+    for plan_code in (*PLAN_CODES, HEAT_PLAN):
+        dates = sorted({p.valid_from for p in published_prices() if p.plan_code == plan_code})
+        for valid_from in dates:
+            moved = Month.of(valid_from).plus(months_later).first_day
+            documents.append(_document(plan_code, valid_from, moved, demo=demo))
+    return documents
+
+
+def _document(plan_code: str, published_from: date, valid_from: date, *, demo: bool) -> str:
+    raise NotImplementedError
+
+
+def _price(plan_code: str, zone: Zone, day: date) -> Decimal:
+    """Return the published price that holds on `day`; the last one holds on."""
+    rows = [p for p in published_prices() if p.plan_code == plan_code and p.zone is zone]
+    held = [row for row in rows if row.valid_from <= day] or rows[:1]
+    return max(held, key=lambda row: row.valid_from).price
+
+
+def _kind(plan_code: str) -> str:
+    return plan_code.removesuffix("_reduced")
+
+
+def _half_hour(clock: str) -> int:
+    hours, minutes = clock.split(":")
+    return (int(hours) * 60 + int(minutes)) // 30
