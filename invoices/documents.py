@@ -68,7 +68,7 @@ class Document:
     def snapshot(self) -> dict[str, Any]:
         """What the document shows, its number included, ready to be rendered."""
         shown: dict[str, Any] = json.loads(self.snapshot_text)
-        return shown | {"number": self.number}
+        return shown | {"number": self.number, "digest": self.digest}
 
     @property
     def is_intact(self) -> bool:

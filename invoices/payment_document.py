@@ -99,6 +99,7 @@ class ExpiringLot:
 
     amount_minor: int
     expires_on: date
+    """The local day of the first instant at which it cannot be spent."""
     bonus: bool = True
 
 

@@ -95,6 +95,7 @@ def cancel_document(session: Session, order: CancelOrder, clock: Clock) -> Issue
     document = document_by_number(session, order.scope, order.number)
     if document.kind is DocumentKind.CANCELLATION:
         raise NotCancellable(number=document.number)
+    shown = document.snapshot
     year = order.issued_on.year
     last_number = _lock_counter(session, DocumentKind.CANCELLATION, year)
     known = _issued_before(session, [order.key]).get(order.key)
@@ -111,6 +112,7 @@ def cancel_document(session: Session, order: CancelOrder, clock: Clock) -> Issue
             "cancelled_digest": document.digest,
             "reason": order.reason,
             "issued_on": order.issued_on.isoformat(),
+            **{name: shown[name] for name in ("retailer", "payer", "demo") if name in shown},
         },
     )
     if known is not None:
