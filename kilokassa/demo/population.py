@@ -208,7 +208,6 @@ def _real_account(
     index = len(plan.accounts) + place
     flat = building.flats + 1 + place
     installed_on = _years_before(plan.first_day, 1)
-    month_kwh = int(series.energy_uwh.sum()) * 30 // (series.energy_uwh.shape[0] or 1) // 10**9
     return AccountPlan(
         index=index,
         number=f"27{int(building.code[-1]):04d}{flat:04d}",
@@ -235,7 +234,7 @@ def _real_account(
         plan_code=plan_code,
         settlement=Settlement.POSTPAID,
         measurement=Measurement.INTERVALS,
-        habits=Habits(ProfileKind.HOUSEHOLD, month_kwh, 0, 100, 100, False, 0),
+        habits=Habits(ProfileKind.HOUSEHOLD, 400, 0, 100, 100, False, 0),
         payment=PaymentHabit(tender="card", pay_day=8 + place),
     )
 
