@@ -22,9 +22,9 @@ COLOURS: Final = {
 STACK: Final = (Zone.NIGHT, Zone.ALL, Zone.SEMI_PEAK, Zone.DAY, Zone.PEAK)
 """From the bottom up: the night, always the cheapest, is the base that bars are compared on."""
 
-WIDTH: Final = 520
-HEIGHT: Final = 112
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 4, 12, 16
+WIDTH: Final = 340
+HEIGHT: Final = 138
+_LEFT, _RIGHT, _TOP, _BOTTOM = 28, 2, 6, 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,11 @@ def consumption_svg(history: Sequence[MonthUse], language: Language) -> str:
     names = get_month_names("abbreviated", "stand-alone", locale=str(language))
     for index, use in enumerate(months):
         middle = _column(index)[0] + _column(index)[1] // 2
+        place = f'x="{_tenths(middle)}" text-anchor="middle"'
         label = names[use.month.number].rstrip(".")[:3]
+        parts.append(f'<text {place} y="{HEIGHT - 12}">{label}</text>')
         if index == 0 or use.month.number == 1:
-            label += f" {use.month.year % 100:02d}"
-        parts.append(
-            f'<text x="{_tenths(middle)}" y="{HEIGHT - 4}" text-anchor="middle">{label}</text>'
-        )
+            parts.append(f'<text {place} y="{HEIGHT - 2}">{use.month.year}</text>')
     parts.append("</svg>")
     return "".join(parts)
 

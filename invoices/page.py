@@ -45,7 +45,7 @@ ZONES: Final = {
 MOVEMENTS: Final = {
     MovementKind.CHARGE: mark("Charged for the month"),
     MovementKind.CORRECTION: mark("Recalculation of earlier months"),
-    MovementKind.TOP_UP: mark("Payments and top-ups"),
+    MovementKind.TOP_UP: mark("Paid in"),
     MovementKind.BONUS: mark("Bonus given"),
     MovementKind.EXPIRY: mark("Bonus expired"),
     MovementKind.REVERSAL: mark("Reversed payments"),
@@ -68,6 +68,18 @@ class Fact:
 
     label: str
     value: str
+    strong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRow:
+    """A row of the statement: its amount stands in one of two columns, and no sign is needed."""
+
+    label: str
+    owed: str = ""
+    """A debt, or what was charged or taken back."""
+    held: str = ""
+    """An advance, or what was paid or given."""
     strong: bool = False
 
 
@@ -139,7 +151,7 @@ class DocumentPage:
     total: str
     vat_label: str
     vat: str
-    statement: tuple[Fact, ...]
+    statement: tuple[StatementRow, ...]
     wallet: tuple[Fact, ...]
     expiring: tuple[str, ...]
     meters: tuple[MeterRow, ...]
@@ -328,9 +340,7 @@ def _facts(document: PaymentDocument, language: Language) -> tuple[Fact, ...]:
                 gettext(mark("Persons registered"), language), number_text(payer.persons, language)
             )
         )
-    settlement = (
-        mark("prepaid from the wallet") if document.prepaid else mark("paid after the month")
-    )
+    settlement = mark("prepaid from the wallet") if document.prepaid else mark("after the month")
     facts.append(Fact(gettext(mark("Settlement"), language), gettext(settlement, language)))
     return tuple(facts)
 
@@ -345,6 +355,8 @@ def _charge(line: DocumentLine, language: Language) -> ChargeRow:
     if line.kind in KINDS:
         kind = gettext(KINDS[line.kind], language)
         detail.append(f"{month_text(line.month, language)}: {kind}" if line.month else kind)
+    elif line.month is not None:
+        detail.append(month_text(line.month, language))
     if line.first_on is not None and line.last_on is not None:
         detail.append(f"{date_text(line.first_on, language)} – {date_text(line.last_on, language)}")
     if line.note:
@@ -381,7 +393,7 @@ def _rate(rate_scaled: int, language: Language) -> str:
     return number_text(rate, language, decimals=max(2, -exponent))
 
 
-def _statement(statement: Statement, language: Language) -> tuple[Fact, ...]:
+def _statement(statement: Statement, language: Language) -> tuple[StatementRow, ...]:
     opening = _balance(
         statement.opening,
         debt=mark("Debt at the start"),
@@ -401,36 +413,37 @@ def _statement(statement: Statement, language: Language) -> tuple[Fact, ...]:
 
 def _balance(
     balance: Balance, *, debt: str, advance: str, nothing: str, language: Language
-) -> Fact:
+) -> StatementRow:
     if balance.debt_minor:
-        label, amount_minor = debt, balance.debt_minor
-    else:
-        label, amount_minor = (advance if balance.advance_minor else nothing), balance.advance_minor
-    return Fact(
-        gettext(label, language), amount_text(amount_minor, language, unit=False), strong=True
-    )
+        owed = amount_text(balance.debt_minor, language, unit=False)
+        return StatementRow(gettext(debt, language), owed=owed, strong=True)
+    held = amount_text(balance.advance_minor, language, unit=False)
+    label = advance if balance.advance_minor else nothing
+    return StatementRow(gettext(label, language), held=held, strong=True)
 
 
-def _movements(movements: Sequence[Movement], language: Language) -> list[Fact]:
-    facts = []
+def _movements(movements: Sequence[Movement], language: Language) -> list[StatementRow]:
+    rows = []
     for kind in MovementKind:
         of_kind = [movement for movement in movements if movement.kind is kind]
         if not of_kind:
             continue
         label = gettext(MOVEMENTS[kind], language)
         if len(of_kind) > DATED_MOVEMENTS_SHOWN:
-            facts.append(_moved(f"{label} ({len(of_kind)})", None, of_kind, language))
+            rows.append(_moved(f"{label} ({len(of_kind)})", None, of_kind, language))
         else:
-            facts += [_moved(label, movement.on, [movement], language) for movement in of_kind]
-    return facts
+            rows += [_moved(label, movement.on, [movement], language) for movement in of_kind]
+    return rows
 
 
-def _moved(label: str, on: date | None, movements: Sequence[Movement], language: Language) -> Fact:
+def _moved(
+    label: str, on: date | None, movements: Sequence[Movement], language: Language
+) -> StatementRow:
     amount_minor = sum(movement.amount_minor for movement in movements)
-    text = amount_text(amount_minor, language, unit=False)
+    text = amount_text(abs(amount_minor), language, unit=False)
     if on is not None:
         label = f"{label}, {date_text(on, language)}"
-    return Fact(label, f"+{text}" if amount_minor > 0 else text)
+    return StatementRow(label, owed=text) if amount_minor < 0 else StatementRow(label, held=text)
 
 
 def _wallet(wallet: WalletBox, language: Language) -> tuple[Fact, ...]:

@@ -37,6 +37,9 @@ MASK: Final = 2
 QUIET_MODULES: Final = 4
 """The empty border that ISO/IEC 18004 asks for."""
 
+PIXELS_A_MODULE: Final = 4
+"""At one pixel a module some viewers blur the edges."""
+
 _EXACT_DIGITS: Final = {"PersonalAcc": 20, "BIC": 9}
 _FIELD_NAMES: Final = (
     "Name",
@@ -117,10 +120,10 @@ def read_payment(payload: bytes) -> dict[str, str]:
 
 
 def qr_png(payload: bytes) -> bytes:
-    """Return the code as a PNG of one pixel a module: drawn faster than any path, and sharp."""
+    """Return the code as a PNG: drawn faster than any path, and sharp at every enlargement."""
     code = segno.make(payload, error="m", mask=MASK, mode="byte", boost_error=False, micro=False)
     image = BytesIO()
-    code.save(image, kind="png", scale=1, border=QUIET_MODULES)
+    code.save(image, kind="png", scale=PIXELS_A_MODULE, border=QUIET_MODULES)
     return image.getvalue()
 
 

@@ -28,9 +28,6 @@ from kilokassa.core.text import Language, gettext, mark
 
 FOLDER: Final = Path(str(files("invoices")))
 
-STAMP_NAME: Final = "kilokassa-content"
-"""Name of the entry in a PDF's own information that says what it was rendered from and by what."""
-
 
 class RenderingLibrariesMissing(DomainError):
     """WeasyPrint cannot load the system libraries it draws text with."""
@@ -88,7 +85,7 @@ def renderer_version() -> str:
 
 
 def content_stamp(snapshot: Mapping[str, Any], language: Language) -> str:
-    """Return what a PDF carries to say that it is this content by this renderer."""
+    """Return the identifier a PDF carries in clear: it is this content by this renderer."""
     shown = str(snapshot.get("digest", "")), str(snapshot.get("number", "")), str(language)
     return digest_parts(part.encode() for part in (*shown, renderer_version()))
 
@@ -176,13 +173,13 @@ def _pdf(template: str, language: Language, snapshot: Mapping[str, Any], **value
     engine = _engine()
     text = engine.templates.get_template(template).render(
         _=partial(gettext, language=language),
-        stamp_name=STAMP_NAME,
-        stamp=content_stamp(snapshot, language),
         digest=str(snapshot.get("digest", "")),
         **values,
     )
     page = engine.module.HTML(string=text, url_fetcher=engine.fetcher)
     pdf: bytes = page.write_pdf(
-        stylesheets=[engine.styles], font_config=engine.fonts, custom_metadata=True
+        stylesheets=[engine.styles],
+        font_config=engine.fonts,
+        pdf_identifier=content_stamp(snapshot, language).encode(),
     )
     return pdf

@@ -19,6 +19,10 @@ class DomainError(Exception):
         self.values = values
         super().__init__(self.sentence(str))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel whole between processes; the usual way would call `__init__` with a sentence."""
+        return _blank, (type(self), *self.args), self.__dict__
+
     def sentence(self, translate: Callable[[str], str]) -> str:
         """Return the refusal as a sentence, its template first passed through `translate`."""
         return translate(self.template) % self.values
@@ -59,3 +63,7 @@ class RequestConflict(DomainError):
 
     code = "request_conflict"
     template = "The key %(key)s was already used for another request."
+
+
+def _blank(kind: type[DomainError], *args: object) -> DomainError:
+    return kind.__new__(kind, *args)
