@@ -53,7 +53,6 @@ _NAMES: Final = {
     "single_reduced": ("Одноставочный пониженный", "Single rate, reduced"),
     "two_zone_reduced": ("Двухзонный пониженный", "Two zones, reduced"),
     "three_zone_reduced": ("Трёхзонный пониженный", "Three zones, reduced"),
-    HEAT_PLAN: ("Тепловая энергия", "Heat"),
 }
 
 
@@ -67,14 +66,34 @@ class PublishedPrice:
     price: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class HeatPrice:
+    """The price of heat from a day on, rubles with VAT per Gcal."""
+
+    valid_from: date
+    price_per_gcal: Decimal
+    rate_scaled: int
+    """The same as whole millionths of a ruble."""
+
+
 def published_tariffs() -> list[str]:
-    """Return the tariff documents at the dates as published: from 1 July 2022 on."""
+    """Return a tariff document for each plan at the dates as published: from 1 July 2022 on."""
     return _documents(PUBLISHED_CHANGE, demo=False)
 
 
 def demo_tariffs(change_month: Month) -> list[str]:
     """Return the tariff documents with every date moved, the change on `change_month`."""
     return _documents(change_month, demo=True)
+
+
+def published_heat_prices() -> tuple[HeatPrice, ...]:
+    """Return the prices of heat at the dates as published: from 1 January 2022 on."""
+    return _heat_prices(PUBLISHED_CHANGE)
+
+
+def demo_heat_prices(change_month: Month) -> tuple[HeatPrice, ...]:
+    """Return the prices of heat with every date moved, the last change on `change_month`."""
+    return _heat_prices(change_month)
 
 
 def half_hour_rates(plan_code: str, day: date, change_month: Month) -> npt.NDArray[np.int64]:
@@ -123,18 +142,65 @@ def published_prices() -> tuple[PublishedPrice, ...]:
 
 
 def _documents(change_month: Month, *, demo: bool) -> list[str]:
-    months_later = change_month.ordinal - PUBLISHED_CHANGE.ordinal
-    documents = []
-    for plan_code in (*PLAN_CODES, HEAT_PLAN):
-        dates = sorted({p.valid_from for p in published_prices() if p.plan_code == plan_code})
-        for valid_from in dates:
-            moved = Month.of(valid_from).plus(months_later).first_day
-            documents.append(_document(plan_code, valid_from, moved, demo=demo))
-    return documents
+    return [_document(plan_code, change_month, demo=demo) for plan_code in PLAN_CODES]
 
 
-def _document(plan_code: str, published_from: date, valid_from: date, *, demo: bool) -> str:
-    raise NotImplementedError
+def _document(plan_code: str, change_month: Month, *, demo: bool) -> str:
+    """Return one plan as the YAML of `tariffs.documents`, both dated prices in it."""
+    name, name_en = _NAMES[plan_code]
+    dates = _dates(plan_code)
+    source = "Хабаровский край: тарифы для населения, страница сбытовой компании ДЭК, 2022 (S1)"
+    if demo:
+        name, name_en = f"{name} (демо)", f"{name_en} (demo)"
+        source += "; демо: даты сдвинуты на целое число месяцев"
+    lines = [
+        f"plan: {plan_code}",
+        "name:",
+        f"  ru: {name}",
+        f"  en: {name_en}",
+        f"valid_from: {_moved(dates[0], change_month)}",
+        "currency: RUB",
+        "vat: included",
+    ]
+    kind = _kind(plan_code)
+    if kind != "single":
+        lines.append("zones:")
+        for zone in dict.fromkeys(zone for zone, _, _ in _WINDOWS[kind]):
+            hours = ", ".join(
+                f"'{opens}-{closes}'" for z, opens, closes in _WINDOWS[kind] if z is zone
+            )
+            lines.append(f"  {zone}: [{hours}]")
+    lines.append("prices:")
+    for published_from in dates:
+        lines.append(f"  - from: {_moved(published_from, change_month)}")
+        rates = {
+            p.zone: p.price
+            for p in published_prices()
+            if (p.plan_code, p.valid_from) == (plan_code, published_from)
+        }
+        if kind == "single":
+            lines.append(f"    per_kwh: {rates[Zone.ALL]}")
+        else:
+            lines.append("    per_kwh:")
+            lines += [f"      {zone}: {rate}" for zone, rate in rates.items()]
+    lines += [f"source: '{source}'", "confidence: high", ""]
+    return "\n".join(lines)
+
+
+def _heat_prices(change_month: Month) -> tuple[HeatPrice, ...]:
+    return tuple(
+        HeatPrice(_moved(p.valid_from, change_month), p.price, scaled_rate(p.price))
+        for p in published_prices()
+        if p.plan_code == HEAT_PLAN
+    )
+
+
+def _dates(plan_code: str) -> list[date]:
+    return sorted({p.valid_from for p in published_prices() if p.plan_code == plan_code})
+
+
+def _moved(day: date, change_month: Month) -> date:
+    return Month.of(day).plus(change_month.ordinal - PUBLISHED_CHANGE.ordinal).first_day
 
 
 def _price(plan_code: str, zone: Zone, day: date) -> Decimal:
