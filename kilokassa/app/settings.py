@@ -1,0 +1,117 @@
+"""Settings, read from the environment once, at the edge; nothing else looks there."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kilokassa.core.errors import DomainError
+from kilokassa.core.text import Language
+
+PROCESS_POOL: Final = "process"
+
+
+class BadSetting(DomainError):
+    """A variable of the environment that cannot be used."""
+
+    code = "bad_setting"
+    template = "The variable %(name)s is %(value)s; it must be %(expected)s."
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpSettings:
+    """The mail server that notices go through."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    security: str
+    """`none`, `starttls` or `ssl`."""
+    sender: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that an installation may set, frozen."""
+
+    database_url: str
+    var: Path
+    """Where the embedded database, documents and the outbox folder live."""
+    secret_key: str | None
+    port: int
+    workers: int
+    executor: str
+    """`process`, or the address of a Dask scheduler."""
+    language: Language
+    smtp: SmtpSettings | None
+    secure_cookies: bool
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read `KILOKASSA_…`; refuse a malformed one with a sentence that names the variable."""
+        var = Path(environ.get("KILOKASSA_VAR") or "var").resolve()
+        url = environ.get("KILOKASSA_DATABASE_URL") or f"sqlite:///{var / 'kilokassa.sqlite'}"
+        if url.startswith("postgresql://"):
+            url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+        if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise BadSetting(
+                name="KILOKASSA_DATABASE_URL",
+                value=repr(url.split("@")[-1]),
+                expected="sqlite:///FILE or postgresql://USER@HOST/NAME",
+            )
+        secret = environ.get("KILOKASSA_SECRET_KEY") or None
+        if secret is not None and len(secret) < 32:
+            raise BadSetting(
+                name="KILOKASSA_SECRET_KEY", value="too short", expected="32 characters or more"
+            )
+        language = environ.get("KILOKASSA_LANGUAGE") or "ru"
+        if language not in list(Language):
+            raise BadSetting(name="KILOKASSA_LANGUAGE", value=repr(language), expected="ru or en")
+        return cls(
+            database_url=url,
+            var=var,
+            secret_key=secret,
+            port=_whole(environ, "PORT", 8000, 1, 65535),
+            workers=_whole(environ, "KILOKASSA_WORKERS", os.cpu_count() or 1, 1, 1024),
+            executor=environ.get("KILOKASSA_EXECUTOR") or PROCESS_POOL,
+            language=Language(language),
+            smtp=_smtp(environ),
+            secure_cookies=environ.get("KILOKASSA_SECURE_COOKIES") == "1",
+        )
+
+
+def _smtp(environ: Mapping[str, str]) -> SmtpSettings | None:
+    host = environ.get("KILOKASSA_SMTP_HOST")
+    if not host:
+        return None
+    security = environ.get("KILOKASSA_SMTP_SECURITY") or "starttls"
+    if security not in {"none", "starttls", "ssl"}:
+        raise BadSetting(
+            name="KILOKASSA_SMTP_SECURITY",
+            value=repr(security),
+            expected="none, starttls or ssl",
+        )
+    sender = environ.get("KILOKASSA_SMTP_SENDER") or ""
+    if "@" not in sender:
+        raise BadSetting(
+            name="KILOKASSA_SMTP_SENDER", value=repr(sender), expected="an e-mail address"
+        )
+    return SmtpSettings(
+        host=host,
+        port=_whole(environ, "KILOKASSA_SMTP_PORT", 587, 1, 65535),
+        user=environ.get("KILOKASSA_SMTP_USER") or "",
+        password=environ.get("KILOKASSA_SMTP_PASSWORD") or "",
+        security=security,
+        sender=sender,
+    )
+
+
+def _whole(environ: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = environ.get(name)
+    if not text:
+        return default
+    if not text.isdigit() or not least <= int(text) <= most:
+        raise BadSetting(name=name, value=repr(text), expected=f"a number from {least} to {most}")
+    return int(text)
