@@ -1,7 +1,6 @@
 """Tables of places, points, meters and readings."""
 
 from datetime import date, datetime
-from enum import StrEnum
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -9,13 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from kilokassa.core.zones import Zone
 from kilokassa.db.base import Base
 from kilokassa.db.types import EnumText
-
-
-class Commodity(StrEnum):
-    """What a metering point measures."""
-
-    ELECTRICITY = "electricity"
-    HEAT = "heat"
+from metering.places import Commodity as Commodity  # other subjects name it beside the rows
 
 
 class CompanyRow(Base):

@@ -1,0 +1,756 @@
+"""Queries of places, intervals and registers; every one works on whole batches."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import islice, pairwise
+from typing import Any, Final, TypeVar, cast
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from sqlalchemy import Table, bindparam, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from kilokassa.core.calendar import intervals_in_day, local_midnight
+from kilokassa.core.clock import Clock
+from kilokassa.core.digest import digest_parts
+from kilokassa.core.errors import DomainError, Invalid
+from kilokassa.core.scope import Scope
+from kilokassa.core.series import Quality
+from kilokassa.core.text import mark
+from kilokassa.core.zones import Zone
+from kilokassa.db.rights import building_in_scope
+from metering.days import (
+    DayBlock,
+    DayTotals,
+    IntervalMatrix,
+    PackedDay,
+    merge,
+    pack,
+    unpack,
+)
+from metering.models import (
+    BuildingRow,
+    ChannelRow,
+    IntervalDayRevisionRow,
+    IntervalDayRow,
+    MeteringPointRow,
+    MeterRow,
+    PremisesRow,
+    RegisterReadingRow,
+)
+from metering.places import ACTIVE_TAKEN, Commodity
+from metering.registers import RegisterReading
+
+IN_MAX: Final = 5000
+"""Ids in one IN list: both databases take more, but plan it slowly."""
+
+_T = TypeVar("_T")
+_days = cast(Table, IntervalDayRow.__table__)
+_day_revisions = cast(Table, IntervalDayRevisionRow.__table__)
+_registers = cast(Table, RegisterReadingRow.__table__)
+
+
+class ReadingsConflict(DomainError):
+    """Somebody else wrote the same days in between; the same request again may pass."""
+
+    code = "readings_conflict"
+    retryable = True
+    template = mark("Readings of the same days were written by another; try again.")
+
+
+# --- places ---
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """The ids of upserted rows by their key, and how many were made or changed."""
+
+    ids: Mapping[tuple[Any, ...], int]
+    created: int
+    updated: int
+
+
+def upsert(
+    session: Session,
+    table: Table,
+    keys: tuple[str, ...],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    fixed: tuple[str, ...] = (),
+) -> Upserted:
+    """Insert the rows whose key is new and bring the others up to date, in bulk.
+
+    A column in `fixed` may not change once it is set: readings were stored by it. Of two rows
+    with the same key, the later one counts.
+    """
+    wanted = {tuple(row[key] for key in keys): row for row in rows}
+    standing = _by_key(session, table, keys, wanted)
+    fresh = [dict(row) for key, row in wanted.items() if key not in standing]
+    changed = []
+    for key, row in wanted.items():
+        found = standing.get(key)
+        if found is None or all(found[name] == value for name, value in row.items()):
+            continue
+        for name in fixed:
+            if name in row and found[name] != row[name]:
+                raise Invalid(
+                    where=f"{table.name} {key[-1]}",
+                    problem=mark("%(column)s cannot change from %(old)s to %(new)s"),
+                    column=name,
+                    old=str(found[name]),
+                    new=str(row[name]),
+                )
+        changed.append({f"b_{name}": value for name, value in row.items()} | {"b_id": found["id"]})
+    if fresh:
+        session.execute(insert(table), fresh)
+    if changed:
+        names = [name[2:] for name in changed[0] if name != "b_id"]
+        statement = update(table).where(table.c.id == bindparam("b_id"))
+        session.execute(statement.values({name: bindparam(f"b_{name}") for name in names}), changed)
+    ids = {key: int(row["id"]) for key, row in standing.items() if key in wanted}
+    if fresh:
+        made = _by_key(session, table, keys, [key for key in wanted if key not in standing])
+        ids |= {key: int(row["id"]) for key, row in made.items() if key in wanted}
+    return Upserted(ids, created=len(fresh), updated=len(changed))
+
+
+def _by_key(
+    session: Session, table: Table, keys: tuple[str, ...], wanted: Iterable[tuple[Any, ...]]
+) -> dict[tuple[Any, ...], Mapping[str, Any]]:
+    found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    for part in batches(sorted({key[0] for key in wanted})):
+        for row in session.execute(select(table).where(table.c[keys[0]].in_(part))).mappings():
+            found[tuple(row[key] for key in keys)] = dict(row)
+    return found
+
+
+def ids_by_code(session: Session, table: Table, codes: Iterable[str]) -> dict[str, int]:
+    """Return the ids of the rows of `table` with these codes; an unknown code is absent."""
+    found: dict[str, int] = {}
+    for part in batches(sorted(set(codes))):
+        query = select(table.c.code, table.c.id).where(table.c.code.in_(part))
+        found.update({code: int(row_id) for code, row_id in session.execute(query)})
+    return found
+
+
+def premises_by_number(session: Session, building_ids: Iterable[int]) -> dict[tuple[int, str], int]:
+    """Return the ids of all premises of the buildings, by building and number."""
+    found: dict[tuple[int, str], int] = {}
+    for part in batches(sorted(set(building_ids))):
+        query = select(PremisesRow.building_id, PremisesRow.number, PremisesRow.id).where(
+            PremisesRow.building_id.in_(part)
+        )
+        found.update(
+            {(building, number): row_id for building, number, row_id in session.execute(query)}
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class PremisesChannel:
+    """A channel, seen from the premises whose point it belongs to."""
+
+    premises_id: int
+    point_id: int
+    point_code: str
+    commodity: Commodity
+    channel_id: int
+    channel_code: str
+    interval_min: int
+    zone: str
+
+
+def channels_of_premises(
+    session: Session, premises_ids: Iterable[int], *, channel_code: str = ACTIVE_TAKEN
+) -> tuple[PremisesChannel, ...]:
+    """Return the channels of the premises, ordered by premises and point code."""
+    found: list[PremisesChannel] = []
+    for part in batches(sorted(set(premises_ids))):
+        query = (
+            select(
+                MeteringPointRow.premises_id,
+                MeteringPointRow.id,
+                MeteringPointRow.code,
+                MeteringPointRow.commodity,
+                ChannelRow.id,
+                ChannelRow.code,
+                ChannelRow.interval_min,
+                BuildingRow.zone,
+            )
+            .join(ChannelRow, ChannelRow.point_id == MeteringPointRow.id)
+            .join(BuildingRow, BuildingRow.id == MeteringPointRow.building_id)
+            .where(MeteringPointRow.premises_id.in_(part), ChannelRow.code == channel_code)
+        )
+        found += [PremisesChannel(*row) for row in session.execute(query).tuples() if row[0]]  # type: ignore[arg-type]
+    return tuple(sorted(found, key=lambda row: (row.premises_id, row.point_code)))
+
+
+@dataclass(frozen=True, slots=True)
+class PremisesMeter:
+    """A meter, seen from the premises or building whose point it stands at."""
+
+    premises_id: int | None
+    building_id: int
+    point_id: int
+    point_code: str
+    commodity: Commodity
+    meter_id: int
+    serial: str
+    digits: int
+    installed_on: date
+    removed_on: date | None
+
+
+def meters_of_premises(session: Session, premises_ids: Iterable[int]) -> tuple[PremisesMeter, ...]:
+    """Return the meters of the premises, past ones too, in the order they were installed."""
+    found: list[PremisesMeter] = []
+    for part in batches(sorted(set(premises_ids))):
+        found += _meters(session, MeteringPointRow.premises_id.in_(part))
+    return tuple(sorted(found, key=lambda row: (row.premises_id, row.point_code, row.installed_on)))
+
+
+def meters_of_buildings(session: Session, building_ids: Iterable[int]) -> tuple[PremisesMeter, ...]:
+    """Return the house meters of the buildings (общедомовые), past ones too."""
+    found: list[PremisesMeter] = []
+    for part in batches(sorted(set(building_ids))):
+        found += _meters(
+            session,
+            MeteringPointRow.building_id.in_(part) & MeteringPointRow.premises_id.is_(None),
+        )
+    return tuple(sorted(found, key=lambda row: (row.building_id, row.point_code, row.installed_on)))
+
+
+def _meters(session: Session, condition: Any) -> list[PremisesMeter]:  # noqa: ANN401
+    query = (
+        select(
+            MeteringPointRow.premises_id,
+            MeteringPointRow.building_id,
+            MeteringPointRow.id,
+            MeteringPointRow.code,
+            MeteringPointRow.commodity,
+            MeterRow.id,
+            MeterRow.serial,
+            MeterRow.digits,
+            MeterRow.installed_on,
+            MeterRow.removed_on,
+        )
+        .join(MeterRow, MeterRow.point_id == MeteringPointRow.id)
+        .where(condition)
+    )
+    return [PremisesMeter(*row) for row in session.execute(query).tuples().all()]
+
+
+@dataclass(frozen=True, slots=True)
+class PointChannel:
+    """Where the interval values of a point go, and how its local day runs."""
+
+    point_code: str
+    channel_id: int
+    interval_min: int
+    multiplier: int
+    zone: str
+
+
+def point_channels(
+    session: Session, codes: Iterable[str], scope: Scope, *, channel_code: str = ACTIVE_TAKEN
+) -> tuple[dict[str, PointChannel], frozenset[str]]:
+    """Return the channels of the points that `scope` reaches, and its points without a channel.
+
+    A point outside the scope is absent from both, exactly as one that does not exist.
+    """
+    found: dict[str, PointChannel] = {}
+    bare: set[str] = set()
+    for part in batches(sorted(set(codes))):
+        query = (
+            select(
+                MeteringPointRow.code,
+                ChannelRow.id,
+                ChannelRow.interval_min,
+                ChannelRow.multiplier,
+                BuildingRow.zone,
+            )
+            .join(BuildingRow, BuildingRow.id == MeteringPointRow.building_id)
+            .outerjoin(
+                ChannelRow,
+                (ChannelRow.point_id == MeteringPointRow.id) & (ChannelRow.code == channel_code),
+            )
+            .where(
+                MeteringPointRow.code.in_(part),
+                building_in_scope(MeteringPointRow.building_id, scope),
+            )
+        )
+        for code, channel_id, interval_min, multiplier, zone in session.execute(query):
+            if channel_id is None:
+                bare.add(code)
+            else:
+                found[code] = PointChannel(code, channel_id, interval_min, multiplier, zone)
+    return found, frozenset(bare)
+
+
+# --- intervals ---
+
+
+@dataclass(frozen=True, slots=True)
+class DaysWritten:
+    """What writing came to, counted in intervals; and how many day rows it touched."""
+
+    new: int = 0
+    repeated: int = 0
+    revised: int = 0
+    refused: int = 0
+    """Known values that differ and were left, where only filling was asked for."""
+    days_touched: int = 0
+
+    def __add__(self, other: "DaysWritten") -> "DaysWritten":
+        return DaysWritten(
+            self.new + other.new,
+            self.repeated + other.repeated,
+            self.revised + other.revised,
+            self.refused + other.refused,
+            self.days_touched + other.days_touched,
+        )
+
+
+def write_days(
+    session: Session,
+    blocks: Iterable[DayBlock],
+    clock: Clock,
+    *,
+    source: str,
+    fill_only: bool = False,
+) -> DaysWritten:
+    """Store days as they arrive: fill what is missing, revise what changed, repeat nothing.
+
+    A day whose missing intervals arrive keeps its revision; a known value that changes makes the
+    next one, and the day as it stood is kept in `interval_day_revision`.
+    """
+    recorded_at = clock.now()
+    written = DaysWritten()
+    for block in blocks:
+        for first in range(0, len(block), IN_MAX):
+            part = block.rows(slice(first, first + IN_MAX))
+            written += _write_part(session, part, recorded_at, source, fill_only=fill_only)
+    return written
+
+
+def _write_part(
+    session: Session, block: DayBlock, recorded_at: datetime, source: str, *, fill_only: bool
+) -> DaysWritten:
+    packed = pack(block)
+    keys = list(zip(block.channel_ids.tolist(), block.days.tolist(), strict=True))
+    standing = _standing_digests(session, block)
+    is_new = np.fromiter((key not in standing for key in keys), bool, len(keys))
+    differs = np.fromiter(
+        (
+            key in standing and standing[key] != day.digest
+            for key, day in zip(keys, packed, strict=True)
+        ),
+        bool,
+        len(keys),
+    )
+    given = (block.quality != Quality.MISSING).sum(axis=1)
+    written = DaysWritten(
+        new=int(given[is_new].sum()),
+        repeated=int(given[~is_new & ~differs].sum()),
+        days_touched=int((is_new & (given > 0)).sum()),
+    )
+    # A day of which nothing is known makes no row: its absence says the same.
+    fresh = np.flatnonzero(is_new & (given > 0))
+    if len(fresh):
+        _insert_days(session, block, packed, fresh.tolist(), recorded_at, source)
+    if differs.any():
+        changing = block.rows(np.flatnonzero(differs))
+        written += _merge_days(session, changing, recorded_at, source, fill_only=fill_only)
+    return written
+
+
+def _standing_digests(session: Session, block: DayBlock) -> dict[tuple[int, date], bytes]:
+    query = select(_days.c.channel_id, _days.c.day, _days.c.digest).where(_within(block))
+    return {
+        (channel_id, day): bytes(digest)
+        for channel_id, day, digest in session.execute(query.with_for_update())
+    }
+
+
+def _within(block: DayBlock) -> Any:  # noqa: ANN401 - a condition
+    days = block.days
+    channel_ids = np.unique(block.channel_ids).tolist()
+    return _days.c.channel_id.in_(channel_ids) & _days.c.day.between(
+        days.min().item(), days.max().item()
+    )
+
+
+def _insert_days(
+    session: Session,
+    block: DayBlock,
+    packed: Sequence[PackedDay],
+    rows: Sequence[int],
+    recorded_at: datetime,
+    source: str,
+) -> None:
+    states = _states(block, packed, recorded_at, source)
+    try:
+        session.execute(insert(_days), [states[row] | {"revision": 1} for row in rows])
+    except IntegrityError as error:
+        raise ReadingsConflict from error
+
+
+def _states(
+    block: DayBlock, packed: Sequence[PackedDay], recorded_at: datetime, source: str
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "channel_id": channel_id,
+            "day": day,
+            "interval_min": block.interval_min,
+            "energy_wh": blobs.energy_wh,
+            "quality": blobs.quality,
+            "fraction_uwh": blobs.fraction_uwh,
+            "total_wh": total_wh,
+            "missing": missing,
+            "digest": blobs.digest,
+            "source": source,
+            "recorded_at": recorded_at,
+        }
+        for channel_id, day, blobs, total_wh, missing in zip(
+            block.channel_ids.tolist(),
+            block.days.tolist(),
+            packed,
+            block.total_wh.tolist(),
+            block.missing.tolist(),
+            strict=True,
+        )
+    ]
+
+
+def _merge_days(
+    session: Session, arriving: DayBlock, recorded_at: datetime, source: str, *, fill_only: bool
+) -> DaysWritten:
+    keys = list(zip(arriving.channel_ids.tolist(), arriving.days.tolist(), strict=True))
+    found = {
+        (row["channel_id"], row["day"]): row
+        for row in session.execute(select(_days).where(_within(arriving))).mappings()
+    }
+    old = [found[key] for key in keys]
+    if any(row["interval_min"] != arriving.interval_min for row in old):
+        raise ValueError("a channel's interval length changed; its days cannot be merged")
+    standing = unpack(
+        arriving.interval_min,
+        arriving.channel_ids,
+        arriving.days,
+        [(row["energy_wh"], row["quality"], row["fraction_uwh"]) for row in old],
+    )
+    merged = merge(standing, arriving, fill_only=fill_only)
+    revised = np.zeros(len(old), bool) if fill_only else merged.changed.any(axis=1)
+    touched = revised | merged.filled.any(axis=1)
+    rows = np.flatnonzero(touched).tolist()
+    if rows:
+        superseded = [dict(old[row]) for row in np.flatnonzero(revised).tolist()]
+        if superseded:
+            session.execute(
+                insert(_day_revisions),
+                [row | {"superseded_at": recorded_at} for row in superseded],
+            )
+        states = _states(merged.block, pack(merged.block), recorded_at, source)
+        _update_days(
+            session,
+            [
+                {f"b_{name}": value for name, value in states[row].items()}
+                | {
+                    "b_revision": old[row]["revision"] + int(revised[row]),
+                    "b_old_revision": old[row]["revision"],
+                    "b_old_digest": old[row]["digest"],
+                }
+                for row in rows
+            ],
+        )
+    changed = int(merged.changed.sum())
+    return DaysWritten(
+        new=int(merged.filled.sum()),
+        repeated=int(merged.repeated.sum()),
+        revised=0 if fill_only else changed,
+        refused=changed if fill_only else 0,
+        days_touched=len(rows),
+    )
+
+
+_SET = ("energy_wh", "quality", "fraction_uwh", "total_wh", "missing", "digest", "source")
+
+
+def _update_days(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Replace days, each only where it still is what was read: compare and set."""
+    statement = (
+        update(_days)
+        .where(
+            _days.c.channel_id == bindparam("b_channel_id"),
+            _days.c.day == bindparam("b_day"),
+            _days.c.revision == bindparam("b_old_revision"),
+            _days.c.digest == bindparam("b_old_digest"),
+        )
+        .values({name: bindparam(f"b_{name}") for name in (*_SET, "revision", "recorded_at")})
+    )
+    done = session.connection().execute(statement, list(rows))
+    if done.rowcount not in (len(rows), -1):
+        raise ReadingsConflict
+
+
+def load_matrix(
+    session: Session,
+    channel_ids: Sequence[int],
+    days: Sequence[date],
+    zone: ZoneInfo,
+    interval_min: int,
+) -> IntervalMatrix:
+    """Return the energy of channels over successive local days, in the order of `channel_ids`."""
+    if not days or list(days) != [days[0] + timedelta(days=n) for n in range(len(days))]:
+        raise ValueError("a matrix covers successive days")
+    lengths = [intervals_in_day(day, zone, interval_min) for day in days]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    energy = np.zeros((len(channel_ids), int(offsets[-1])), np.int32)
+    quality = np.zeros(energy.shape, np.uint8)
+    row_of = {channel_id: row for row, channel_id in enumerate(channel_ids)}
+    if len(row_of) != len(channel_ids):
+        raise ValueError("a matrix holds a channel once")
+    position_of = {day: position for position, day in enumerate(days)}
+    digests = [digest_parts(())] * len(channel_ids)
+    columns = [
+        _days.c[name]
+        for name in ("channel_id", "day", "interval_min", "energy_wh", "quality", "digest")
+    ]
+    for part in batches(sorted(row_of)):
+        query = (
+            select(*columns, _days.c.revision)
+            .where(_days.c.channel_id.in_(part), _days.c.day.between(days[0], days[-1]))
+            .order_by(_days.c.channel_id, _days.c.day)
+        )
+        found = session.execute(query).all()
+        if not found:
+            continue
+        of_channel, on_day, of_length, energies, qualities, day_digests, revisions = zip(
+            *found, strict=True
+        )
+        if set(of_length) != {interval_min}:
+            raise ValueError(f"a channel does not count intervals of {interval_min} minutes")
+        rows = np.fromiter((row_of[channel_id] for channel_id in of_channel), np.intp, len(found))
+        positions = np.fromiter((position_of[day] for day in on_day), np.intp, len(found))
+        for position in range(len(days)):
+            chosen = np.flatnonzero(positions == position)
+            if not len(chosen):
+                continue
+            place = slice(int(offsets[position]), int(offsets[position + 1]))
+            shape = (len(chosen), lengths[position])
+            picked = chosen.tolist()
+            energy[rows[chosen], place] = np.frombuffer(
+                b"".join([energies[row] for row in picked]), "<i4"
+            ).reshape(shape)
+            quality[rows[chosen], place] = np.frombuffer(
+                b"".join([qualities[row] for row in picked]), np.uint8
+            ).reshape(shape)
+        edges = [0, *(np.flatnonzero(np.diff(rows)) + 1).tolist(), len(found)]
+        for first, last in pairwise(edges):
+            digests[rows[first]] = digest_parts(
+                part
+                for row in range(first, last)
+                for part in (
+                    on_day[row].isoformat().encode(),
+                    day_digests[row],
+                    b"%d" % revisions[row],
+                )
+            )
+    return IntervalMatrix(
+        channel_ids=tuple(channel_ids),
+        start=local_midnight(days[0], zone),
+        interval_min=interval_min,
+        energy_wh=energy,
+        quality=quality,
+        digests=tuple(digests),
+    )
+
+
+def load_day_totals(
+    session: Session, channel_ids: Sequence[int], first: date, last: date
+) -> DayTotals:
+    """Return the energy of each channel and local day from `first` to `last`, both included."""
+    days = tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
+    row_of = {channel_id: row for row, channel_id in enumerate(channel_ids)}
+    totals = np.zeros((len(channel_ids), len(days)), np.int64)
+    missing = np.zeros(totals.shape, np.int64)
+    present = np.zeros(totals.shape, bool)
+    for part in batches(sorted(row_of)):
+        query = select(_days.c.channel_id, _days.c.day, _days.c.total_wh, _days.c.missing).where(
+            _days.c.channel_id.in_(part), _days.c.day.between(first, last)
+        )
+        for channel_id, day, total_wh, absent in session.execute(query):
+            place = row_of[channel_id], (day - first).days
+            totals[place], missing[place], present[place] = total_wh, absent, True
+    return DayTotals(tuple(channel_ids), days, totals, missing, present)
+
+
+def load_total_by_day(
+    session: Session, channel_ids: Sequence[int], first: date, last: date
+) -> dict[date, int]:
+    """Return the summed energy of all the channels by local day, added up by the database."""
+    totals: dict[date, int] = {}
+    for part in batches(sorted(set(channel_ids))):
+        query = (
+            select(_days.c.day, func.sum(_days.c.total_wh))
+            .where(_days.c.channel_id.in_(part), _days.c.day.between(first, last))
+            .group_by(_days.c.day)
+        )
+        for day, total_wh in session.execute(query):
+            totals[day] = totals.get(day, 0) + int(total_wh)
+    return dict(sorted(totals.items()))
+
+
+def changed_since(
+    session: Session, first_day: date, last_day: date, recorded_after: datetime
+) -> tuple[int, ...]:
+    """Return the channels of which a day, of these, was written after `recorded_after`."""
+    query = (
+        select(_days.c.channel_id)
+        .where(_days.c.recorded_at > recorded_after, _days.c.day.between(first_day, last_day))
+        .distinct()
+        .order_by(_days.c.channel_id)
+    )
+    return tuple(session.scalars(query))
+
+
+def last_days(session: Session, channel_ids: Iterable[int]) -> dict[int, date]:
+    """Return the last local day of which anything is stored, by channel."""
+    found: dict[int, date] = {}
+    for part in batches(sorted(set(channel_ids))):
+        query = (
+            select(_days.c.channel_id, func.max(_days.c.day))
+            .where(_days.c.channel_id.in_(part))
+            .group_by(_days.c.channel_id)
+        )
+        found.update(dict(session.execute(query).tuples().all()))
+    return found
+
+
+def load_day_revisions(session: Session, channel_id: int, day: date) -> tuple[DayBlock, ...]:
+    """Return every state of a channel's day that a revision replaced, and the current, in order."""
+    names = ("interval_min", "energy_wh", "quality", "fraction_uwh")
+    states = []
+    for table in (_day_revisions, _days):
+        query = (
+            select(*(table.c[name] for name in names))
+            .where(table.c.channel_id == channel_id, table.c.day == day)
+            .order_by(table.c.revision)
+        )
+        states += [
+            unpack(interval_min, [channel_id], [day], [(energy, quality, fraction)])
+            for interval_min, energy, quality, fraction in session.execute(query)
+        ]
+    return tuple(states)
+
+
+# --- registers ---
+
+
+@dataclass(frozen=True, slots=True)
+class RegistersWritten:
+    """How many register readings were new, given before, or correct an earlier one."""
+
+    new: int
+    repeated: int
+    revised: int
+
+
+def write_registers(
+    session: Session, readings: Sequence[RegisterReading], clock: Clock, *, source: str
+) -> RegistersWritten:
+    """Store register readings; another value for a known instant is its next revision."""
+    latest = {
+        (reading.meter_id, reading.zone, reading.taken_at): reading
+        for reading in load_registers(session, {reading.meter_id for reading in readings})
+    }
+    recorded_at = clock.now()
+    fresh = []
+    repeated = revised = 0
+    for reading in readings:
+        key = (reading.meter_id, reading.zone, reading.taken_at)
+        known = latest.get(key)
+        if known is not None and (known.value, known.quality) == (reading.value, reading.quality):
+            repeated += 1
+            continue
+        revision = 1 if known is None else known.revision + 1
+        revised += known is not None
+        stored = RegisterReading(*key, reading.value, reading.quality, revision)
+        latest[key] = stored
+        fresh.append(
+            {
+                "meter_id": stored.meter_id,
+                "zone": stored.zone,
+                "taken_at": stored.taken_at,
+                "value": stored.value,
+                "quality": int(stored.quality),
+                "revision": revision,
+                "source": source,
+                "recorded_at": recorded_at,
+            }
+        )
+    if fresh:
+        try:
+            session.execute(insert(_registers), fresh)
+        except IntegrityError as error:
+            raise ReadingsConflict from error
+    return RegistersWritten(len(fresh) - revised, repeated, revised)
+
+
+def load_registers(
+    session: Session,
+    meter_ids: Iterable[int],
+    *,
+    first: datetime | None = None,
+    last: datetime | None = None,
+) -> tuple[RegisterReading, ...]:
+    """Return the latest revision of every reading taken from `first` to `last`, both included.
+
+    Ordered by meter, zone and instant.
+    """
+    found: dict[tuple[int, Zone, datetime], RegisterReading] = {}
+    for part in batches(sorted(set(meter_ids))):
+        query = select(
+            _registers.c.meter_id,
+            _registers.c.zone,
+            _registers.c.taken_at,
+            _registers.c.value,
+            _registers.c.quality,
+            _registers.c.revision,
+        ).where(_registers.c.meter_id.in_(part))
+        if first is not None:
+            query = query.where(_registers.c.taken_at >= first)
+        if last is not None:
+            query = query.where(_registers.c.taken_at <= last)
+        # In order of revision, so that of each instant the last one stays.
+        for meter_id, zone, taken_at, value, quality, revision in session.execute(
+            query.order_by(_registers.c.revision)
+        ):
+            key = (meter_id, zone, taken_at)
+            found[key] = RegisterReading(*key, value, Quality(quality), revision)
+    return tuple(found[key] for key in sorted(found))
+
+
+def registers_changed_since(
+    session: Session, first: datetime, last: datetime, recorded_after: datetime
+) -> tuple[int, ...]:
+    """Return the meters of which a reading taken from `first` to `last` was recorded later."""
+    query = (
+        select(_registers.c.meter_id)
+        .where(
+            _registers.c.recorded_at > recorded_after, _registers.c.taken_at.between(first, last)
+        )
+        .distinct()
+        .order_by(_registers.c.meter_id)
+    )
+    return tuple(session.scalars(query))
+
+
+def batches(items: Iterable[_T], size: int = IN_MAX) -> Iterator[list[_T]]:
+    """Yield `items` in lists that fit an IN list."""
+    iterator = iter(items)
+    while part := list(islice(iterator, size)):
+        yield part
