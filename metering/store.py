@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Table, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -49,6 +50,7 @@ IN_MAX: Final = 5000
 _T = TypeVar("_T")
 _days = cast(Table, IntervalDayRow.__table__)
 _day_revisions = cast(Table, IntervalDayRevisionRow.__table__)
+_points = cast(Table, MeteringPointRow.__table__)
 _registers = cast(Table, RegisterReadingRow.__table__)
 
 
@@ -183,7 +185,8 @@ def channels_of_premises(
             .join(BuildingRow, BuildingRow.id == MeteringPointRow.building_id)
             .where(MeteringPointRow.premises_id.in_(part), ChannelRow.code == channel_code)
         )
-        found += [PremisesChannel(*row) for row in session.execute(query).tuples() if row[0]]  # type: ignore[arg-type]
+        rows: Sequence[Any] = session.execute(query).all()
+        found += [PremisesChannel(*row) for row in rows]
     return tuple(sorted(found, key=lambda row: (row.premises_id, row.point_code)))
 
 
@@ -239,7 +242,8 @@ def _meters(session: Session, condition: Any) -> list[PremisesMeter]:  # noqa: A
         .join(MeterRow, MeterRow.point_id == MeteringPointRow.id)
         .where(condition)
     )
-    return [PremisesMeter(*row) for row in session.execute(query).tuples().all()]
+    rows: Sequence[Any] = session.execute(query).all()
+    return [PremisesMeter(*row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,10 +282,11 @@ def point_channels(
             )
             .where(
                 MeteringPointRow.code.in_(part),
-                building_in_scope(MeteringPointRow.building_id, scope),
+                building_in_scope(_points.c.building_id, scope),
             )
         )
-        for code, channel_id, interval_min, multiplier, zone in session.execute(query):
+        rows: Sequence[Any] = session.execute(query).all()
+        for code, channel_id, interval_min, multiplier, zone in rows:
             if channel_id is None:
                 bare.add(code)
             else:
@@ -443,8 +448,8 @@ def _merge_days(
         [(row["energy_wh"], row["quality"], row["fraction_uwh"]) for row in old],
     )
     merged = merge(standing, arriving, fill_only=fill_only)
-    revised = np.zeros(len(old), bool) if fill_only else merged.changed.any(axis=1)
-    touched = revised | merged.filled.any(axis=1)
+    revised: npt.NDArray[np.bool_] = np.asarray(merged.changed.any(axis=1)) & (not fill_only)
+    touched: npt.NDArray[np.bool_] = np.asarray(merged.filled.any(axis=1)) | revised
     rows = np.flatnonzero(touched).tolist()
     if rows:
         superseded = [dict(old[row]) for row in np.flatnonzero(revised).tolist()]
@@ -626,7 +631,8 @@ def last_days(session: Session, channel_ids: Iterable[int]) -> dict[int, date]:
             .where(_days.c.channel_id.in_(part))
             .group_by(_days.c.channel_id)
         )
-        found.update(dict(session.execute(query).tuples().all()))
+        rows: Sequence[Any] = session.execute(query).all()
+        found.update(dict(rows))
     return found
 
 
