@@ -29,7 +29,7 @@ NAME_CHARACTERS: Final = 160
 BANK_NAME_CHARACTERS: Final = 45
 PURPOSE_CHARACTERS: Final = 210
 PURPOSE_LEAST: Final = 30
-"""Purpose is not cut below this before the address is given up."""
+"""Purpose is not cut below this: a payer would have to type one."""
 
 MASK: Final = 2
 """A fixed mask is as readable and takes a quarter of the time that choosing the best one does."""
@@ -81,7 +81,7 @@ def payment_payload(payment: Payment) -> bytes:
     """Return the payment string in bytes, shortened to the size that reads well where it can be.
 
     Purpose and payer's address give way, in this order; requisites, the sum and the account number
-    never do.
+    never do, even where they alone are longer than what is recommended.
     """
     if payment.sum_minor is not None and payment.sum_minor <= 0:
         raise ValueError(f"a code asks for a positive sum: {payment.sum_minor}")
@@ -89,7 +89,7 @@ def payment_payload(payment: Payment) -> bytes:
     digit = "1" if all(_fits_1251(value) for value in fields.values()) else "2"
     encoding = ENCODINGS[digit]
     excess = len(_join(fields, digit, "|").encode(encoding)) - RECOMMENDED_BYTES
-    for name, least in (("Purpose", PURPOSE_LEAST), ("PayerAddress", 0), ("Purpose", 0)):
+    for name, least in (("Purpose", PURPOSE_LEAST), ("PayerAddress", 0)):
         if excess > 0 and name in fields:
             excess -= _shorten(fields, name, excess, least, encoding)
     return _join(fields, digit, _separator(fields)).encode(encoding)

@@ -80,8 +80,12 @@ def write_pdfs(
 
 def write_part(part: PdfPart) -> int:
     """Write the PDFs of one part; runs in a worker, opens its own session, may be repeated."""
-    with _database(part.database_url).reading() as session:
-        documents = store.documents_by_ids(session, part.document_ids)
+    database = Database(part.database_url)
+    try:
+        with database.reading() as session:
+            documents = store.documents_by_ids(session, part.document_ids)
+    finally:
+        database.dispose()
     _tune_worker()
     for document in documents:
         file = Path(part.folder) / file_name(document.number, document.account_number)
@@ -119,11 +123,6 @@ def _bounded(executor: Executor, parts: Iterable[PdfPart], in_flight: int) -> It
     finally:
         for future in running:
             future.cancel()
-
-
-@lru_cache(maxsize=1)
-def _database(url: str) -> Database:
-    return Database(url)
 
 
 @lru_cache(maxsize=1)
