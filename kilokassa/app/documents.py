@@ -8,15 +8,15 @@ keeps the files that are right and makes the others.
 import multiprocessing
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 
 from invoices import render, store
 from invoices.documents import Document
+from kilokassa.app.executor import run_parts
 from kilokassa.core.calendar import Month
 from kilokassa.core.ids import AccountId, DocumentId
 from kilokassa.core.scope import Scope
@@ -71,7 +71,7 @@ def write_pdfs(
         for start in range(0, len(ids), DOCUMENTS_A_PART)
     )
     done = 0
-    for count in _bounded(executor, parts, 2 * (workers or os.cpu_count() or 1)):
+    for count in run_parts(executor, write_part, parts, workers or os.cpu_count() or 1):
         done += count
         if progress is not None:
             progress(done, len(ids))
@@ -106,23 +106,6 @@ def file_name(number: str, account_number: str) -> str:
 def _pdf(document: Document, language: Language | None = None) -> bytes:
     shown_in = language or document.language
     return render.render_document(document.kind, document.snapshot, shown_in)
-
-
-def _bounded(executor: Executor, parts: Iterable[PdfPart], in_flight: int) -> Iterator[int]:
-    """Yield the outcome of each part, never more than `in_flight` of them submitted and undone."""
-    waiting = iter(parts)
-    running: set[Future[int]] = {
-        executor.submit(write_part, part) for part in islice(waiting, in_flight)
-    }
-    try:
-        while running:
-            ended, running = wait(running, return_when=FIRST_COMPLETED)
-            running |= {executor.submit(write_part, part) for part in islice(waiting, len(ended))}
-            for future in ended:
-                yield future.result()
-    finally:
-        for future in running:
-            future.cancel()
 
 
 @lru_cache(maxsize=1)

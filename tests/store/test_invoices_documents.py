@@ -26,7 +26,7 @@ from kilokassa.app import documents as jobs
 from kilokassa.core.calendar import Month
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.errors import NotFound, RequestConflict
-from kilokassa.core.ids import AccountId, BuildingId, CompanyId, DocumentId
+from kilokassa.core.ids import AccountId, BuildingId, CompanyId
 from kilokassa.core.scope import Role, Scope, system_scope
 from kilokassa.core.text import Language
 from metering.models import BuildingRow, CompanyRow, PremisesRow
@@ -416,30 +416,6 @@ def test_a_job_for_some_accounts_writes_theirs(town, clock, tmp_path):
 
     assert count == 1
     assert [file.name for file in (tmp_path / "pdf").iterdir()] == ["2026-000002_А_002.pdf"]
-
-
-def test_no_more_than_twice_the_workers_are_in_flight(town):
-    class Lazy(Executor):
-        def __init__(self):
-            self.waiting = []
-            self.most = 0
-
-        def submit(self, fn, /, *args, **kwargs):
-            self.waiting.append(Future())
-            self.most = max(self.most, sum(not future.done() for future in self.waiting))
-            if len(self.waiting) >= 4:
-                for future in self.waiting:
-                    if not future.done():
-                        future.set_result(1)
-            return self.waiting[-1]
-
-    executor = Lazy()
-    parts = [jobs.PdfPart("", (DocumentId(n),), "") for n in range(30)]
-
-    done = sum(jobs._bounded(executor, parts, 4))
-
-    assert done == 30
-    assert executor.most <= 4
 
 
 def test_a_cancellation_and_a_receipt_have_their_pages(town, clock):
