@@ -1,1 +1,140 @@
-"""Tables of wallet."""
+"""Tables of wallets, the ledger and lots; written by this package alone."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kilokassa.db.base import Base
+from kilokassa.db.types import EnumText
+from wallet.ledger import Reason
+from wallet.lots import LotKind
+
+
+class WalletRow(Base):
+    """The wallet of one account, with what its entries and lots come to."""
+
+    __tablename__ = "wallet"
+    __table_args__ = (
+        CheckConstraint("lots_minor >= 0", name="lots_not_negative"),
+        CheckConstraint("uncovered_minor >= 0", name="uncovered_not_negative"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), unique=True)
+    currency: Mapped[str] = mapped_column(default="RUB")
+    lots_minor: Mapped[int] = mapped_column(default=0)
+    uncovered_minor: Mapped[int] = mapped_column(default=0)
+    entry_count: Mapped[int] = mapped_column(default=0)
+    head_digest: Mapped[str] = mapped_column(default="")
+    closed_through_month: Mapped[int | None]
+    opened_at: Mapped[datetime]
+
+
+class LedgerAccountRow(Base):
+    """A ledger account: a wallet's own, or one of the house's, which are never locked."""
+
+    __tablename__ = "ledger_account"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(unique=True)
+    wallet_id: Mapped[int | None] = mapped_column(ForeignKey("wallet.id"), unique=True)
+    currency: Mapped[str] = mapped_column(default="RUB")
+
+
+class JournalEntryRow(Base):
+    """An operation on one wallet; appended, never changed."""
+
+    __tablename__ = "journal_entry"
+    __table_args__ = (
+        UniqueConstraint("wallet_id", "sequence"),
+        UniqueConstraint("actor", "idempotency_key"),
+        Index("ix_journal_entry_wallet_book_month", "wallet_id", "book_month"),
+        CheckConstraint("balance_before + amount_minor = balance_after", name="balance_adds_up"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    wallet_id: Mapped[int] = mapped_column(ForeignKey("wallet.id"))
+    sequence: Mapped[int]
+    reason: Mapped[Reason] = mapped_column(EnumText(Reason))
+    amount_minor: Mapped[int]
+    """Effect on what is posted: positive where the customer gains."""
+    balance_before: Mapped[int]
+    balance_after: Mapped[int]
+    valid_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    book_month: Mapped[int]
+    """Ordinal of the month whose statement shows the entry."""
+    charge_month: Mapped[int | None]
+    actor: Mapped[str]
+    idempotency_key: Mapped[str]
+    request_digest: Mapped[str]
+    detail: Mapped[str] = mapped_column(Text, default="")
+    """The answer that was given, and facts such as the tender, as canonical JSON."""
+    previous_digest: Mapped[str]
+    digest: Mapped[str]
+
+
+class PostingRow(Base):
+    """One debit, one credit, one amount."""
+
+    __tablename__ = "posting"
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint("debit_id <> credit_id", name="accounts_differ"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("journal_entry.id"), index=True)
+    debit_id: Mapped[int] = mapped_column(ForeignKey("ledger_account.id"))
+    credit_id: Mapped[int] = mapped_column(ForeignKey("ledger_account.id"))
+    amount_minor: Mapped[int]
+
+
+class LotRow(Base):
+    """Money that came together and expires together."""
+
+    __tablename__ = "lot"
+    __table_args__ = (
+        UniqueConstraint("wallet_id", "number"),
+        CheckConstraint("remaining_minor >= 0", name="remaining_not_negative"),
+        CheckConstraint("remaining_minor <= amount_minor", name="remaining_within_amount"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    wallet_id: Mapped[int] = mapped_column(ForeignKey("wallet.id"), index=True)
+    number: Mapped[int]
+    """Counts the lots of the wallet from 1."""
+    kind: Mapped[LotKind] = mapped_column(EnumText(LotKind))
+    spend_order: Mapped[int]
+    amount_minor: Mapped[int]
+    remaining_minor: Mapped[int]
+    expires_at: Mapped[datetime | None]
+    rule: Mapped[str] = mapped_column(default="")
+    """The bonus rule that granted it."""
+    entry_id: Mapped[int] = mapped_column(ForeignKey("journal_entry.id"))
+    came_at: Mapped[datetime]
+
+
+class DrawRow(Base):
+    """What an entry took from a lot; negative where it gave value back."""
+
+    __tablename__ = "draw"
+    __table_args__ = (CheckConstraint("amount_minor <> 0", name="amount_not_zero"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("journal_entry.id"), index=True)
+    lot_id: Mapped[int] = mapped_column(ForeignKey("lot.id"), index=True)
+    amount_minor: Mapped[int]
+
+
+class DailySealRow(Base):
+    """A digest over the heads of all wallets' chains, taken once a day."""
+
+    __tablename__ = "daily_seal"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    wallets: Mapped[int]
+    entries: Mapped[int]
+    digest: Mapped[str]
+    recorded_at: Mapped[datetime]

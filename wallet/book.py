@@ -1,0 +1,223 @@
+"""A wallet at work: operations on values, from which the rows to write are then taken.
+
+Pure: what was loaded goes in, what must be written comes out. Each operation appends an entry to
+the wallet's chain and moves its lots; `check` states what must hold after every one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from kilokassa.core.ids import AccountId, LotId, WalletId
+from wallet.ledger import Posting, Reason, entry_digest, instant_key
+from wallet.lots import SPEND_ORDER, Draw, Lot, LotKind, after, draw_down, give_back
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an entry says of itself beside its amount."""
+
+    reason: Reason
+    valid_at: datetime
+    recorded_at: datetime
+    month: int
+    """Ordinal of the local month of `valid_at`; the book month is this one or a later open one."""
+    actor: str
+    idempotency_key: str
+    request_digest: str
+    charge_month: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """An entry to write, with its postings and draws."""
+
+    facts: Facts
+    sequence: int
+    amount_minor: int
+    balance_before: int
+    balance_after: int
+    book_month: int
+    postings: tuple[Posting, ...]
+    draws: tuple[Draw, ...]
+    previous_digest: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewLot:
+    """A lot to write; `entry` is the place of its entry among the wallet's new ones."""
+
+    lot: Lot
+    entry: int
+    rule: str
+
+
+@dataclass(slots=True)
+class Wallet:
+    """One wallet while it is changed; the only mutable value of this package."""
+
+    id: WalletId
+    account_id: AccountId
+    uncovered_minor: int
+    lots: tuple[Lot, ...]
+    lot_count: int
+    entry_count: int
+    head_digest: str
+    closed_through_month: int | None
+    entries: list[NewEntry] = field(default_factory=list)
+    new_lots: list[NewLot] = field(default_factory=list)
+
+    @property
+    def lots_minor(self) -> int:
+        """What all lots still hold."""
+        return sum([lot.remaining_minor for lot in self.lots])
+
+    @property
+    def posted_minor(self) -> int:
+        """Lots less what is uncovered."""
+        return self.lots_minor - self.uncovered_minor
+
+    def take(self, amount_minor: int, postings: Sequence[Posting], facts: Facts) -> NewEntry:
+        """Pay `amount_minor` from the lots; what they cannot pay is uncovered."""
+        drawdown = draw_down(self.lots, amount_minor, at=facts.valid_at)
+        before = self.posted_minor
+        self.lots = after(self.lots, drawdown.draws)
+        self.uncovered_minor += drawdown.uncovered_minor
+        return self._enter(-amount_minor, before, postings, drawdown.draws, facts)
+
+    def put(
+        self,
+        amount_minor: int,
+        postings: Sequence[Posting],
+        facts: Facts,
+        *,
+        kind: LotKind = LotKind.OWN,
+        expires_at: datetime | None = None,
+        rule: str = "",
+    ) -> tuple[NewEntry, int]:
+        """Take in a new lot; it first covers what is owed. Return the entry and what it covered."""
+        before = self.posted_minor
+        lot = self._new_lot(amount_minor, kind, facts.valid_at, expires_at, rule)
+        covered_minor = min(amount_minor, self.uncovered_minor)
+        draws = (Draw(lot.id, covered_minor),) if covered_minor else ()
+        self.lots = after(self.lots, draws)
+        self.uncovered_minor -= covered_minor
+        return self._enter(amount_minor, before, postings, draws, facts), covered_minor
+
+    def restore(
+        self,
+        amount_minor: int,
+        postings: Sequence[Posting],
+        facts: Facts,
+        paid: Sequence[tuple[LotId, int]],
+    ) -> NewEntry:
+        """Give value back: to what is owed, to the lots that paid, else as a lot of its own."""
+        before = self.posted_minor
+        by_id = {lot.id: lot for lot in self.lots}
+        payers = [(by_id[lot_id], net) for lot_id, net in paid if lot_id in by_id]
+        back = give_back(
+            amount_minor, uncovered_minor=self.uncovered_minor, paid=payers, at=facts.valid_at
+        )
+        self.uncovered_minor -= back.covered_minor
+        self.lots = after(self.lots, back.draws)
+        if back.new_lot_minor:
+            self._new_lot(back.new_lot_minor, LotKind.RETURNED, facts.valid_at, None, "")
+        return self._enter(amount_minor, before, postings, back.draws, facts)
+
+    def withdraw(self, draw: Draw, postings: Sequence[Posting], facts: Facts) -> NewEntry:
+        """Take an amount from one named lot: what an expiry or a reversal does."""
+        before = self.posted_minor
+        self.lots = after(self.lots, (draw,))
+        return self._enter(-draw.amount_minor, before, postings, (draw,), facts)
+
+    def take_back(
+        self, draw: Draw | None, amount_minor: int, postings: Sequence[Posting], facts: Facts
+    ) -> NewEntry:
+        """Take an amount back: what its lot still holds, and the rest as uncovered."""
+        before = self.posted_minor
+        draws = () if draw is None else (draw,)
+        self.lots = after(self.lots, draws)
+        self.uncovered_minor += amount_minor - (0 if draw is None else draw.amount_minor)
+        return self._enter(-amount_minor, before, postings, draws, facts)
+
+    def owe(self, amount_minor: int, postings: Sequence[Posting], facts: Facts) -> NewEntry:
+        """Add to what is uncovered, whatever the lots hold."""
+        before = self.posted_minor
+        self.uncovered_minor += amount_minor
+        return self._enter(-amount_minor, before, postings, (), facts)
+
+    def _new_lot(
+        self,
+        amount_minor: int,
+        kind: LotKind,
+        came_at: datetime,
+        expires_at: datetime | None,
+        rule: str,
+    ) -> Lot:
+        self.lot_count += 1
+        lot = Lot(
+            id=LotId(-self.lot_count),  # until it is written and has an id of its own
+            number=self.lot_count,
+            kind=kind,
+            spend_order=SPEND_ORDER[kind],
+            amount_minor=amount_minor,
+            remaining_minor=amount_minor,
+            came_at=came_at,
+            expires_at=expires_at,
+        )
+        self.lots = (*self.lots, lot)
+        self.new_lots.append(NewLot(lot, len(self.entries), rule))
+        return lot
+
+    def _enter(
+        self,
+        amount_minor: int,
+        before: int,
+        postings: Sequence[Posting],
+        draws: Sequence[Draw],
+        facts: Facts,
+    ) -> NewEntry:
+        balance = self.posted_minor
+        assert before + amount_minor == balance, (before, amount_minor, balance)
+        closed = self.closed_through_month
+        book_month = facts.month if closed is None else max(facts.month, closed + 1)
+        numbers = {lot.id: lot.number for lot in self.lots}
+        self.entry_count += 1
+        digest = entry_digest(
+            self.head_digest,
+            (
+                self.account_id,
+                self.entry_count,
+                facts.reason,
+                amount_minor,
+                before,
+                balance,
+                instant_key(facts.valid_at),
+                instant_key(facts.recorded_at),
+                book_month,
+                facts.charge_month,
+                facts.actor,
+                facts.idempotency_key,
+                facts.request_digest,
+                facts.detail,
+            ),
+            postings,
+            sorted((numbers[draw.lot_id], draw.amount_minor) for draw in draws),
+        )
+        entry = NewEntry(
+            facts=facts,
+            sequence=self.entry_count,
+            amount_minor=amount_minor,
+            balance_before=before,
+            balance_after=balance,
+            book_month=book_month,
+            postings=tuple(postings),
+            draws=tuple(draws),
+            previous_digest=self.head_digest,
+            digest=digest,
+        )
+        self.head_digest = digest
+        self.entries.append(entry)
+        return entry

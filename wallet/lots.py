@@ -1,0 +1,135 @@
+"""Lots: what is spent first, what value that comes back goes to, what will expire."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+from kilokassa.core.ids import LotId
+
+
+class LotKind(StrEnum):
+    """Where a lot's money came from."""
+
+    OWN = "own"
+    BONUS = "bonus"
+    RETURNED = "returned"
+
+
+SPEND_ORDER: Final = {LotKind.BONUS: 10, LotKind.RETURNED: 40, LotKind.OWN: 50}
+"""Lower is spent first: a bonus, which may expire, before own money, which does not."""
+
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """Money of a wallet that came together and expires together."""
+
+    id: LotId
+    number: int
+    kind: LotKind
+    spend_order: int
+    amount_minor: int
+    remaining_minor: int
+    came_at: datetime
+    expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.remaining_minor <= self.amount_minor:
+            raise ValueError(f"a lot holds between nothing and its amount: {self!r}")
+
+    def alive_at(self, at: datetime) -> bool:
+        """Say whether the lot may be spent at `at`: before, but not at, `expires_at`."""
+        return self.expires_at is None or at < self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What was taken from one lot; negative where value came back to it."""
+
+    lot_id: LotId
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drawdown:
+    """Which lots paid, and what none could pay."""
+
+    draws: tuple[Draw, ...]
+    uncovered_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """Where value that came back went."""
+
+    covered_minor: int
+    """What lowered the uncovered amount."""
+    draws: tuple[Draw, ...]
+    """Negative draws: what returned to the lots that had paid."""
+    new_lot_minor: int
+    """What no living lot had paid: it becomes a lot of its own."""
+
+
+def draw_down(lots: Iterable[Lot], amount_minor: int, *, at: datetime) -> Drawdown:
+    """Spend `amount_minor` from `lots`: lower spend order, then earlier expiry, then older."""
+    assert amount_minor >= 0, amount_minor
+    draws = []
+    left_minor = amount_minor
+    for lot in sorted((lot for lot in lots if lot.alive_at(at)), key=_spending_order):
+        taken_minor = min(lot.remaining_minor, left_minor)
+        if taken_minor > 0:
+            draws.append(Draw(lot.id, taken_minor))
+            left_minor -= taken_minor
+    assert sum(draw.amount_minor for draw in draws) + left_minor == amount_minor
+    return Drawdown(tuple(draws), uncovered_minor=left_minor)
+
+
+def give_back(
+    amount_minor: int,
+    *,
+    uncovered_minor: int,
+    paid: Sequence[tuple[Lot, int]],
+    at: datetime,
+) -> GivenBack:
+    """Return value to a wallet: to what is uncovered, then to the lots that paid, latest first.
+
+    `paid` pairs the lots with what they paid net, the latest payer first. A lot that has expired is
+    not revived, nor a lot filled above its amount: what is left over becomes a lot without expiry,
+    so that a correction never costs the resident anything.
+    """
+    assert amount_minor >= 0, amount_minor
+    covered_minor = min(amount_minor, uncovered_minor)
+    left_minor = amount_minor - covered_minor
+    draws = []
+    for lot, paid_minor in paid:
+        room_minor = min(paid_minor, lot.amount_minor - lot.remaining_minor)
+        back_minor = min(left_minor, room_minor)
+        if back_minor > 0 and lot.alive_at(at):
+            draws.append(Draw(lot.id, -back_minor))
+            left_minor -= back_minor
+    return GivenBack(covered_minor, tuple(draws), left_minor)
+
+
+def after(lots: Iterable[Lot], draws: Iterable[Draw]) -> tuple[Lot, ...]:
+    """Return the lots as they stand after the draws."""
+    taken: dict[LotId, int] = {}
+    for draw in draws:
+        taken[draw.lot_id] = taken.get(draw.lot_id, 0) + draw.amount_minor
+    return tuple(
+        replace(lot, remaining_minor=lot.remaining_minor - taken[lot.id])
+        if lot.id in taken
+        else lot
+        for lot in lots
+    )
+
+
+def spendable_minor(lots: Iterable[Lot], at: datetime) -> int:
+    """Return what may be spent at `at`: the balance on a future day, if nothing else moves."""
+    return sum(lot.remaining_minor for lot in lots if lot.alive_at(at))
+
+
+def _spending_order(lot: Lot) -> tuple[int, datetime, datetime, int]:
+    return (lot.spend_order, lot.expires_at or _NEVER, lot.came_at, lot.number)
