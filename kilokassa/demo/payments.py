@@ -19,11 +19,7 @@ from kilokassa.demo.households import draws
 from kilokassa.demo.population import AccountPlan, TownPlan
 from kilokassa.demo.prices import half_hour_rates, heat_rate
 from kilokassa.demo.series import EnergyDays, day_matrix, heat_of_day_kcal
-
-BONUS_PERCENT: Final = 5
-BONUS_DAYS: Final = 365
-BONUS_FROM_MINOR: Final = 5_000_00
-"""The demo's bonus rule: 5 % on a payment of 5,000 rubles and more, good for a year."""
+from wallet.topups import BonusRule, bonus_for
 
 _KOPECKS: Final = 100
 
@@ -38,8 +34,18 @@ class TopUpPlan:
     paid_at: datetime
     amount_minor: int
     tender: str
-    bonus_minor: int = 0
-    bonus_expires_at: datetime | None = None
+
+
+def bonus_rules(plan: TownPlan) -> tuple[BonusRule, ...]:
+    """Return the bonus of the demo: 5 % on a top-up of 5,000 rubles and more, good for a year."""
+    rule = BonusRule(
+        name="Демо: 5 % от 5 000 ₽",
+        threshold_minor=5_000_00,
+        basis_points=500,
+        valid_from=plan.first_day,
+        expires_after_days=365,
+    )
+    return (rule,)
 
 
 def top_ups(plan: TownPlan) -> tuple[TopUpPlan, ...]:
@@ -88,10 +94,11 @@ def _prepaid(
     month_minor = _month_estimate_minor(plan, account)
     size_minor = _round_up(month_minor * habit.month_share_percent // 100)
     if habit.yearly_bonus:
-        size_minor = _round_up(max(BONUS_FROM_MINOR, 6 * month_minor))
+        size_minor = _round_up(max(5_000_00, 6 * month_minor))
     first_minor = size_minor if habit.yearly_bonus else max(size_minor, _round_up(month_minor))
     found = [_top_up(plan, account, plan.first_day, first_minor)] if days else []
-    left_minor = first_minor
+    rules = bonus_rules(plan)
+    left_minor = _worth_minor(first_minor, rules, plan.first_day)
     for place, day in enumerate(days):
         left_minor -= costs_minor[place]
         recent = costs_minor[max(0, place - 13) : place + 1]
@@ -99,21 +106,22 @@ def _prepaid(
         if left_minor * len(recent) < habit.cushion_days * sum(recent) and next_day < plan.today:
             amount_minor = size_minor + _round_up(max(0, -left_minor))
             found.append(_top_up(plan, account, next_day, amount_minor))
-            left_minor += amount_minor
+            left_minor += _worth_minor(amount_minor, rules, next_day)
     return found
 
 
+def _worth_minor(amount_minor: int, rules: tuple[BonusRule, ...], day: date) -> int:
+    bonus = bonus_for(amount_minor, rules, day)
+    return amount_minor + (bonus.amount_minor if bonus else 0)
+
+
 def _top_up(plan: TownPlan, account: AccountPlan, day: date, amount_minor: int) -> TopUpPlan:
-    paid_at = _hour_of(plan, account, day)
-    earns = account.payment.yearly_bonus and amount_minor >= BONUS_FROM_MINOR
     return TopUpPlan(
         key=f"demo:top-up:{account.number}:{day.isoformat()}",
         account_number=account.number,
-        paid_at=paid_at,
+        paid_at=_hour_of(plan, account, day),
         amount_minor=amount_minor,
         tender=account.payment.tender,
-        bonus_minor=amount_minor * BONUS_PERCENT // 100 if earns else 0,
-        bonus_expires_at=paid_at + timedelta(days=BONUS_DAYS) if earns else None,
     )
 
 
