@@ -1,0 +1,42 @@
+from datetime import date
+
+import pytest
+from sqlalchemy import text
+
+from heating.service import (
+    HeatedHouseOrder,
+    HeatPriceOrder,
+    publish_heat_price,
+    set_heated_house,
+)
+from heating.store import heat_rate, heated_houses
+from kilokassa.core.errors import RequestConflict
+
+
+def test_the_price_of_heat_is_that_of_its_day(database, clock):
+    with database.writing() as session:
+        for day, rate in ((date(2022, 7, 1), 1_989_900_000), (date(2022, 12, 1), 2_288_380_000)):
+            order = HeatPriceOrder("heat", day, rate, "S1")
+            assert publish_heat_price(session, order, clock)
+            assert not publish_heat_price(session, order, clock)
+
+        with pytest.raises(RequestConflict):
+            publish_heat_price(session, HeatPriceOrder("heat", date(2022, 7, 1), 1, "S1"), clock)
+
+    with database.reading() as session:
+        assert heat_rate(session, "heat", date(2022, 6, 30)) is None
+        assert heat_rate(session, "heat", date(2022, 11, 30)) == 1_989_900_000
+        assert heat_rate(session, "heat", date(2022, 12, 1)) == 2_288_380_000
+
+
+def test_a_house_shares_its_heat_from_a_day_on(database, clock):
+    with database.writing() as session:
+        session.execute(
+            text("INSERT INTO building (id, code, address, zone) VALUES (1, 'B', 'x', 'UTC')")
+        )
+        set_heated_house(session, HeatedHouseOrder(1, date(2022, 10, 1), "heat", 100), clock)
+        set_heated_house(session, HeatedHouseOrder(1, date(2022, 10, 1), "heat", 200), clock)
+
+    with database.reading() as session:
+        assert heated_houses(session, [1], date(2022, 9, 30)) == {}
+        assert heated_houses(session, [1, 2], date(2022, 10, 1))[1].common_area_dm2 == 200
