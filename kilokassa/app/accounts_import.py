@@ -351,7 +351,7 @@ def _unknown_plans(session: Session, file: AccountsFile) -> Iterator[RefusedLine
 
 def _fixed_places(session: Session, file: AccountsFile) -> Iterator[RefusedLine]:
     """Yield lines that would change what readings are stored by."""
-    zones = dict(session.execute(select(BuildingRow.code, BuildingRow.zone)).tuples().all())
+    zones = dict(session.execute(select(BuildingRow.code, BuildingRow.zone)).all())
     for part in _parts(file.places):
         points = _known_points(session, [place.point_code for place in part])
         digits = _known_digits(session, [place.point_code for place in part])
@@ -412,7 +412,7 @@ def _known_openings(session: Session, accounts: Sequence[AccountLine]) -> dict[s
             JournalEntryRow.reason.in_([Reason.OPENING_DEBT, Reason.OPENING_ADVANCE]),
         )
     )
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def _known_points(
@@ -488,7 +488,7 @@ def _known_accounts(session: Session, file: AccountsFile) -> dict[str, _KnownAcc
     found: dict[str, _KnownAccount] = {}
     for part in _parts(file.accounts):
         numbers = [account.number for account in part]
-        for row in session.execute(query.where(AccountRow.number.in_(numbers))).tuples():
+        for row in session.execute(query.where(AccountRow.number.in_(numbers))):
             found[row[0]] = _KnownAccount(*row[1:])
     return found
 
