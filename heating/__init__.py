@@ -1,7 +1,7 @@
-"""Who pays how much of a house's heat.
+"""Whose heat is whose: a house's heat of a month shared among its flats, to the kopeck.
 
-Owns the price of heat, the settings of heated houses and the sharing of a house's month between
-its flats. Invariants: the flats' kilocalories and kopecks sum to the house's, each of them; nothing
-is rounded before the last step; renumbering flats changes nothing. Boundary: values in, values
-out; billing posts them; meters are read by `metering`.
+Owns heat prices, the heating settings of houses and the statutory ways of sharing. Invariants: the
+flats' kilocalories sum to the house's and their amounts to its amount; the order and the numbers of
+flats change nothing; what the formulas leave unclear is a finding, never hidden. Boundary: holds
+ids of buildings and premises, reads no meter, posts nothing; what it returns are values.
 """

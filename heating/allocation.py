@@ -1,142 +1,230 @@
-"""Sharing a house's heat between its flats by the one shape that all statutory cases have.
+"""A house's heat of a month shared among its flats: exact fractions, whole units at the last step.
 
-    Pi = (Vi + Si * (VД - ΣVi) / Sоб) * Tт
-
-where Vi is what a flat is held to have used, Si its area, VД the house's heat, Sоб the area of all
-flats and Tт the price (Rules of ПП РФ 354 of 06.05.2011, annex 2, formulas 3 and 3(6), as two public
-calculators and retailers' pages give them; the text of the act itself was not read). Since the parts
-sum to VД·Tт, the house's amount is rounded once and shared out by largest remainder.
+What each flat should get is a fraction; nobody pays a fraction of a kopeck. Each is rounded down
+and the units that are left go, one each, to the largest remainders, so that the parts sum to the
+whole. Between equal remainders the larger flat goes first, then the one with the lower id: neither
+the order of the flats nor the numbers on their doors move a kopeck.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from fractions import Fraction
-from math import lcm
+from math import floor
 from typing import Final
 
-from kilokassa.core.apportion import apportion
+from heating.statutory import common_heat, own_by_area, own_by_readings
+from kilokassa.core.digest import digest_value
+from kilokassa.core.ids import PremisesId
 from kilokassa.core.money import RATE_SCALE, half_up_ratio
 from kilokassa.core.quantity import KCAL_PER_GCAL
+from kilokassa.core.text import mark
 
-MINOR_DIVISOR: Final = KCAL_PER_GCAL * RATE_SCALE // 100
-"""Kilocalories times a scaled rate, divided by this, is kopecks."""
+MINOR_PER_UNIT: Final = 100
+
+
+class HeatMethod(StrEnum):
+    """How a house with a heat meter finds what each flat took itself."""
+
+    AREA = "area"
+    """By area, whatever meters the flats may have."""
+    FLAT_METERS = "flat_meters"
+    """By the flats' meters; a flat without a reading takes the mean per square metre."""
+
+
+class HeatFinding(StrEnum):
+    """What a person should look at; the shares are right all the same, and sum to the house's."""
+
+    NEGATIVE_REMAINDER = "negative_remainder"
+    """The flats' own heat is more than the house meter shows."""
+    NEGATIVE_SHARE = "negative_share"
+    """A flat's part of that remainder exceeds its own heat, so that it would be paid for heat."""
+    NO_READINGS = "no_readings"
+    """Flat meters are the method, but no flat has a reading: shared by area."""
+    NOBODY_CONNECTED = "nobody_connected"
+    """No flat has house radiators, yet the house took heat: all of it is common."""
+
+
+FINDING_SENTENCES: Final = {
+    HeatFinding.NEGATIVE_REMAINDER: mark(
+        "The flats' meters show more heat than the house meter; the difference was taken off by "
+        "area."
+    ),
+    HeatFinding.NEGATIVE_SHARE: mark(
+        "A flat's share of heat is negative; check the meters of the house."
+    ),
+    HeatFinding.NO_READINGS: mark(
+        "No flat of the house has a reading of its heat meter; heat was shared by area."
+    ),
+    HeatFinding.NOBODY_CONNECTED: mark(
+        "No flat of the house has radiators of the house, but its meter shows heat."
+    ),
+}
+"""What each finding says, for `kilokassa.core.text.gettext`."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeatedFlat:
-    """A flat as the sharing sees it; `metered_kcal` where it has a heat meter of its own."""
+    """One premises of the house, billed or not: who is left out would be paid for by the others."""
 
-    premises_id: int
+    premises_id: PremisesId
     area_dm2: int
     connected: bool = True
-    """False where heating was legally taken out: it uses none, and still pays the common share."""
-    metered_kcal: int | None = None
+    """False for a flat without house radiators, by design or lawfully on its own heat."""
+    reading_kcal: int | None = None
+    """What its own heat meter measured in the month; None where it has none or it failed."""
 
     def __post_init__(self) -> None:
         if self.area_dm2 <= 0:
             raise ValueError(f"a flat has an area: {self!r}")
-        if self.metered_kcal is not None and self.metered_kcal < 0:
-            raise ValueError(f"a heat meter does not run backwards: {self!r}")
+        if self.reading_kcal is not None and self.reading_kcal < 0:
+            raise ValueError(f"a negative reading is a fault, never heat: {self!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class HouseMonth:
-    """A house's heat of a month and who shares it."""
+    """All that sharing a house's month needs."""
 
     heat_kcal: int
+    """What the house meter measured."""
     rate_scaled: int
-    """Millionths of a rouble per Gcal."""
+    """Millionths of a rouble per Gcal, VAT included."""
     flats: tuple[HeatedFlat, ...]
     common_area_dm2: int = 0
+    method: HeatMethod = HeatMethod.AREA
 
     def __post_init__(self) -> None:
-        if self.heat_kcal < 0 or not self.flats:
-            raise ValueError("a house has flats, and heat that is not negative")
+        if self.heat_kcal < 0 or self.rate_scaled < 0 or self.common_area_dm2 < 0:
+            raise ValueError(
+                "heat, rate and common area are not negative: "
+                f"{self.heat_kcal}, {self.rate_scaled}, {self.common_area_dm2}"
+            )
+        if not self.flats:
+            raise ValueError("a house without flats cannot share its heat")
+        if len({flat.premises_id for flat in self.flats}) != len(self.flats):
+            raise ValueError("a flat is named twice")
+
+    @property
+    def amount_minor(self) -> int:
+        """What the house's heat costs together, rounded once, halves up."""
+        return half_up_ratio(
+            self.heat_kcal * self.rate_scaled * MINOR_PER_UNIT, KCAL_PER_GCAL * RATE_SCALE
+        )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything the shares are computed from, the order of the flats apart."""
+        return digest_value(
+            {
+                "heat_kcal": self.heat_kcal,
+                "rate_scaled": self.rate_scaled,
+                "common_area_dm2": self.common_area_dm2,
+                "method": str(self.method),
+                "flats": sorted(
+                    [flat.premises_id, flat.area_dm2, flat.connected, flat.reading_kcal]
+                    for flat in self.flats
+                ),
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class FlatShare:
-    """What one flat is held to have used, and what it costs."""
+    """One flat's part of the house's month."""
 
-    premises_id: int
+    premises_id: PremisesId
+    own_kcal: int
+    """Heat of the flat itself; the rest of `heat_kcal` is its part of the common heat."""
     heat_kcal: int
     amount_minor: int
+
+    @property
+    def common_kcal(self) -> int:
+        """The flat's part of the heat that is nobody's own; negative beside a negative remainder."""
+        return self.heat_kcal - self.own_kcal
 
 
 @dataclass(frozen=True, slots=True)
 class HouseShares:
-    """The shares of a house's month; they sum to its heat and to its amount."""
+    """The flats' parts, in the order the flats were given; they sum to the house, or cannot be."""
 
+    heat_kcal: int
     amount_minor: int
-    shares: tuple[FlatShare, ...]
-    remainder_negative: bool
-    """The flats' own volumes exceed the house's: to be looked into, never hidden."""
+    rate_scaled: int
+    flats: tuple[FlatShare, ...]
+    findings: tuple[HeatFinding, ...]
+    input_digest: str
 
     def __post_init__(self) -> None:
-        assert sum(share.amount_minor for share in self.shares) == self.amount_minor
+        if sum(flat.heat_kcal for flat in self.flats) != self.heat_kcal:
+            raise ValueError("the flats' heat does not sum to the house's")
+        if sum(flat.amount_minor for flat in self.flats) != self.amount_minor:
+            raise ValueError("the flats' amounts do not sum to the house's")
 
 
-def share_house_month(house: HouseMonth) -> HouseShares:
-    """Share a house's heat and its cost, exactly to the kilocalorie and the kopeck."""
-    own = individual_volumes(house)
-    volumes = total_volumes(house, own)
-    # The order decides who gets an odd kopeck among equals: by area, then by the row's own id, so
-    # that giving a flat another number changes nothing.
-    order = sorted(
-        range(len(house.flats)),
-        key=lambda i: (-house.flats[i].area_dm2, house.flats[i].premises_id),
-    )
-    weights = _whole([max(volumes[i], Fraction(0)) for i in order])
-    if not any(weights):
-        weights = [house.flats[i].area_dm2 for i in order]
-    amount_minor = half_up_ratio(house.heat_kcal * house.rate_scaled, MINOR_DIVISOR)
-    kcal = apportion(house.heat_kcal, weights)
-    money = apportion(amount_minor, weights)
-    shares = [
-        FlatShare(house.flats[i].premises_id, kcal[place], money[place])
-        for place, i in enumerate(order)
-    ]
-    return HouseShares(
-        amount_minor=amount_minor,
-        shares=tuple(sorted(shares, key=lambda share: share.premises_id)),
-        remainder_negative=house.heat_kcal < sum(own),
-    )
+def share_building_month(house: HouseMonth) -> HouseShares:
+    """Share a house's heat and its cost among the flats, to the kilocalorie and to the kopeck.
 
-
-def individual_volumes(house: HouseMonth) -> tuple[Fraction, ...]:
-    """Return Vi of each flat in kcal: its reading, its share by area, or nothing.
-
-    No flat metered: Si·VД/(Sоб-Sинд+Sои). Some metered: Si·ΣVипу/ΣSипу for the others.
+    Pᵢ = (Vᵢ + Sᵢ · (VД - ΣV) / Sоб) · T, see `heating.statutory`. The house's cost is rounded once;
+    a flat's amount is its exact share rounded down or up to a whole kopeck, so it may differ by one
+    from its rounded kilocalories times the rate.
     """
-    metered = [flat for flat in house.flats if flat.metered_kcal is not None and flat.connected]
-    if metered:
-        by_area = Fraction(
-            sum(flat.metered_kcal or 0 for flat in metered), sum(flat.area_dm2 for flat in metered)
-        )
-    else:
-        heated = sum(flat.area_dm2 for flat in house.flats if flat.connected)
-        whole = heated + house.common_area_dm2
-        by_area = Fraction(house.heat_kcal, whole) if whole else Fraction(0)
-    return tuple(
-        Fraction(0)
-        if not flat.connected
-        else Fraction(flat.metered_kcal)
-        if flat.metered_kcal is not None
-        else flat.area_dm2 * by_area
-        for flat in house.flats
+    areas = [flat.area_dm2 for flat in house.flats]
+    own, findings = _own_heat(house, areas)
+    common = common_heat(house.heat_kcal, own, areas)
+    exact_kcal = [mine + shared for mine, shared in zip(own, common, strict=True)]
+    if sum(own) > house.heat_kcal:
+        findings = (*findings, HeatFinding.NEGATIVE_REMAINDER)
+    if min(exact_kcal) < 0:
+        findings = (*findings, HeatFinding.NEGATIVE_SHARE)
+    kopecks_a_kcal = Fraction(house.rate_scaled * MINOR_PER_UNIT, KCAL_PER_GCAL * RATE_SCALE)
+    order = sorted(range(len(house.flats)), key=lambda n: (-areas[n], house.flats[n].premises_id))
+    heat_kcal = _whole(exact_kcal, house.heat_kcal, order)
+    amounts_minor = _whole(
+        [kcal * kopecks_a_kcal for kcal in exact_kcal], house.amount_minor, order
+    )
+    return HouseShares(
+        heat_kcal=house.heat_kcal,
+        amount_minor=house.amount_minor,
+        rate_scaled=house.rate_scaled,
+        flats=tuple(
+            FlatShare(flat.premises_id, floor(mine), kcal, amount_minor)
+            for flat, mine, kcal, amount_minor in zip(
+                house.flats, own, heat_kcal, amounts_minor, strict=True
+            )
+        ),
+        findings=findings,
+        input_digest=house.digest,
     )
 
 
-def total_volumes(house: HouseMonth, own: Sequence[Fraction]) -> tuple[Fraction, ...]:
-    """Return each flat's own volume and its share of the remainder, in kcal; they sum to VД."""
-    area = sum(flat.area_dm2 for flat in house.flats)
-    remainder = house.heat_kcal - sum(own)
-    return tuple(
-        volume + Fraction(flat.area_dm2) * remainder / area
-        for flat, volume in zip(house.flats, own, strict=True)
-    )
+def _own_heat(
+    house: HouseMonth, areas: Sequence[int]
+) -> tuple[tuple[Fraction, ...], tuple[HeatFinding, ...]]:
+    connected = [flat.connected for flat in house.flats]
+    if not any(connected):
+        found = (HeatFinding.NOBODY_CONNECTED,) if house.heat_kcal else ()
+        return tuple(Fraction() for _ in areas), found
+    by_area = own_by_area(house.heat_kcal, areas, connected, house.common_area_dm2)
+    if house.method is HeatMethod.AREA:
+        return by_area, ()
+    readings = [flat.reading_kcal if flat.connected else None for flat in house.flats]
+    if all(reading is None for reading in readings):
+        return by_area, (HeatFinding.NO_READINGS,)
+    return own_by_readings(readings, areas, connected), ()
 
 
-def _whole(weights: Sequence[Fraction]) -> list[int]:
-    scale = lcm(*(weight.denominator for weight in weights))
-    return [int(weight * scale) for weight in weights]
+def _whole(exact: Sequence[Fraction], total: int, order: Sequence[int]) -> tuple[int, ...]:
+    """Return `exact` as whole numbers that sum to `total`, by largest remainder.
+
+    Beside `kilokassa.core.apportion` because these are the very shares, which may be negative, and
+    not weights. `total` is the sum of `exact` rounded half up, so what is left to hand out lies
+    between none and one a part. `order` says who comes first among equal remainders.
+    """
+    parts = [floor(value) for value in exact]
+    left_over = total - sum(parts)
+    assert 0 <= left_over <= len(parts), (left_over, len(parts))
+    by_remainder = sorted(order, key=lambda n: parts[n] - exact[n])
+    for n in by_remainder[:left_over]:
+        parts[n] += 1
+    return tuple(parts)

@@ -1,1 +1,65 @@
-"""Tables of notices."""
+"""Tables of notices: the outbox, and which alarms stand raised."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kilokassa.core.text import Language
+from kilokassa.db.base import Base
+from kilokassa.db.types import EnumText
+from notices.notice import NoticeKind, NoticeState, Way
+
+
+class NoticeRow(Base):
+    """One notice with its text as it was written, and the proof of its delivery."""
+
+    __tablename__ = "notice"
+    __table_args__ = (
+        CheckConstraint("attempts >= 0", name="attempts_not_negative"),
+        CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", name="sent_has_instant"),
+        Index("ix_notice_state_due", "state", "next_attempt_at"),
+        Index("ix_notice_account", "account_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[NoticeKind] = mapped_column(EnumText(NoticeKind))
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    language: Mapped[Language] = mapped_column(EnumText(Language))
+    way: Mapped[Way] = mapped_column(EnumText(Way))
+    recipient: Mapped[str]
+    subject: Mapped[str]
+    body_text: Mapped[str] = mapped_column(Text)
+    body_html: Mapped[str] = mapped_column(Text)
+    document_number: Mapped[str | None]
+    """Number of the document whose PDF goes along."""
+    dedupe_key: Mapped[str] = mapped_column(unique=True)
+    """Names the fact that is told: it is told once."""
+    zone: Mapped[str]
+    """IANA name: whose night is respected."""
+    message_id: Mapped[str]
+    """The `Message-ID` of the mail, the same at every attempt."""
+    state: Mapped[NoticeState] = mapped_column(EnumText(NoticeState))
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime]
+    """When it is due; while it is being sent, when its lease runs out."""
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    proof: Mapped[str] = mapped_column(Text, default="")
+    """What the other side answered when it accepted the notice."""
+    last_error: Mapped[str] = mapped_column(Text, default="")
+
+
+class NoticeAlarmRow(Base):
+    """Whether an alarm about an account stands raised; `episode` counts how often it was."""
+
+    __tablename__ = "notice_alarm"
+    __table_args__ = (CheckConstraint("episode >= 0", name="episode_not_negative"),)
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("account.id"), primary_key=True, autoincrement=False
+    )
+    kind: Mapped[NoticeKind] = mapped_column(EnumText(NoticeKind), primary_key=True)
+    raised: Mapped[bool]
+    episode: Mapped[int]
+    changed_at: Mapped[datetime]
