@@ -6,9 +6,10 @@ before it meets a rate, and each line is rounded once: rounding every interval w
 a kopeck an hour.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -22,24 +23,30 @@ from kilokassa.core.money import RATE_SCALE, half_up_ratio
 from kilokassa.core.period import Period
 from kilokassa.core.quantity import WH_PER_KWH
 from kilokassa.core.series import EnergySeries, WattHours
-from kilokassa.core.zones import Zone
+from kilokassa.core.text import mark
+from kilokassa.core.zones import MINUTES_PER_DAY, Zone
 from tariffs.exact_sums import zone_sums
 from tariffs.plans import RangeOrder, TariffVersion
 from tariffs.steps import split_in_proportion, split_in_time
 from tariffs.zone_calendar import zone_calendar
 
-MINOR_PER_UNIT = 100
-RATE_DIVISOR = WH_PER_KWH * RATE_SCALE // MINOR_PER_UNIT
+MINOR_PER_UNIT: Final = 100
+RATE_DIVISOR: Final = WH_PER_KWH * RATE_SCALE // MINOR_PER_UNIT
 """Wh times a scaled rate, divided by this, is kopecks."""
 
-_INT64 = 2**63
+_INT64: Final = 2**63
 
 
 class CannotRate(DomainError):
-    """The tariff does not price what it is asked to price."""
+    """The tariff does not price what it is asked to price; `problem` is a template itself."""
 
     code = "cannot_rate"
     template = "The tariff %(plan)s cannot price this: %(problem)s."
+
+    def sentence(self, translate: Callable[[str], str]) -> str:
+        """Return the sentence with the problem in the reader's language too."""
+        problem = translate(self.values["problem"]) % self.values
+        return translate(self.template) % (self.values | {"problem": problem})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,10 @@ class LineSpec:
     period: Period
     version_id: TariffVersionId
     key: str
-    """Zone, range and first local day of the price: the same for the same line at every rating."""
+    """Zone, range and first local day of the price: the same for the same line at every rating.
+
+    No two lines of one rating share a key.
+    """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,18 +83,19 @@ class ChargeLine:
     spec: LineSpec
     quantity_wh: int
     amount_minor: int
+    shared_by_days: bool = False
+    """Says that the quantity is a share: a price changed between two readings of a register."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """Intervals of one version under one set of rates."""
+    """A stretch of time under one set of rates of one version."""
 
-    first: int
-    last: int
     period: Period
     version: TariffVersion
     rates_scaled: tuple[tuple[int, ...], ...]
     first_day: date
+    """First local day of the price, as the keys of lines name it."""
 
 
 VersionInForce = tuple[Period, TariffVersion]
@@ -104,25 +115,19 @@ def rate_population(
     ranges of consumption count over the whole grid, which is one billing month.
     """
     accounts, intervals = energy_wh.shape
-    stretches = _stretches(versions, start, intervals, interval_min, zone)
-    day = 24 * 60 // interval_min
-    parts = []
-    for stretch in stretches:
-        calendar = zone_calendar(
-            stretch.version.day_zones,
-            zone,
-            stretch.period.start,
-            stretch.last - stretch.first,
-            interval_min,
-        )
-        part = energy_wh[:, stretch.first : stretch.last]
-        zones = len(stretch.version.zones)
-        parts.append(zone_sums(part, calendar.zone_index, zones, day))
-    cells_wh = np.concatenate(parts, axis=1) if parts else np.zeros((accounts, 0), dtype=np.int64)
+    step = timedelta(minutes=interval_min)
+    stretches = _stretches(versions, Period(start, start + step * intervals), zone)
     borders_wh = _common_borders(stretches)
+    cells: list[npt.NDArray[np.int64]] = [np.zeros((accounts, 0), dtype=np.int64)]
+    for stretch in stretches:
+        zone_index = _zone_index(stretch, zone, interval_min)
+        first = _intervals_between(start, stretch.period.start, step, stretch)
+        part = energy_wh[:, first : first + len(zone_index)]
+        zones = len(stretch.version.zones)
+        cells.append(zone_sums(part, zone_index, zones, MINUTES_PER_DAY // interval_min))
+    cells_wh = np.concatenate(cells, axis=1)
     if not borders_wh:
-        specs = _specs(stretches, ranges=False)
-        return _priced(specs, cells_wh)
+        return _priced(_specs(stretches, ranges=False), cells_wh)
     return _ranged(stretches, cells_wh, energy_wh, borders_wh, zone, interval_min)
 
 
@@ -156,30 +161,31 @@ def rate_quantities(
     """Price what registers counted between two readings, by zone.
 
     A change of price inside `period` splits each zone by days, largest remainder: nobody knows when
-    the energy was used. A register whose zone the plan does not have is refused.
+    the energy was used, and every line says so. Ranges of consumption are split in proportion, for
+    the same reason. A plan of one zone takes the registers together; a register whose zone the plan
+    does not have is refused.
     """
-    first_day, end_day = local_date(period.start, zone), local_date(period.end, zone)
-    days = max(1, (end_day - first_day).days)
-    stretches = _stretches(
-        versions, local_midnight(first_day, zone), days, 24 * 60, zone, whole_days=True
-    )
-    known = {z for stretch in stretches for z in stretch.version.zones}
-    for register in quantities_wh:
-        if register not in known:
-            plan = stretches[0].version.plan_code
-            raise CannotRate(plan=plan, problem=f"it has no zone {register}")
-    weights = [stretch.last - stretch.first for stretch in stretches]
+    stretches = _stretches(versions, period, zone)
+    if not stretches:
+        raise CannotRate(plan=_plan_of(versions), problem=mark("no time lies between the readings"))
+    weights = [_days_in(stretch.period, zone) for stretch in stretches]
+    shares = {
+        register: apportion(wh, weights if any(weights) else [1] * len(weights))
+        for register, wh in quantities_wh.items()
+    }
     cells: list[int] = []
-    by_zone = {z: apportion(wh, weights) for z, wh in quantities_wh.items()}
-    for index, stretch in enumerate(stretches):
-        cells.extend(by_zone[z][index] if z in by_zone else 0 for z in stretch.version.zones)
-    cells_wh = np.array([cells], dtype=np.int64)
+    for number, stretch in enumerate(stretches):
+        by_zone = dict.fromkeys(stretch.version.zones, 0)
+        for register, parts in shares.items():
+            by_zone[_zone_for(register, stretch.version)] += parts[number]
+        cells.extend(by_zone.values())
     borders_wh = _common_borders(stretches)
-    if not borders_wh:
-        return lines_of(_priced(_specs(stretches, ranges=False), cells_wh), 0)
-    split = split_in_proportion(cells, borders_wh)
-    energy = np.array([[wh for part in split for wh in part]], dtype=np.int64)
-    return lines_of(_priced(_specs(stretches, ranges=True), energy), 0)
+    specs = _specs(stretches, ranges=bool(borders_wh))
+    if borders_wh:
+        _refuse_negative(cells, stretches)
+        cells = [wh for part in split_in_proportion(cells, borders_wh) for wh in part]
+    lines = lines_of(_priced(specs, np.array([cells], dtype=np.int64)), 0)
+    return tuple(replace(line, shared_by_days=len(stretches) > 1) for line in lines)
 
 
 def amount_of(energy_wh: int, rate_scaled: int) -> int:
@@ -188,52 +194,88 @@ def amount_of(energy_wh: int, rate_scaled: int) -> int:
 
 
 def _stretches(
-    versions: Sequence[VersionInForce],
-    start: datetime,
-    intervals: int,
-    interval_min: int,
-    zone: ZoneInfo,
-    *,
-    whole_days: bool = False,
+    versions: Sequence[VersionInForce], period: Period, zone: ZoneInfo
 ) -> tuple[_Stretch, ...]:
-    step = timedelta(minutes=interval_min)
-    if whole_days:
-        end = local_midnight(local_date(start, zone) + timedelta(days=intervals), zone)
-    else:
-        end = start + step * intervals
-    grid = Period(start, end)
+    """Cut `period` where another version or another price begins; refuse a hole."""
     found: list[_Stretch] = []
-    reached = start
-    for period, version in versions:
-        shared = grid.intersect(period)
+    reached = period.start
+    for in_force, version in versions:
+        shared = period.intersect(in_force)
         if shared is None:
             continue
         if shared.start != reached:
-            raise CannotRate(plan=version.plan_code, problem=f"no version holds at {reached}")
+            break
         cuts = [local_midnight(dated.valid_from, zone) for dated in version.rates]
         for part in shared.split(cuts):
-            first_day = local_date(part.start, zone)
-            dated = version.rates_on(first_day)
-            if whole_days:
-                first = (first_day - local_date(start, zone)).days
-                last = (local_date(part.end, zone) - local_date(start, zone)).days
-            else:
-                first = (part.start - start) // step
-                last = (part.end - start) // step
-            found.append(_Stretch(first, last, part, version, dated.rates_scaled, dated.valid_from))
+            starts_on = local_date(part.start, zone)
+            dated = version.rates_on(starts_on)
+            first_day = max(dated.valid_from, version.valid_from)
+            if any(stretch.first_day == first_day for stretch in found):
+                first_day = starts_on  # another plan, whose price began on the same day
+            found.append(_Stretch(part, version, dated.rates_scaled, first_day))
         reached = shared.end
-    if reached != end:
-        name = versions[0][1].plan_code if versions else "-"
-        raise CannotRate(plan=name, problem=f"no version holds at {reached}")
+    if reached != period.end:
+        raise CannotRate(
+            plan=_plan_of(versions),
+            problem=mark("no version holds at %(instant)s"),
+            instant=f"{reached.astimezone(zone):%Y-%m-%d %H:%M}",
+        )
     return tuple(found)
 
 
+def _plan_of(versions: Sequence[VersionInForce]) -> str:
+    return versions[0][1].plan_code if versions else "-"
+
+
+def _zone_index(stretch: _Stretch, zone: ZoneInfo, interval_min: int) -> npt.NDArray[np.int8]:
+    """Return the zone of each interval of a stretch, as an index into the version's zones."""
+    step = timedelta(minutes=interval_min)
+    start, end = stretch.period.start, stretch.period.end
+    intervals = _intervals_between(start, end, step, stretch)
+    return zone_calendar(stretch.version.day_zones, zone, start, intervals, interval_min).zone_index
+
+
+def _intervals_between(start: datetime, end: datetime, step: timedelta, stretch: _Stretch) -> int:
+    intervals, rest = divmod(end - start, step)
+    if rest:
+        raise CannotRate(
+            plan=stretch.version.plan_code,
+            problem=mark("its price changes inside an interval of %(minutes)s minutes"),
+            minutes=step // timedelta(minutes=1),
+        )
+    return intervals
+
+
+def _days_in(period: Period, zone: ZoneInfo) -> int:
+    """Return how many local midnights `period` passes; a day counts where it begins."""
+    return (local_date(period.end, zone) - local_date(period.start, zone)).days
+
+
+def _zone_for(register: Zone, version: TariffVersion) -> Zone:
+    if version.zones == (Zone.ALL,):
+        return Zone.ALL
+    if register not in version.zones:
+        raise CannotRate(
+            plan=version.plan_code, problem=mark("it has no zone %(zone)s"), zone=str(register)
+        )
+    return register
+
+
+def _refuse_negative(energy_wh: Sequence[int], stretches: Sequence[_Stretch]) -> None:
+    if min(energy_wh, default=0) < 0:
+        raise CannotRate(
+            plan=stretches[0].version.plan_code,
+            problem=mark("ranges of consumption cannot hold negative energy"),
+        )
+
+
 def _common_borders(stretches: Sequence[_Stretch]) -> tuple[int, ...]:
+    """Return the borders of the ranges, which count over the whole month and so are one set."""
     ladders = {(s.version.range_borders_wh, s.version.range_order) for s in stretches}
     if len(ladders) > 1:
         raise CannotRate(
             plan=stretches[0].version.plan_code,
-            problem="its ranges change within the month",
+            problem=mark("its ranges change within the month"),
         )
     return stretches[0].version.range_borders_wh if stretches else ()
 
@@ -279,10 +321,12 @@ def _ranged(
 ) -> LineColumns:
     """Split over the ranges; only the few accounts above the first border need a look each."""
     cells = cells_wh.shape[1]
+    in_time = stretches[0].version.range_order is RangeOrder.TIME
+    lowest = energy_wh if in_time else cells_wh
+    _refuse_negative([int(lowest.min(initial=0))], stretches)
+    cell_index = _cell_index(stretches, zone, interval_min) if in_time else None
     ranged = np.zeros((len(cells_wh), cells * (len(borders_wh) + 1)), dtype=np.int64)
     ranged[:, :cells] = cells_wh
-    in_time = stretches[0].version.range_order is RangeOrder.TIME
-    cell_index = _cell_index(stretches, zone, interval_min) if in_time else None
     for row in np.flatnonzero(cells_wh.sum(axis=1) > borders_wh[0]):
         if cell_index is None:
             split = split_in_proportion(cells_wh[row].tolist(), borders_wh)
@@ -295,16 +339,10 @@ def _ranged(
 def _cell_index(
     stretches: Sequence[_Stretch], zone: ZoneInfo, interval_min: int
 ) -> npt.NDArray[np.int64]:
+    """Return which cell, a zone of a stretch, each interval of the month belongs to."""
     parts = []
     offset = 0
     for stretch in stretches:
-        calendar = zone_calendar(
-            stretch.version.day_zones,
-            zone,
-            stretch.period.start,
-            stretch.last - stretch.first,
-            interval_min,
-        )
-        parts.append(calendar.zone_index.astype(np.int64) + offset)
+        parts.append(_zone_index(stretch, zone, interval_min).astype(np.int64) + offset)
         offset += len(stretch.version.zones)
     return np.concatenate(parts)

@@ -3,12 +3,23 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
-from kilokassa.core.zones import DayZones
+from kilokassa.core.errors import DomainError
+from kilokassa.core.zones import MINUTES_PER_DAY, DayZones
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ZoneCutsInterval(DomainError):
+    """The grid of the readings is too coarse, or set off, for the zones of the day."""
+
+    code = "zone_cuts_interval"
+    template = "A zone begins inside an interval of %(interval_min)s minutes, at %(local)s."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,30 +38,64 @@ def zone_calendar(
     Local time decides, so the day of 23 hours and that of 25 come out as a clock on the wall shows
     them: the hour that is lived twice is priced twice by the zone of its name.
     """
-    by_minute = np.zeros(24 * 60, dtype=np.int8)
+    if len(day_zones.zones) == 1:
+        return _frozen(np.zeros(intervals, dtype=np.int8))
+    by_minute = np.zeros(MINUTES_PER_DAY, dtype=np.int8)
     for window in day_zones.windows:
         by_minute[window.opens_minute : window.closes_minute] = day_zones.zones.index(window.zone)
     local = _local_minutes(zone, start, intervals, interval_min)
-    first = by_minute[local]
-    last = by_minute[(local + interval_min - 1) % (24 * 60)]
-    if len(day_zones.zones) > 1 and bool((first != last).any()):
-        raise ValueError(f"a zone begins inside an interval of {interval_min} minutes")
-    return ZoneCalendar(first)
+    _refuse_cut(by_minute, local, zone, start, interval_min)
+    return _frozen(by_minute[local])
+
+
+def _frozen(zone_index: npt.NDArray[np.int8]) -> ZoneCalendar:
+    zone_index.flags.writeable = False  # one calendar is shared by every caller
+    return ZoneCalendar(zone_index)
+
+
+def _refuse_cut(
+    by_minute: npt.NDArray[np.int8],
+    local: npt.NDArray[np.int64],
+    zone: ZoneInfo,
+    start: datetime,
+    interval_min: int,
+) -> None:
+    """Refuse where any later minute of an interval lies in another zone than its first."""
+    clean = np.ones(MINUTES_PER_DAY, dtype=np.bool_)
+    for minute in range(1, min(interval_min, MINUTES_PER_DAY)):
+        clean &= by_minute == np.roll(by_minute, -minute)
+    cut = np.flatnonzero(~clean[local])
+    if len(cut):
+        instant = start + timedelta(minutes=interval_min) * int(cut[0])
+        raise ZoneCutsInterval(
+            interval_min=interval_min, local=f"{instant.astimezone(zone):%Y-%m-%d %H:%M}"
+        )
 
 
 def _local_minutes(
     zone: ZoneInfo, start: datetime, intervals: int, interval_min: int
 ) -> npt.NDArray[np.int64]:
-    """Return the local minute of the day at which each interval begins."""
-    minutes = np.arange(intervals, dtype=np.int64) * interval_min
-    begin = int((start - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) // 60
+    """Return the local minute of the day at which each interval begins.
+
+    The offset from UTC is asked once a day, and interval by interval only where it changes: no zone
+    leaves an offset and comes back to it within 24 hours.
+    """
+    step = timedelta(minutes=interval_min)
+    a_day = max(1, MINUTES_PER_DAY // interval_min)
     offsets = np.empty(intervals, dtype=np.int64)
-    # An offset changes at most a few times a month: look it up by the hour, not the interval.
-    step = max(1, 60 // interval_min)
-    for index in range(0, intervals, step):
-        instant = start + timedelta(minutes=int(minutes[index]))
-        offset = instant.astimezone(zone).utcoffset()
-        assert offset is not None
-        offsets[index : index + step] = int(offset.total_seconds()) // 60
-    local: npt.NDArray[np.int64] = (begin + minutes + offsets) % (24 * 60)
+    for first in range(0, intervals, a_day):
+        last = min(first + a_day, intervals)
+        offset = _offset_min(zone, start + step * first)
+        offsets[first:last] = offset
+        if _offset_min(zone, start + step * last) != offset:
+            offsets[first:last] = [_offset_min(zone, start + step * n) for n in range(first, last)]
+    begin = (start - _EPOCH) // timedelta(minutes=1)
+    minutes = np.arange(intervals, dtype=np.int64) * interval_min
+    local: npt.NDArray[np.int64] = (begin + minutes + offsets) % MINUTES_PER_DAY
     return local
+
+
+def _offset_min(zone: ZoneInfo, instant: datetime) -> int:
+    offset = instant.astimezone(zone).utcoffset()
+    assert offset is not None
+    return offset // timedelta(minutes=1)

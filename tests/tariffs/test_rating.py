@@ -1,5 +1,7 @@
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,11 +13,14 @@ from kilokassa.core.calendar import Month, local_midnight
 from kilokassa.core.money import scaled_rate
 from kilokassa.core.period import Period
 from kilokassa.core.series import EnergySeries
+from kilokassa.core.text import Language, sentence
 from kilokassa.core.zones import WHOLE_DAY, DayZones, Zone, windows
+from tariffs.exact_sums import zone_sums
 from tariffs.oracle import rate_slowly
 from tariffs.plans import DatedRates, RangeOrder, TariffVersion
 from tariffs.rating import CannotRate, lines_of, rate_energy, rate_population, rate_quantities
 from tariffs.steps import range_volumes, split_in_proportion
+from tariffs.zone_calendar import ZoneCutsInterval, zone_calendar
 
 THREE = DayZones(
     (
@@ -138,8 +143,100 @@ def test_a_grid_that_a_zone_would_cut_is_refused():
     )
     series = EnergySeries(local_midnight(date(2022, 11, 7), KHABAROVSK), 30, np.zeros(48, np.int32))
 
-    with pytest.raises(ValueError, match="inside an interval"):
+    with pytest.raises(ZoneCutsInterval, match="30 minutes, at 2022-11-07 07:00"):
         rate_energy(series, always(version(odd, (("2022-07-01", [["2", "1"]]),))), KHABAROVSK)
+
+
+def test_a_zone_that_begins_and_ends_within_one_interval_is_refused():
+    odd = DayZones(
+        (
+            *windows(Zone.PEAK, time(7, 15), time(7, 45)),
+            *windows(Zone.NIGHT, time(7, 45), time(7, 15)),
+        )
+    )
+    series = EnergySeries(local_midnight(date(2022, 11, 7), KHABAROVSK), 60, np.zeros(24, np.int32))
+
+    with pytest.raises(ZoneCutsInterval, match="60 minutes, at 2022-11-07 07:00"):
+        rate_energy(series, always(version(odd, (("2022-07-01", [["2", "1"]]),))), KHABAROVSK)
+
+
+def test_a_price_that_changes_inside_an_interval_is_refused():
+    rates = (("2022-07-01", [["5.09"]]), ("2022-12-01", [["5.54"]]))
+    before = local_midnight(date(2022, 12, 1), KHABAROVSK) - timedelta(minutes=30)
+    series = EnergySeries(before, 60, np.full(2, 1000, np.int32))
+
+    with pytest.raises(CannotRate, match="changes inside an interval of 60 minutes"):
+        rate_energy(series, always(version(WHOLE_DAY, rates)), KHABAROVSK)
+
+
+def test_a_refusal_to_rate_speaks_the_language_of_its_reader():
+    series = EnergySeries(local_midnight(date(2022, 11, 7), KHABAROVSK), 60, np.zeros(24, np.int32))
+
+    with pytest.raises(CannotRate) as refusal:
+        rate_energy(series, [], KHABAROVSK)
+
+    assert sentence(refusal.value, Language.RUSSIAN) == (
+        "По тарифу - это не посчитать: на 2022-11-07 00:00 нет действующей редакции."
+    )
+
+
+def test_two_plans_of_one_month_never_share_the_key_of_a_line():
+    month = Month(2022, 11).period(KHABAROVSK)
+    middle = local_midnight(date(2022, 11, 16), KHABAROVSK)
+    former = version(WHOLE_DAY, (("2022-07-01", [["5.09"]]),))
+    later = version(WHOLE_DAY, (("2022-07-01", [["4.27"]]),))
+    in_force = [(Period(month.start, middle), former), (Period(middle, month.end), later)]
+    series = EnergySeries(month.start, 60, np.full(30 * 24, 1000, np.int32))
+
+    lines = rate_energy(series, in_force, KHABAROVSK)
+
+    assert [(n.spec.key, n.quantity_wh, n.amount_minor) for n in lines] == [
+        ("all/-/2022-07-01", 360_000, 1832_40),
+        ("all/-/2022-11-16", 360_000, 1537_20),
+    ]
+
+
+def test_a_ladder_in_order_of_time_prices_a_month_over_a_change_of_price():
+    ladder = version(
+        WHOLE_DAY,
+        (("2022-07-01", [["1"], ["10"]]), ("2022-12-01", [["2"], ["20"]])),
+        range_borders_wh=(3_000,),
+        range_order=RangeOrder.TIME,
+    )
+    start = local_midnight(date(2022, 11, 30), KHABAROVSK)
+    series = EnergySeries(start, 24 * 60, np.array([2_000, 5_000], np.int32))
+
+    lines = rate_energy(series, always(ladder), KHABAROVSK)
+
+    assert [(n.spec.key, n.quantity_wh, n.amount_minor) for n in lines] == [
+        ("all/1/2022-07-01", 2_000, 2_00),
+        ("all/1/2022-12-01", 1_000, 2_00),
+        ("all/2/2022-12-01", 4_000, 80_00),
+    ]
+
+
+def test_negative_energy_gives_value_back_but_not_through_ranges():
+    start = local_midnight(date(2022, 11, 7), KHABAROVSK)
+    series = EnergySeries(start, 60, np.array([-1_000], np.int32))
+    flat = version(WHOLE_DAY, (("2022-07-01", [["5.09"]]),))
+    ladder = version(WHOLE_DAY, (("2022-07-01", [["1"], ["2"]]),), range_borders_wh=(1_000,))
+
+    (line,) = rate_energy(series, always(flat), KHABAROVSK)
+
+    assert line.amount_minor == -5_09
+    with pytest.raises(CannotRate, match="negative energy"):
+        rate_energy(series, always(ladder), KHABAROVSK)
+
+
+def test_a_product_beyond_64_bits_is_still_exact():
+    dear = version(WHOLE_DAY, (("2022-07-01", [["999999.999999"]]),))
+    start = local_midnight(date(2022, 11, 7), KHABAROVSK)
+    series = EnergySeries(start, 60, np.array([2**31 - 1] * 24, np.int32))
+
+    (line,) = rate_energy(series, always(dear), KHABAROVSK)
+
+    exact = Decimal(24 * (2**31 - 1)) * Decimal("999999.999999") / 10
+    assert line.amount_minor == int(exact.quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def test_a_register_reading_over_a_price_change_is_split_by_days():
@@ -154,6 +251,57 @@ def test_a_register_reading_over_a_price_change_is_split_by_days():
         ("all/-/2022-07-01", 70_000),
         ("all/-/2022-12-01", 230_000),
     ]
+    assert all(line.shared_by_days for line in lines)
+    assert (lines[0].spec.period.start, lines[-1].spec.period.end) == (period.start, period.end)
+
+
+def test_a_register_reading_under_one_price_is_nobodys_share():
+    period = Month(2022, 11).period(KHABAROVSK)
+    energy_wh = {Zone.DAY: 180_500, Zone.NIGHT: 61_250}
+    two = version(TWO, (("2022-07-01", [["5.85", "1.67"]]),))
+
+    lines = rate_quantities(always(two), energy_wh, period, KHABAROVSK)
+
+    assert [(n.spec.zone, n.quantity_wh, n.amount_minor, n.shared_by_days) for n in lines] == [
+        (Zone.DAY, 180_500, 1055_93, False),
+        (Zone.NIGHT, 61_250, 102_29, False),
+    ]
+
+
+def test_a_plan_of_one_zone_takes_the_registers_together():
+    period = Month(2022, 11).period(KHABAROVSK)
+    flat = version(WHOLE_DAY, (("2022-07-01", [["5.09"]]),))
+
+    lines = rate_quantities(
+        always(flat), {Zone.DAY: 60_000, Zone.NIGHT: 40_000}, period, KHABAROVSK
+    )
+
+    assert [(n.spec.zone, n.quantity_wh, n.amount_minor) for n in lines] == [
+        (Zone.ALL, 100_000, 509_00)
+    ]
+
+
+def test_a_register_is_never_lost_to_a_version_without_its_zone():
+    month = Month(2022, 11).period(KHABAROVSK)
+    middle = local_midnight(date(2022, 11, 16), KHABAROVSK)
+    two = version(TWO, (("2022-07-01", [["5.85", "1.67"]]),))
+    in_force = [(Period(month.start, middle), two), (Period(middle, month.end), version())]
+
+    with pytest.raises(CannotRate, match="no zone day"):
+        rate_quantities(in_force, {Zone.DAY: 60_000, Zone.NIGHT: 40_000}, month, KHABAROVSK)
+
+
+def test_registers_read_twice_on_one_day_are_priced_and_at_one_instant_refused():
+    noon = datetime(2022, 11, 7, 2, tzinfo=UTC)
+    flat = always(version(WHOLE_DAY, (("2022-07-01", [["5.09"]]),)))
+
+    lines = rate_quantities(
+        flat, {Zone.ALL: 1_000}, Period(noon, noon + timedelta(hours=3)), KHABAROVSK
+    )
+
+    assert [n.amount_minor for n in lines] == [5_09]
+    with pytest.raises(CannotRate, match="no time lies"):
+        rate_quantities(flat, {Zone.ALL: 1_000}, Period(noon, noon), KHABAROVSK)
 
 
 def test_a_register_of_a_zone_that_the_plan_lacks_is_refused():
@@ -222,25 +370,100 @@ def test_the_kernel_equals_the_oracle(a_version, zone, month, seed, top):
         assert found == judged
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(a_version=versions(), seed=st.integers(0, 1000))
-def test_a_month_rated_day_by_day_ends_in_the_kopeck_of_the_month(a_version, seed):
-    period = Month(2022, 11).period(KHABAROVSK)
-    energy = np.random.default_rng(seed).integers(0, 900, (1, 30 * 24), dtype=np.int32)
-    posted: dict[str, int] = {}
+def test_a_month_posted_day_by_day_ends_in_the_lines_of_the_month(a_version, seed):
+    period = Month(2022, 11).period(NEW_YORK)
+    hours = period.length // timedelta(hours=1)
+    energy = np.random.default_rng(seed).integers(0, 900, (1, hours), dtype=np.int32)
+    posted: Counter[str] = Counter()
 
-    for day in range(1, 31):
-        columns = rate_population(
-            always(a_version), energy[:, : day * 24], period.start, 60, KHABAROVSK
+    for known in [*range(24, hours, 24), hours]:
+        columns = rate_population(always(a_version), energy[:, :known], period.start, 60, NEW_YORK)
+        for line in lines_of(columns, 0):
+            posted[line.spec.key] += line.amount_minor - posted[line.spec.key]
+
+    whole = rate_population(always(a_version), energy, period.start, 60, NEW_YORK)
+    assert len({spec.key for spec in whole.specs}) == len(whole.specs)
+    assert posted == Counter({n.spec.key: n.amount_minor for n in lines_of(whole, 0)})
+
+
+@settings(max_examples=25, deadline=None)
+@given(a_version=versions(), cut=st.integers(0, 720), seed=st.integers(0, 1000))
+def test_rating_in_pieces_and_at_once_agree_on_the_energy(a_version, cut, seed):
+    flat = replace(
+        a_version,
+        range_borders_wh=(),
+        rates=tuple(replace(d, rates_scaled=d.rates_scaled[:1]) for d in a_version.rates),
+    )
+    start = Month(2022, 11).period(KHABAROVSK).start
+    energy = np.random.default_rng(seed).integers(-100, 900, (3, 720), dtype=np.int32)
+
+    whole = rate_population(always(flat), energy, start, 60, KHABAROVSK)
+    pieces = [
+        rate_population(always(flat), energy[:, :cut], start, 60, KHABAROVSK),
+        rate_population(
+            always(flat), energy[:, cut:], start + timedelta(hours=cut), 60, KHABAROVSK
+        ),
+    ]
+
+    assert (whole.energy_wh.sum(axis=1) == energy.sum(axis=1)).all()
+    for row in range(3):
+        by_key: Counter[str] = Counter()
+        for piece in pieces:
+            for spec, wh in zip(piece.specs, piece.energy_wh[row], strict=True):
+                by_key[spec.key] += int(wh)
+        assert by_key == Counter(
+            {spec.key: int(wh) for spec, wh in zip(whole.specs, whole.energy_wh[row], strict=True)}
         )
-        for column, spec in enumerate(columns.specs):
-            name = f"{spec.key}/{spec.range_number}"
-            posted[name] = posted.get(name, 0) + int(
-                columns.amount_minor[0, column] - posted.get(name, 0)
-            )
 
-    whole = rate_population(always(a_version), energy, period.start, 60, KHABAROVSK)
-    assert sum(posted.values()) == int(whole.amount_minor.sum())
+
+@settings(max_examples=40, deadline=None)
+@given(
+    zone=st.sampled_from(["Australia/Lord_Howe", "Europe/London", "Asia/Kathmandu"]).map(ZoneInfo),
+    hours=st.integers(0, 8_000),
+    interval_min=st.sampled_from([5, 15, 30]),
+)
+def test_the_calendar_of_zones_is_what_a_clock_on_the_wall_shows(zone, hours, interval_min):
+    start = datetime(2022, 1, 1, tzinfo=UTC) + timedelta(hours=hours)
+    edge = TWO if zone.key != "Asia/Kathmandu" or interval_min < 30 else WHOLE_DAY
+
+    calendar = zone_calendar(edge, zone, start, 3_000, interval_min)
+
+    assert [edge.zones[index] for index in calendar.zone_index] == [
+        edge.at(clock.hour * 60 + clock.minute)
+        for n in range(3_000)
+        for clock in [(start + timedelta(minutes=interval_min * n)).astimezone(zone)]
+    ]
+
+
+@settings(deadline=None)
+@given(
+    day=st.lists(st.integers(0, 2), min_size=4, max_size=4),
+    days=st.integers(0, 6),
+    odd=st.lists(st.integers(0, 2), max_size=9),
+    rows=st.integers(0, 600),
+    top=st.sampled_from([1, 2**30, 2**31 - 1, 2**52, 2**56]),
+    seed=st.integers(0, 1000),
+)
+def test_sums_by_zone_are_exact_whatever_the_days_and_the_size(day, days, odd, rows, top, seed):
+    zone_index = np.array([*day * days, *odd, *day * days], dtype=np.int8)
+    kind = np.int32 if top < 2**31 else np.int64
+    random = np.random.default_rng(seed)
+    energy = random.integers(-top, top, (rows, len(zone_index)), dtype=kind, endpoint=top < 2**31)
+
+    sums = zone_sums(energy, zone_index, 3, 4)
+
+    whole = energy.astype(np.int64)
+    for zone in range(3):
+        assert (sums[:, zone] == whole[:, zone_index == zone].sum(axis=1)).all()
+
+
+def test_a_sum_that_64_bits_cannot_hold_is_refused():
+    energy = np.full((1, 4), 2**61, dtype=np.int64)
+
+    with pytest.raises(ValueError, match="64 bits"):
+        zone_sums(energy, np.zeros(4, dtype=np.int8), 1, 4)
 
 
 @given(st.integers(0, 20_000), st.sets(st.integers(1, 9_000), max_size=3))
