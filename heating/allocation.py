@@ -23,15 +23,6 @@ from kilokassa.core.text import mark
 MINOR_PER_UNIT: Final = 100
 
 
-class HeatMethod(StrEnum):
-    """How a house with a heat meter finds what each flat took itself."""
-
-    AREA = "area"
-    """By area, whatever meters the flats may have."""
-    FLAT_METERS = "flat_meters"
-    """By the flats' meters; a flat without a reading takes the mean per square metre."""
-
-
 class HeatFinding(StrEnum):
     """What a person should look at; the shares are right all the same, and sum to the house's."""
 
@@ -39,8 +30,6 @@ class HeatFinding(StrEnum):
     """The flats' own heat is more than the house meter shows."""
     NEGATIVE_SHARE = "negative_share"
     """A flat's part of that remainder exceeds its own heat, so that it would be paid for heat."""
-    NO_READINGS = "no_readings"
-    """Flat meters are the method, but no flat has a reading: shared by area."""
     NOBODY_CONNECTED = "nobody_connected"
     """No flat has house radiators, yet the house took heat: all of it is common."""
 
@@ -52,9 +41,6 @@ FINDING_SENTENCES: Final = {
     ),
     HeatFinding.NEGATIVE_SHARE: mark(
         "A flat's share of heat is negative; check the meters of the house."
-    ),
-    HeatFinding.NO_READINGS: mark(
-        "No flat of the house has a reading of its heat meter; heat was shared by area."
     ),
     HeatFinding.NOBODY_CONNECTED: mark(
         "No flat of the house has radiators of the house, but its meter shows heat."
@@ -71,13 +57,13 @@ class HeatedFlat:
     area_dm2: int
     connected: bool = True
     """False for a flat without house radiators, by design or lawfully on its own heat."""
-    reading_kcal: int | None = None
+    metered_kcal: int | None = None
     """What its own heat meter measured in the month; None where it has none or it failed."""
 
     def __post_init__(self) -> None:
         if self.area_dm2 <= 0:
             raise ValueError(f"a flat has an area: {self!r}")
-        if self.reading_kcal is not None and self.reading_kcal < 0:
+        if self.metered_kcal is not None and self.metered_kcal < 0:
             raise ValueError(f"a negative reading is a fault, never heat: {self!r}")
 
 
@@ -91,7 +77,6 @@ class HouseMonth:
     """Millionths of a rouble per Gcal, VAT included."""
     flats: tuple[HeatedFlat, ...]
     common_area_dm2: int = 0
-    method: HeatMethod = HeatMethod.AREA
 
     def __post_init__(self) -> None:
         if self.heat_kcal < 0 or self.rate_scaled < 0 or self.common_area_dm2 < 0:
@@ -119,9 +104,8 @@ class HouseMonth:
                 "heat_kcal": self.heat_kcal,
                 "rate_scaled": self.rate_scaled,
                 "common_area_dm2": self.common_area_dm2,
-                "method": str(self.method),
                 "flats": sorted(
-                    [flat.premises_id, flat.area_dm2, flat.connected, flat.reading_kcal]
+                    [flat.premises_id, flat.area_dm2, flat.connected, flat.metered_kcal]
                     for flat in self.flats
                 ),
             }
@@ -140,29 +124,33 @@ class FlatShare:
 
     @property
     def common_kcal(self) -> int:
-        """The flat's part of the heat that is nobody's own; negative beside a negative remainder."""
+        """The flat's part of the heat that is nobody's own; below 0 with a negative remainder."""
         return self.heat_kcal - self.own_kcal
 
 
 @dataclass(frozen=True, slots=True)
 class HouseShares:
-    """The flats' parts, in the order the flats were given; they sum to the house, or cannot be."""
+    """The flats' parts, by id; they sum to the house's, or cannot be built."""
 
     heat_kcal: int
     amount_minor: int
-    rate_scaled: int
-    flats: tuple[FlatShare, ...]
+    shares: tuple[FlatShare, ...]
     findings: tuple[HeatFinding, ...]
     input_digest: str
 
     def __post_init__(self) -> None:
-        if sum(flat.heat_kcal for flat in self.flats) != self.heat_kcal:
+        if sum(share.heat_kcal for share in self.shares) != self.heat_kcal:
             raise ValueError("the flats' heat does not sum to the house's")
-        if sum(flat.amount_minor for flat in self.flats) != self.amount_minor:
+        if sum(share.amount_minor for share in self.shares) != self.amount_minor:
             raise ValueError("the flats' amounts do not sum to the house's")
 
+    @property
+    def remainder_negative(self) -> bool:
+        """Say whether the flats' own heat exceeds the house's: to be looked into, never hidden."""
+        return HeatFinding.NEGATIVE_REMAINDER in self.findings
 
-def share_building_month(house: HouseMonth) -> HouseShares:
+
+def share_house_month(house: HouseMonth) -> HouseShares:
     """Share a house's heat and its cost among the flats, to the kilocalorie and to the kopeck.
 
     Pᵢ = (Vᵢ + Sᵢ · (VД - ΣV) / Sоб) · T, see `heating.statutory`. The house's cost is rounded once;
@@ -183,16 +171,16 @@ def share_building_month(house: HouseMonth) -> HouseShares:
     amounts_minor = _whole(
         [kcal * kopecks_a_kcal for kcal in exact_kcal], house.amount_minor, order
     )
+    shares = [
+        FlatShare(flat.premises_id, floor(mine), kcal, amount_minor)
+        for flat, mine, kcal, amount_minor in zip(
+            house.flats, own, heat_kcal, amounts_minor, strict=True
+        )
+    ]
     return HouseShares(
         heat_kcal=house.heat_kcal,
         amount_minor=house.amount_minor,
-        rate_scaled=house.rate_scaled,
-        flats=tuple(
-            FlatShare(flat.premises_id, floor(mine), kcal, amount_minor)
-            for flat, mine, kcal, amount_minor in zip(
-                house.flats, own, heat_kcal, amounts_minor, strict=True
-            )
-        ),
+        shares=tuple(sorted(shares, key=lambda share: share.premises_id)),
         findings=findings,
         input_digest=house.digest,
     )
@@ -205,13 +193,10 @@ def _own_heat(
     if not any(connected):
         found = (HeatFinding.NOBODY_CONNECTED,) if house.heat_kcal else ()
         return tuple(Fraction() for _ in areas), found
-    by_area = own_by_area(house.heat_kcal, areas, connected, house.common_area_dm2)
-    if house.method is HeatMethod.AREA:
-        return by_area, ()
-    readings = [flat.reading_kcal if flat.connected else None for flat in house.flats]
-    if all(reading is None for reading in readings):
-        return by_area, (HeatFinding.NO_READINGS,)
-    return own_by_readings(readings, areas, connected), ()
+    metered = [flat.metered_kcal if flat.connected else None for flat in house.flats]
+    if all(reading is None for reading in metered):
+        return own_by_area(house.heat_kcal, areas, connected, house.common_area_dm2), ()
+    return own_by_readings(metered, areas, connected), ()
 
 
 def _whole(exact: Sequence[Fraction], total: int, order: Sequence[int]) -> tuple[int, ...]:

@@ -45,7 +45,7 @@ def own_by_readings(
 ) -> tuple[Fraction, ...]:
     """Return each flat's own heat where some flats, or all, have a meter of their own.
 
-    Vᵢ is the reading; a flat without one takes the mean of those that have: Vᵢ = Sᵢ · ΣVизм / ΣSизм.
+    Vᵢ is the reading; a flat without one takes the mean of the metered: Vᵢ = Sᵢ · ΣVизм / ΣSизм.
     A flat without house radiators has none, whatever its meter shows.
     """
     measured = [
