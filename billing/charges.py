@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from billing.models import LineKind, Service
+from kilokassa.core.digest import digest_text
 from kilokassa.core.ids import AccountId, TariffVersionId
 
 
@@ -34,12 +35,23 @@ class AccountCharge:
     lines: tuple[NewLine, ...]
     warnings: tuple[str, ...] = field(default=())
 
+    @property
+    def digest(self) -> str:
+        """Digest of the lines: the same lines for an account and month are the same request."""
+        return digest_text(
+            "|".join(
+                f"{n.service}:{n.kind}:{n.key}:{n.quantity}:{n.rate_scaled}:{n.amount_minor}"
+                f":{n.input_digest}"
+                for n in self.lines
+            )
+        )
+
     def total_minor(self, service: Service) -> int:
         """Return the sum of the lines of one service."""
         return sum(line.amount_minor for line in self.lines if line.service is service)
 
 
-def difference(standing: Sequence[NewLine], right: Sequence[NewLine]) -> tuple[NewLine, ...]:
+def correcting_lines(standing: Sequence[NewLine], right: Sequence[NewLine]) -> tuple[NewLine, ...]:
     """Return the reversing and the right lines that turn `standing` into `right`.
 
     A line whose quantity, rate and amount already are right is left alone, even where it was

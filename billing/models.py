@@ -170,6 +170,8 @@ class BillingRunRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     charge_month: Mapped[int] = mapped_column(index=True)
     state: Mapped[RunState] = mapped_column(EnumText(RunState))
+    whole: Mapped[bool] = mapped_column(default=True)
+    """False where it was run for one account only."""
     actor: Mapped[str]
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

@@ -3,27 +3,58 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
+import numpy as np
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from billing.accounts import AccountOrder
-from billing.charges import AccountCharge, NewLine
+from billing.accounts import AccountOrder, BilledAccount
+from billing.charges import AccountCharge, NewLine, correcting_lines
+from billing.law import ESTIMATE_NOT_APPLIED
 from billing.models import (
     AccountRow,
     AccountTermRow,
     ChargeLineRow,
+    Measurement,
     RetailerRow,
+    Service,
 )
-from billing.store import accounts_by_numbers, in_slices
-from kilokassa.core.calendar import Month
+from billing.store import (
+    accounts_by_numbers,
+    accounts_with_later_readings,
+    areas_of_buildings,
+    billed_accounts,
+    first_close_at,
+    in_slices,
+    standing_lines,
+    verified_until,
+)
+from heating import store as heating_store
+from heating.allocation import HeatedFlat, HouseMonth, share_house_month
+from kilokassa.core.calendar import Month, local_midnight
 from kilokassa.core.clock import Clock
+from kilokassa.core.digest import canonical_json, digest_text
 from kilokassa.core.errors import Invalid, RequestConflict
-from kilokassa.core.ids import AccountId, TariffPlanId
+from kilokassa.core.ids import AccountId, PremisesId, TariffPlanId
+from kilokassa.core.period import Period
+from kilokassa.core.series import Quality
 from kilokassa.core.text import mark
+from kilokassa.core.zones import Zone
+from metering import store as metering_store
+from metering.days import IntervalMatrix
+from metering.places import Commodity
+from metering.registers import RegisterDifference, register_differences
+from metering.store import PremisesChannel, PremisesMeter
 from tariffs.models import TariffPlanRow
+from tariffs.rating import VersionInForce, amount_of, rate_population, rate_quantities
+from tariffs.store import versions_in_force
+
+NO_CHANNEL: Final = mark("The premises has no metering channel: electricity was not charged.")
+INTERVALS_MISSING: Final = mark("Some intervals of the month have no value; they were not charged.")
+HEAT_UNKNOWN: Final = mark("The house's heat of the month is not known: it was not charged yet.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,3 +276,378 @@ def _account_values(order: AccountOrder) -> dict[str, Any]:
 def account_count(session: Session) -> int:
     """Return how many accounts there are."""
     return session.scalar(select(func.count()).select_from(AccountRow)) or 0
+
+
+@dataclass(frozen=True, slots=True)
+class MeterFact:
+    """What one meter of an account gave in the month, in Wh, by zone where it has registers."""
+
+    serial: str
+    point_code: str
+    service: Service
+    measured: int
+    estimated: int
+    zone: Zone | None = None
+    previous: int | None = None
+    current: int | None = None
+    verified_until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MonthFacts:
+    """What a month's charge was computed from, for the documents that show it."""
+
+    charges: dict[AccountId, AccountCharge]
+    meters: dict[AccountId, tuple[MeterFact, ...]]
+
+
+def rate_month(
+    session: Session,
+    accounts: Sequence[BilledAccount],
+    month: Month,
+    *,
+    until: date | None = None,
+) -> MonthFacts:
+    """Compute what `accounts` owe for `month`, from what is known now; write nothing.
+
+    With `until`, the month is rated up to that local day (exclusive): the same function serves the
+    running month and the close, so their kopecks agree. Heat is shared for whole months only.
+    """
+    lines: dict[AccountId, list[NewLine]] = {account.id: [] for account in accounts}
+    warnings: dict[AccountId, list[str]] = {account.id: [] for account in accounts}
+    meters: dict[AccountId, list[MeterFact]] = {account.id: [] for account in accounts}
+    gathered = _Gathered(lines, warnings, meters)
+    _rate_intervals(session, accounts, month, until, gathered)
+    if until is None:
+        _rate_registers(session, accounts, month, gathered)
+        _share_heat(session, accounts, month, gathered)
+    return MonthFacts(
+        charges={
+            account.id: AccountCharge(
+                account.id, tuple(lines[account.id]), tuple(warnings[account.id])
+            )
+            for account in accounts
+        },
+        meters={account_id: tuple(facts) for account_id, facts in meters.items()},
+    )
+
+
+def corrections(
+    session: Session, account_ids: Sequence[AccountId], month: Month, *, look_back: int
+) -> dict[Month, dict[AccountId, AccountCharge]]:
+    """Return the reversing and right lines of closed months whose readings changed since.
+
+    Only accounts with readings recorded after their month's first close are rated again; where the
+    amounts come out the same, nothing is said. Months further back than `look_back` stay as they
+    are.
+    """
+    found: dict[Month, dict[AccountId, AccountCharge]] = {}
+    for back in range(1, look_back + 1):
+        charged = month.plus(-back)
+        closed_at = first_close_at(session, charged)
+        if closed_at is None:
+            continue
+        suspects = accounts_with_later_readings(session, account_ids, charged, closed_at)
+        if not suspects:
+            continue
+        standing = standing_lines(session, suspects, charged)
+        accounts = billed_accounts(session, suspects, charged)
+        right = rate_month(session, accounts, charged).charges
+        for account in accounts:
+            lines = correcting_lines(standing.get(account.id, ()), right[account.id].lines)
+            if lines:
+                by_account = found.setdefault(charged, {})
+                by_account[account.id] = AccountCharge(account.id, lines)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    lines: dict[AccountId, list[NewLine]]
+    warnings: dict[AccountId, list[str]]
+    meters: dict[AccountId, list[MeterFact]]
+
+
+def _rate_intervals(
+    session: Session,
+    accounts: Sequence[BilledAccount],
+    month: Month,
+    until: date | None,
+    gathered: _Gathered,
+) -> None:
+    """Rate the interval accounts: one matrix for a zone and interval, one product for a plan."""
+    by_premises = {a.premises_id: a for a in accounts if a.measurement is Measurement.INTERVALS}
+    channels = [
+        channel
+        for channel in metering_store.channels_of_premises(session, by_premises)
+        if channel.commodity is Commodity.ELECTRICITY
+    ]
+    serials = {
+        meter.point_id: meter
+        for meter in metering_store.meters_of_premises(session, by_premises)
+        if meter.removed_on is None
+    }
+    verified = verified_until(session, [meter.meter_id for meter in serials.values()])
+    with_channel = {channel.premises_id for channel in channels}
+    for premises_id, account in by_premises.items():
+        if premises_id not in with_channel:
+            gathered.warnings[account.id].append(NO_CHANNEL)
+    days = [day for day in month.days if until is None or day < until]
+    if not days:
+        return
+    groups: dict[tuple[str, int], list[PremisesChannel]] = {}
+    for channel in channels:
+        groups.setdefault((channel.zone, channel.interval_min), []).append(channel)
+    for (zone_name, interval_min), group in sorted(groups.items()):
+        zone = ZoneInfo(zone_name)
+        matrix = metering_store.load_matrix(
+            session, [channel.channel_id for channel in group], days, zone, interval_min
+        )
+        owners = [by_premises[PremisesId(channel.premises_id)] for channel in group]
+        _mask_before_opening(matrix, owners, month, zone)
+        period = Period(
+            local_midnight(days[0], zone), local_midnight(days[-1] + timedelta(days=1), zone)
+        )
+        plan_ids = sorted({owner.plan_id for owner in owners})
+        versions = versions_in_force(session, plan_ids, period, zone)
+        rows_of: dict[TariffPlanId, list[int]] = {}
+        for row, owner in enumerate(owners):
+            rows_of.setdefault(owner.plan_id, []).append(row)
+        for plan_id, rows in rows_of.items():
+            _rate_rows(matrix, rows, owners, versions.get(plan_id, ()), zone, gathered)
+        _gather_meters(matrix, group, owners, serials, verified, until is None, gathered)
+
+
+def _rate_rows(
+    matrix: IntervalMatrix,
+    rows: Sequence[int],
+    owners: Sequence[BilledAccount],
+    versions: Sequence[VersionInForce],
+    zone: ZoneInfo,
+    gathered: _Gathered,
+) -> None:
+    whole = len(rows) == len(matrix.energy_wh)
+    energy = matrix.energy_wh if whole else matrix.energy_wh[list(rows)]
+    quality = matrix.quality if whole else matrix.quality[list(rows)]
+    columns = rate_population(versions, energy, matrix.start, matrix.interval_min, zone)
+    guessed = (quality == Quality.ESTIMATED) | (quality == Quality.SUBSTITUTED)
+    estimated = None
+    if guessed.any():
+        estimated = rate_population(
+            versions, np.where(guessed, energy, 0), matrix.start, matrix.interval_min, zone
+        ).energy_wh
+    for place, row in enumerate(rows):
+        digest = matrix.digests[row]
+        account_lines = gathered.lines[owners[row].id]
+        energies = columns.energy_wh[place].tolist()
+        amounts = columns.amount_minor[place].tolist()
+        for column, spec in enumerate(columns.specs):
+            if energies[column]:
+                account_lines.append(
+                    NewLine(
+                        service=Service.ELECTRICITY,
+                        key=spec.key,
+                        quantity=energies[column],
+                        rate_scaled=spec.rate_scaled,
+                        amount_minor=amounts[column],
+                        period_start=spec.period.start,
+                        period_end=spec.period.end,
+                        input_digest=digest,
+                        tariff_version_id=spec.version_id,
+                        estimated=0 if estimated is None else int(estimated[place, column]),
+                    )
+                )
+
+
+def _mask_before_opening(
+    matrix: IntervalMatrix, owners: Sequence[BilledAccount], month: Month, zone: ZoneInfo
+) -> None:
+    """Leave out what was used before an account opened or from the day it closed."""
+    step = timedelta(minutes=matrix.interval_min)
+    for row, owner in enumerate(owners):
+        if owner.opened_on > month.first_day:
+            first = (local_midnight(owner.opened_on, zone) - matrix.start) // step
+            matrix.energy_wh[row, :first] = 0
+        if owner.closed_on is not None:
+            last = max(0, (local_midnight(owner.closed_on, zone) - matrix.start) // step)
+            matrix.energy_wh[row, last:] = 0
+
+
+def _gather_meters(
+    matrix: IntervalMatrix,
+    group: Sequence[PremisesChannel],
+    owners: Sequence[BilledAccount],
+    serials: dict[int, PremisesMeter],
+    verified: dict[int, date],
+    whole_month: bool,
+    gathered: _Gathered,
+) -> None:
+    totals = matrix.energy_wh.sum(axis=1, dtype=np.int64).tolist()
+    guessed = (matrix.quality == Quality.ESTIMATED) | (matrix.quality == Quality.SUBSTITUTED)
+    estimated = (
+        np.where(guessed, matrix.energy_wh, 0).sum(axis=1, dtype=np.int64).tolist()
+        if guessed.any()
+        else [0] * len(totals)
+    )
+    missing = (matrix.quality == Quality.MISSING).any(axis=1).tolist()
+    for row, channel in enumerate(group):
+        account = owners[row]
+        meter = serials.get(channel.point_id)
+        gathered.meters[account.id].append(
+            MeterFact(
+                serial=meter.serial if meter else "",
+                point_code=channel.point_code,
+                service=Service.ELECTRICITY,
+                measured=totals[row] - estimated[row],
+                estimated=estimated[row],
+                verified_until=None if meter is None else verified.get(meter.meter_id),
+            )
+        )
+        if whole_month and missing[row] and account.opened_on <= matrix.start.date():
+            gathered.warnings[account.id].append(INTERVALS_MISSING)
+
+
+def _rate_registers(
+    session: Session, accounts: Sequence[BilledAccount], month: Month, gathered: _Gathered
+) -> None:
+    """Rate what is read by hand: from the reading before the month to the last one in it."""
+    by_premises = {a.premises_id: a for a in accounts if a.measurement is Measurement.REGISTERS}
+    if not by_premises:
+        return
+    meters = [
+        meter
+        for meter in metering_store.meters_of_premises(session, by_premises)
+        if meter.commodity is Commodity.ELECTRICITY
+    ]
+    verified = verified_until(session, [meter.meter_id for meter in meters])
+    for meter in meters:
+        assert meter.premises_id is not None
+        account = by_premises[PremisesId(meter.premises_id)]
+        period = month.period(account.zone)
+        readings = metering_store.load_registers(session, [meter.meter_id], last=period.end)
+        used = [
+            difference
+            for difference in register_differences(readings, digits=meter.digits)
+            if period.start < difference.period.end <= period.end
+        ]
+        if not used:
+            if meter.removed_on is None:
+                gathered.warnings[account.id].append(ESTIMATE_NOT_APPLIED)
+            continue
+        start = min(difference.period.start for difference in used)
+        versions = versions_in_force(
+            session, [account.plan_id], Period(start, max(period.end, start)), account.zone
+        ).get(account.plan_id, ())
+        gathered.lines[account.id].extend(_register_lines(used, versions, account.zone))
+        values = {(r.zone, r.taken_at): r.value for r in readings}
+        for zone in sorted({difference.zone for difference in used}):
+            of_zone = [difference for difference in used if difference.zone == zone]
+            first, last = of_zone[0].period.start, of_zone[-1].period.end
+            gathered.meters[account.id].append(
+                MeterFact(
+                    serial=meter.serial,
+                    point_code=meter.point_code,
+                    service=Service.ELECTRICITY,
+                    measured=sum(difference.energy for difference in of_zone),
+                    estimated=0,
+                    zone=zone,
+                    previous=values[zone, first],
+                    current=values[zone, last],
+                    verified_until=verified.get(meter.meter_id),
+                )
+            )
+
+
+def _register_lines(
+    used: Sequence[RegisterDifference], versions: Sequence[VersionInForce], zone: ZoneInfo
+) -> list[NewLine]:
+    """Price each stretch between readings; lines of one key become one line, rounded once."""
+    by_period: dict[Period, dict[Zone, int]] = {}
+    for difference in used:
+        zones = by_period.setdefault(difference.period, {})
+        zones[difference.zone] = zones.get(difference.zone, 0) + difference.energy
+    digest = digest_text(
+        "|".join(f"{d.meter_id}:{d.zone}:{d.period.start}:{d.period.end}:{d.energy}" for d in used)
+    )
+    found: dict[str, NewLine] = {}
+    for period, quantities in sorted(by_period.items()):
+        for line in rate_quantities(versions, quantities, period, zone):
+            known = found.get(line.spec.key)
+            quantity = line.quantity_wh + (known.quantity if known else 0)
+            found[line.spec.key] = NewLine(
+                service=Service.ELECTRICITY,
+                key=line.spec.key,
+                quantity=quantity,
+                rate_scaled=line.spec.rate_scaled,
+                amount_minor=amount_of(quantity, line.spec.rate_scaled),
+                period_start=known.period_start if known else line.spec.period.start,
+                period_end=line.spec.period.end,
+                input_digest=digest,
+                tariff_version_id=line.spec.version_id,
+            )
+    return list(found.values())
+
+
+def _share_heat(
+    session: Session, accounts: Sequence[BilledAccount], month: Month, gathered: _Gathered
+) -> None:
+    """Share the heat of each house that has a house meter, by area, over all of its premises."""
+    building_ids = {account.building_id for account in accounts}
+    houses = heating_store.heated_houses(session, building_ids, month.first_day)
+    if not houses:
+        return
+    meters = [
+        meter
+        for meter in metering_store.meters_of_buildings(session, houses)
+        if meter.commodity is Commodity.HEAT
+    ]
+    areas = areas_of_buildings(session, houses)
+    for meter in meters:
+        house = houses[meter.building_id]
+        mine = [a for a in accounts if a.building_id == meter.building_id]
+        zone = mine[0].zone
+        period = month.period(zone)
+        readings = metering_store.load_registers(session, [meter.meter_id], last=period.end)
+        used = [
+            difference
+            for difference in register_differences(
+                readings, digits=meter.digits, commodity=Commodity.HEAT
+            )
+            if period.start < difference.period.end <= period.end
+        ]
+        rate_scaled = heating_store.heat_rate(session, house.plan_code, month.first_day)
+        if not used or rate_scaled is None:
+            for account in mine:
+                gathered.warnings[account.id].append(HEAT_UNKNOWN)
+            continue
+        heat_kcal = sum(difference.energy for difference in used)
+        flats = tuple(
+            HeatedFlat(premises_id, area) for premises_id, area in areas[meter.building_id]
+        )
+        shares = share_house_month(HouseMonth(heat_kcal, rate_scaled, flats, house.common_area_dm2))
+        by_premises = {share.premises_id: share for share in shares.shares}
+        whole_dm2 = sum(flat.area_dm2 for flat in flats)
+        for account in mine:
+            share = by_premises[account.premises_id]
+            if not share.heat_kcal and not share.amount_minor:
+                continue
+            gathered.lines[account.id].append(
+                NewLine(
+                    service=Service.HEAT,
+                    key=f"heat/{house.plan_code}",
+                    quantity=share.heat_kcal,
+                    rate_scaled=rate_scaled,
+                    amount_minor=share.amount_minor,
+                    period_start=period.start,
+                    period_end=period.end,
+                    input_digest=shares.input_digest,
+                    detail=canonical_json(
+                        {
+                            "house_kcal": heat_kcal,
+                            "house_minor": shares.amount_minor,
+                            "house_area_dm2": whole_dm2,
+                            "area_dm2": account.area_dm2,
+                        }
+                    ),
+                )
+            )

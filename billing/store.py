@@ -1,8 +1,8 @@
 """Queries about accounts, charge lines and runs; those that serve a person take their `Scope`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -24,13 +24,20 @@ from billing.models import (
     RunState,
     Settlement,
 )
-from kilokassa.core.calendar import Month
+from kilokassa.core.calendar import Month, local_midnight
 from kilokassa.core.errors import NotFound
 from kilokassa.core.ids import AccountId, BuildingId, PremisesId, TariffPlanId, TariffVersionId
 from kilokassa.core.scope import Scope
 from kilokassa.core.text import mark
 from kilokassa.db.rights import account_in_scope
-from metering.models import BuildingRow, PremisesRow
+from metering.models import (
+    BuildingRow,
+    ChannelRow,
+    MeteringPointRow,
+    MeterRow,
+    PremisesRow,
+)
+from metering.store import changed_since, registers_changed_since
 from tariffs.models import TariffPlanRow
 
 T = TypeVar("T")
@@ -361,7 +368,9 @@ def runs(session: Session, limit: int = 24) -> tuple[BillingRunRow, ...]:
 def open_run(session: Session, month: Month) -> BillingRunRow | None:
     """Return the unfinished run of `month`, if one was interrupted."""
     query = select(BillingRunRow).where(
-        BillingRunRow.charge_month == month.ordinal, BillingRunRow.state == RunState.OPEN
+        BillingRunRow.charge_month == month.ordinal,
+        BillingRunRow.state == RunState.OPEN,
+        BillingRunRow.whole,
     )
     return session.scalars(query.order_by(BillingRunRow.id)).first()
 
@@ -395,6 +404,79 @@ def accounts_of_premises(
         for premises_id, account_id in session.execute(query):
             found[PremisesId(premises_id)] = AccountId(account_id)
     return found
+
+
+def accounts_with_later_readings(
+    session: Session, account_ids: Sequence[AccountId], month: Month, closed_at: datetime
+) -> list[AccountId]:
+    """Return those of the closed accounts for which a reading of `month` came after the close.
+
+    A reading of the house's heat meter touches every account of the building.
+    """
+    days = month.days
+    changed = changed_since(session, days[0], days[-1], closed_at)
+    zone = retailer_zone(session)
+    # A register is read at any hour: a day more on either side only asks once too often.
+    first = local_midnight(days[0], zone) - timedelta(days=1)
+    last = local_midnight(days[-1], zone) + timedelta(days=2)
+    read = registers_changed_since(session, first, last, closed_at)
+    if not changed and not read:
+        return []
+    touched: set[int] = set()
+    for part in in_slices(changed):
+        query = (
+            select(AccountRow.id)
+            .join(MeteringPointRow, MeteringPointRow.premises_id == AccountRow.premises_id)
+            .join(ChannelRow, ChannelRow.point_id == MeteringPointRow.id)
+            .where(ChannelRow.id.in_(part))
+        )
+        touched.update(session.scalars(query))
+    for part in in_slices(read):
+        own = MeteringPointRow.premises_id == AccountRow.premises_id
+        house = and_(
+            MeteringPointRow.premises_id.is_(None),
+            MeteringPointRow.building_id == PremisesRow.building_id,
+        )
+        query = (
+            select(AccountRow.id)
+            .join(PremisesRow, PremisesRow.id == AccountRow.premises_id)
+            .join(MeteringPointRow, or_(own, house))
+            .join(MeterRow, MeterRow.point_id == MeteringPointRow.id)
+            .where(MeterRow.id.in_(part))
+        )
+        touched.update(session.scalars(query))
+    return [account_id for account_id in account_ids if account_id in touched]
+
+
+def areas_of_buildings(
+    session: Session, building_ids: Iterable[int]
+) -> dict[int, list[tuple[PremisesId, int]]]:
+    """Return every premises of the buildings with its area, billed or not."""
+    found: dict[int, list[tuple[PremisesId, int]]] = {}
+    query = (
+        select(PremisesRow.building_id, PremisesRow.id, PremisesRow.area_dm2)
+        .where(PremisesRow.building_id.in_(sorted(set(building_ids))))
+        .order_by(PremisesRow.building_id, PremisesRow.id)
+    )
+    for building_id, premises_id, area_dm2 in session.execute(query):
+        found.setdefault(building_id, []).append((PremisesId(premises_id), area_dm2))
+    return found
+
+
+def verified_until(session: Session, meter_ids: Sequence[int]) -> dict[int, date]:
+    """Return until when meters are verified, where it is known."""
+    found: dict[int, date] = {}
+    for part in in_slices(sorted(set(meter_ids))):
+        query = select(MeterRow.id, MeterRow.verified_until).where(
+            MeterRow.id.in_(part), MeterRow.verified_until.is_not(None)
+        )
+        found.update({row.id: row.verified_until for row in session.execute(query)})
+    return found
+
+
+def retailer_zone(session: Session) -> ZoneInfo:
+    """Return the zone of the retailer: what its billing month is."""
+    return ZoneInfo(retailer(session).zone)
 
 
 def buildings(session: Session, scope: Scope) -> tuple[tuple[str, str], ...]:

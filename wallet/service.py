@@ -161,6 +161,8 @@ class ChargeResult:
     opening_minor: int = 0
     movements: tuple[StatementMovement, ...] = ()
     closing_minor: int = 0
+    bonus_minor: int = 0
+    """Of the balance, what bonus lots hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -572,6 +574,7 @@ def _statement(
         opening_minor=closing_minor - sum([amount for _, _, _, amount in shown]),
         movements=tuple(StatementMovement(reason, at, amount) for _, reason, at, amount in shown),
         closing_minor=closing_minor,
+        bonus_minor=sum([n.remaining_minor for n in wallet.lots if n.kind is LotKind.BONUS]),
     )
 
 

@@ -37,7 +37,7 @@ def open_executor(settings: Settings) -> Iterator[Executor]:
         return
     from distributed import Client  # the extra `cluster`
 
-    with Client(settings.executor) as client:
+    with Client(settings.executor) as client:  # type: ignore[no-untyped-call]
         # The default pure=True would skip a second identical task in silence.
         yield cast(Executor, client.get_executor(pure=False, retries=2))
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.charges import NewLine, difference, net_minor
+from billing.charges import NewLine, correcting_lines, net_minor
 from billing.models import LineKind, Service
 
 NOVEMBER = datetime(2022, 11, 1, tzinfo=UTC)
@@ -27,7 +27,7 @@ def line(key="peak/1/2022-07-01", quantity=100_000, rate_scaled=6_110_000, amoun
 def test_a_line_that_was_right_is_left_alone_even_when_read_from_another_state():
     standing = [line()]
 
-    lines = difference(standing, [replace(line(), input_digest="after")])
+    lines = correcting_lines(standing, [replace(line(), input_digest="after")])
 
     assert lines == ()
 
@@ -35,7 +35,7 @@ def test_a_line_that_was_right_is_left_alone_even_when_read_from_another_state()
 def test_a_changed_quantity_gives_a_reversing_and_a_right_line():
     right = line(quantity=90_000, amount_minor=549_90)
 
-    lines = difference([line()], [right])
+    lines = correcting_lines([line()], [right])
 
     assert [(n.kind, n.quantity, n.amount_minor) for n in lines] == [
         (LineKind.REVERSAL, -100_000, -611_00),
@@ -45,13 +45,13 @@ def test_a_changed_quantity_gives_a_reversing_and_a_right_line():
 
 
 def test_a_zone_that_was_not_charged_before_gives_only_the_right_line():
-    lines = difference([], [line()])
+    lines = correcting_lines([], [line()])
 
     assert [n.kind for n in lines] == [LineKind.CORRECTION]
 
 
 def test_a_line_that_should_not_be_there_gives_only_the_reversing_one():
-    lines = difference([line()], [])
+    lines = correcting_lines([line()], [])
 
     assert [n.kind for n in lines] == [LineKind.REVERSAL]
 
@@ -63,7 +63,7 @@ LINES = st.dictionaries(
 
 @given(standing=LINES, right=LINES)
 def test_the_difference_always_leads_from_what_stands_to_what_is_right(standing, right):
-    lines = difference(standing, right)
+    lines = correcting_lines(standing, right)
 
     assert net_minor(standing, Service.ELECTRICITY) + net_minor(
         lines, Service.ELECTRICITY

@@ -1,0 +1,472 @@
+"""Closing a month: an idempotent run of parts over the executor, to charges and documents.
+
+A part is a range of accounts. It is computed from one consistent state in a reading session, then
+written once, under `(run, part)`, in one transaction: charges, postings, statements and the part's
+own row stand or fall together, so a repeat, or a part that was killed, changes nothing.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import insert, update
+from sqlalchemy.orm import Session
+
+from billing import service as billing_service
+from billing import store as billing_store
+from billing.accounts import BilledAccount
+from billing.charges import AccountCharge, NewLine
+from billing.models import (
+    BillingPartRow,
+    BillingRunRow,
+    RunningChargeRow,
+    RunState,
+    Service,
+    Settlement,
+)
+from billing.service import LinesOrder
+from invoices import service as invoice_service
+from invoices.payment_document import MeterUse, WalletBox
+from invoices.service import IssueOrder
+from invoices.statement import Movement, MovementKind
+from kilokassa.app.executor import open_executor, run_parts
+from kilokassa.app.month_documents import AccountMonth, Issuer, draft_of, history_of
+from kilokassa.app.wiring import Application
+from kilokassa.core.calendar import Month, local_date
+from kilokassa.core.clock import Clock, FixedClock
+from kilokassa.core.errors import DomainError, NotFound
+from kilokassa.core.ids import AccountId
+from kilokassa.core.scope import Right, Scope
+from kilokassa.core.text import mark
+from kilokassa.db.session import Database
+from tariffs import store as tariff_store
+from tariffs.store import Plan
+from wallet.ledger import Reason
+from wallet.service import ChargeBatch, ChargeOrder, ChargeResult, charge_batch
+
+JOB_ACTOR: Final = "job:close"
+"""Who charges: keys of closes are unique for it, whoever presses the button."""
+
+ACCOUNTS_A_PART = 500
+"""Half a second to two seconds of work (`docs/decisions`): memory does not grow with the town."""
+
+INLINE_ACCOUNTS = 1_500
+"""Up to so many accounts, starting worker processes would take longer than the work."""
+
+LOOK_BACK_MONTHS = 12
+"""How far back a late reading still corrects a closed month."""
+
+Progress = Callable[[int, int], None]
+
+
+class MonthNotOver(DomainError):
+    """A month that still runs cannot be closed."""
+
+    code = "month_not_over"
+    template = "The month %(month)s is not over; it can be closed from %(day)s on."
+
+
+@dataclass(frozen=True, slots=True)
+class PartReport:
+    """What one part did; sums over parts make the report of the run."""
+
+    charged: int = 0
+    without_charge: int = 0
+    already_closed: int = 0
+    corrected: int = 0
+    lines: int = 0
+    documents: int = 0
+    amount_minor: int = 0
+    correction_minor: int = 0
+    warnings: tuple[tuple[str, str], ...] = field(default=())
+    """Pairs of an account number and a message of the catalogue."""
+
+    def plus(self, other: "PartReport") -> "PartReport":
+        """Return both reports together."""
+        return PartReport(
+            charged=self.charged + other.charged,
+            without_charge=self.without_charge + other.without_charge,
+            already_closed=self.already_closed + other.already_closed,
+            corrected=self.corrected + other.corrected,
+            lines=self.lines + other.lines,
+            documents=self.documents + other.documents,
+            amount_minor=self.amount_minor + other.amount_minor,
+            correction_minor=self.correction_minor + other.correction_minor,
+            warnings=self.warnings + other.warnings,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PartOrder:
+    """One part of a run, as it travels to a worker: ids and instants, no objects of a session."""
+
+    database_url: str
+    run_id: int
+    part: int
+    account_ids: tuple[AccountId, ...]
+    month: Month
+    at: datetime
+    actor: str
+
+
+def close_month(
+    application: Application,
+    month: Month,
+    *,
+    scope: Scope,
+    account_number: str | None = None,
+    progress: Progress | None = None,
+) -> PartReport:
+    """Charge `month` for every account, or for one, and issue its documents; repeat at will.
+
+    Accounts whose month is closed already are left alone, apart from corrections of closed months
+    that later readings ask for: those become reversing and right lines on the next document.
+    """
+    scope.demand(Right.RUN_BILLING)
+    database, clock = application.database, application.clock
+    now = clock.now()
+    with database.reading() as session:
+        zone = billing_store.retailer_zone(session)
+        if account_number is None:
+            account_ids = billing_store.account_id_range(session, month)
+        else:
+            row = billing_store.account_by_number(session, scope, account_number)
+            account_ids = [AccountId(row.id)]
+    if not account_ids:
+        raise NotFound(what=mark("account open in"), name=str(month))
+    end = month.period(zone).end
+    if now < end:
+        raise MonthNotOver(month=str(month), day=str(month.plus(1).first_day))
+    with database.writing() as session:
+        run_id, done = _begin(session, month, scope.actor, now, resume=account_number is None)
+    orders = [
+        order
+        for order in _parts(application, run_id, account_ids, month, now, scope.actor)
+        if order.part not in done
+    ]
+    report = _run(application, orders, progress)
+    with database.writing() as session:
+        session.execute(
+            update(BillingRunRow)
+            .where(BillingRunRow.id == run_id)
+            .values(state=RunState.DONE, ended_at=clock.now())
+        )
+    return report
+
+
+def close_part(order: PartOrder) -> PartReport:
+    """Compute and write one part; runs in a worker and opens its own sessions."""
+    database = open_database(order.database_url)
+    with database.reading() as session:
+        work = _gather(session, order)
+    with database.writing() as session:
+        if session.get(BillingPartRow, (order.run_id, order.part)) is not None:
+            return PartReport(already_closed=len(order.account_ids))
+        report = _write(session, order, work, FixedClock(order.at))
+        session.connection().execute(
+            insert(BillingPartRow),
+            [
+                {
+                    "run_id": order.run_id,
+                    "part": order.part,
+                    "first_account_id": order.account_ids[0],
+                    "last_account_id": order.account_ids[-1],
+                    "summary": json.dumps({"charged": report.charged, "lines": report.lines}),
+                    "ended_at": order.at,
+                }
+            ],
+        )
+    return report
+
+
+@lru_cache(maxsize=4)
+def open_database(url: str) -> Database:
+    """Return this process's own access to a database: workers keep it from part to part."""
+    return Database(url)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a part computed, before anything is written."""
+
+    accounts: tuple[BilledAccount, ...]
+    facts: billing_service.MonthFacts
+    corrections: dict[Month, dict[AccountId, AccountCharge]]
+    running: dict[tuple[AccountId, str], RunningChargeRow]
+    history: dict[AccountId, dict[Month, dict[str, int]]]
+    plans: dict[int, Plan]
+    issuer: Issuer
+
+
+def _gather(session: Session, order: PartOrder) -> _Work:
+    month = order.month
+    accounts = billing_store.billed_accounts(session, order.account_ids, month)
+    retailer = billing_store.retailer(session)
+    issued_on = local_date(order.at, ZoneInfo(retailer.zone))
+    return _Work(
+        accounts=accounts,
+        facts=billing_service.rate_month(session, accounts, month),
+        corrections=billing_service.corrections(
+            session, order.account_ids, month, look_back=LOOK_BACK_MONTHS
+        ),
+        running=billing_store.running_charges(session, order.account_ids, month),
+        history=billing_store.consumption_by_month(
+            session, order.account_ids, month.plus(-11), month.plus(-1)
+        ),
+        plans={plan.id: plan for plan in tariff_store.plans(session)},
+        issuer=Issuer.of(retailer, month, issued_on),
+    )
+
+
+def _write(session: Session, order: PartOrder, work: _Work, clock: Clock) -> PartReport:
+    """Post corrections, then the month, then issue the documents; numbers are taken last."""
+    zone = work.issuer.zone
+    corrected = _write_corrections(session, order, work, clock)
+    month = order.month
+    end = month.period(zone).end
+    orders = [
+        ChargeOrder(
+            account_id=account.id,
+            parts=_unposted(work, account),
+            charge_month=month,
+            month=month,
+            valid_at=end,
+            idempotency_key=f"close:{month}:{account.id}",
+        )
+        for account in work.accounts
+    ]
+    results = charge_batch(
+        session,
+        ChargeBatch(orders, actor=JOB_ACTOR, zone=zone, close_month=month),
+        clock,
+    )
+    fresh = [
+        (account, result)
+        for account, result in zip(work.accounts, results, strict=True)
+        if not result.repeated
+    ]
+    lines = billing_service.record_lines(
+        session,
+        [
+            LinesOrder(
+                charge=work.facts.charges[account.id],
+                charge_month=month,
+                document_month=month,
+                entry_id=result.entry_id,
+                run_id=order.run_id,
+            )
+            for account, result in fresh
+        ],
+        clock,
+    )
+    drafts = [
+        draft_of(work.issuer, _account_month(work, account, result, corrected.get(account.id, ())))
+        for account, result in fresh
+    ]
+    issued = invoice_service.issue_documents(
+        session, IssueOrder(drafts, work.issuer.issued_on, order.run_id), clock
+    )
+    charges = [work.facts.charges[account.id] for account, _ in fresh]
+    return PartReport(
+        charged=sum(1 for charge in charges if charge.lines),
+        without_charge=sum(1 for charge in charges if not charge.lines),
+        already_closed=len(results) - len(fresh),
+        corrected=len(corrected),
+        lines=lines,
+        documents=len(issued),
+        amount_minor=sum(line.amount_minor for charge in charges for line in charge.lines),
+        correction_minor=sum(
+            line.amount_minor for found in corrected.values() for _, line in found
+        ),
+        warnings=tuple(
+            (account.number, warning)
+            for account, _ in fresh
+            for warning in work.facts.charges[account.id].warnings
+        ),
+    )
+
+
+def _write_corrections(
+    session: Session, order: PartOrder, work: _Work, clock: Clock
+) -> dict[AccountId, tuple[tuple[Month, NewLine], ...]]:
+    """Post what closed months should have been: lines on this document, one net posting each."""
+    found: dict[AccountId, list[tuple[Month, NewLine]]] = {}
+    for charged, by_account in sorted(work.corrections.items()):
+        charges = list(by_account.values())
+        orders = [
+            ChargeOrder(
+                account_id=charge.account_id,
+                parts=tuple((str(service), charge.total_minor(service)) for service in Service),
+                charge_month=charged,
+                month=order.month,
+                valid_at=order.month.period(work.issuer.zone).end,
+                idempotency_key=f"correct:{charged}:{charge.account_id}:{charge.digest[:16]}",
+                reason=Reason.CORRECTION,
+            )
+            for charge in charges
+        ]
+        results = charge_batch(
+            session, ChargeBatch(orders, actor=JOB_ACTOR, zone=work.issuer.zone), clock
+        )
+        fresh = [
+            (charge, result)
+            for charge, result in zip(charges, results, strict=True)
+            if not result.repeated
+        ]
+        billing_service.record_lines(
+            session,
+            [
+                LinesOrder(charge, charged, order.month, result.entry_id, order.run_id)
+                for charge, result in fresh
+            ],
+            clock,
+        )
+        for charge, _ in fresh:
+            found.setdefault(charge.account_id, []).extend((charged, line) for line in charge.lines)
+    return {account_id: tuple(lines) for account_id, lines in found.items()}
+
+
+def _unposted(work: _Work, account: BilledAccount) -> tuple[tuple[str, int], ...]:
+    """Return what of the month's charge is not yet taken, by service."""
+    charge = work.facts.charges[account.id]
+    parts = []
+    for service in Service:
+        running = work.running.get((account.id, str(service)))
+        posted_minor = 0 if running is None else running.posted_minor
+        parts.append((str(service), charge.total_minor(service) - posted_minor))
+    return tuple(parts)
+
+
+def _account_month(
+    work: _Work,
+    account: BilledAccount,
+    result: ChargeResult,
+    corrections: tuple[tuple[Month, NewLine], ...],
+) -> AccountMonth:
+    charge = work.facts.charges[account.id]
+    month, zone = work.issuer.month, work.issuer.zone
+    plan = work.plans[account.plan_id]
+    return AccountMonth(
+        account=account,
+        lines=(*corrections, *((month, line) for line in charge.lines)),
+        meters=tuple(
+            MeterUse(
+                serial=meter.serial,
+                point=meter.point_code,
+                service=meter.service,
+                measured=meter.measured,
+                estimated=meter.estimated,
+                previous=meter.previous,
+                current=meter.current,
+                zone="" if meter.zone is None else str(meter.zone),
+                verified_until=meter.verified_until,
+            )
+            for meter in work.facts.meters[account.id]
+        ),
+        opening_minor=result.opening_minor,
+        movements=_movements(result, zone),
+        closing_minor=result.closing_minor,
+        wallet=WalletBox(
+            posted_minor=result.balance_minor,
+            available_minor=result.balance_minor,
+            bonus_minor=result.bonus_minor,
+        )
+        if account.settlement is Settlement.PREPAID
+        else None,
+        history=history_of(work.history.get(account.id, {}), month, charge.lines),
+        plan_name=plan.name,
+        plan_name_en=plan.name_en,
+        warnings=charge.warnings,
+    )
+
+
+_MOVEMENTS: Final = {
+    Reason.TOP_UP: MovementKind.TOP_UP,
+    Reason.BONUS: MovementKind.BONUS,
+    Reason.CHARGE: MovementKind.CHARGE,
+    Reason.CORRECTION: MovementKind.CORRECTION,
+    Reason.EXPIRY: MovementKind.EXPIRY,
+    Reason.REVERSAL: MovementKind.REVERSAL,
+    Reason.OPENING_DEBT: MovementKind.BROUGHT_FORWARD,
+    Reason.OPENING_ADVANCE: MovementKind.BROUGHT_FORWARD,
+}
+
+
+def _movements(result: ChargeResult, zone: ZoneInfo) -> tuple[Movement, ...]:
+    """Return the statement's movements: charges of the month together, others by the day."""
+    charged = sum(m.amount_minor for m in result.movements if m.reason is Reason.CHARGE)
+    others = tuple(
+        Movement(_MOVEMENTS[m.reason], m.amount_minor, local_date(m.valid_at, zone))
+        for m in result.movements
+        if m.reason is not Reason.CHARGE
+    )
+    return (*others, Movement(MovementKind.CHARGE, charged)) if charged else others
+
+
+def _begin(
+    session: Session, month: Month, actor: str, now: datetime, *, resume: bool
+) -> tuple[int, frozenset[int]]:
+    """Start a run, or take up the one that was interrupted; return it and its parts done."""
+    run = billing_store.open_run(session, month) if resume else None
+    if run is None:
+        run = BillingRunRow(
+            charge_month=month.ordinal,
+            state=RunState.OPEN,
+            actor=actor,
+            whole=resume,
+            started_at=now,
+        )
+        session.add(run)
+        session.flush()
+    done = frozenset(part.part for part in billing_store.parts_of(session, run.id))
+    return run.id, done
+
+
+def _parts(
+    application: Application,
+    run_id: int,
+    account_ids: Sequence[AccountId],
+    month: Month,
+    at: datetime,
+    actor: str,
+) -> list[PartOrder]:
+    url = application.database.url.render_as_string(hide_password=False)
+    return [
+        PartOrder(
+            url,
+            run_id,
+            start // ACCOUNTS_A_PART + 1,
+            tuple(account_ids[start : start + ACCOUNTS_A_PART]),
+            month,
+            at,
+            actor,
+        )
+        for start in range(0, len(account_ids), ACCOUNTS_A_PART)
+    ]
+
+
+def _run(
+    application: Application, orders: Sequence[PartOrder], progress: Progress | None
+) -> PartReport:
+    total = sum(len(order.account_ids) for order in orders)
+    report, done = PartReport(), 0
+    for part in _results(application, orders, total):
+        report = report.plus(part)
+        done += part.charged + part.without_charge + part.already_closed
+        if progress is not None:
+            progress(done, total)
+    return report
+
+
+def _results(
+    application: Application, orders: Sequence[PartOrder], total: int
+) -> Iterator[PartReport]:
+    if total <= INLINE_ACCOUNTS:
+        yield from map(close_part, orders)
+        return
+    with open_executor(application.settings) as executor:
+        yield from run_parts(executor, close_part, orders, application.settings.workers)
