@@ -150,7 +150,7 @@ class HouseShares:
         return HeatFinding.NEGATIVE_REMAINDER in self.findings
 
 
-def share_house_month(house: HouseMonth) -> HouseShares:
+def share_building_month(house: HouseMonth) -> HouseShares:
     """Share a house's heat and its cost among the flats, to the kilocalorie and to the kopeck.
 
     Pᵢ = (Vᵢ + Sᵢ · (VД - ΣV) / Sоб) · T, see `heating.statutory`. The house's cost is rounded once;

@@ -8,13 +8,13 @@ from decimal import Decimal
 
 import pytest
 
-from heating.allocation import HeatedFlat, HouseMonth, share_house_month
+from heating.allocation import HeatedFlat, HouseMonth, share_building_month
 
 PRICE = 2_000_000_000
 
 
 def shares(flats, common_area_dm2=0, heat_kcal=9_000_000, rate_scaled=PRICE):
-    found = share_house_month(HouseMonth(heat_kcal, rate_scaled, tuple(flats), common_area_dm2))
+    found = share_building_month(HouseMonth(heat_kcal, rate_scaled, tuple(flats), common_area_dm2))
     return found.amount_minor, [share.amount_minor for share in found.shares]
 
 
