@@ -5,6 +5,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -49,13 +50,30 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def postgresql_database(postgresql_template: str) -> Iterator[Database]:
+def postgresql_database(postgresql_server: str, postgresql_template: str) -> Iterator[Database]:
+    with _fresh_postgresql(postgresql_server, make_url(postgresql_template).database) as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database without any table."""
+    if request.param == "sqlite":
+        made = Database(f"sqlite:///{tmp_path / 'bare.sqlite'}")
+        yield made
+        made.dispose()
+        return
+    with _fresh_postgresql(request.getfixturevalue("postgresql_server"), "template1") as made:
+        yield made
+
+
+@contextmanager
+def _fresh_postgresql(server: str, template: str | None) -> Iterator[Database]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    template = make_url(postgresql_template)
-    admin = create_engine(template.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    admin = create_engine(server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template.database}"'))
-    made = Database(template.set(database=name).render_as_string(hide_password=False))
+        connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    made = Database(make_url(server).set(database=name).render_as_string(hide_password=False))
     yield made
     made.dispose()
     with admin.connect() as connection:

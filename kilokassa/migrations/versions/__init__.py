@@ -1,0 +1,1 @@
+"""The steps that the schema has taken, one file each, oldest first."""
