@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
-from kilokassa.demo.prices import published_tariffs
+from kilokassa.demo.prices import HeatPrice, published_heat_prices, published_tariffs
 
 ZONE = ZoneInfo("Asia/Vladivostok")
 FIRST_DAY = date(2022, 11, 1)
@@ -130,7 +130,7 @@ def accounts_csv() -> str:
     opening_gcal = Decimal(HEAT_TOTALS_KCAL[FIRST_DAY]).scaleb(-6)
     lines.append(
         f";;;;KHB-B;{_ADDRESSES['KHB-B']};UK-OPYT;УК «Опытная»;;;;heat;{HEAT_POINT};{HEAT_SERIAL};"
-        f"ТС-1;6;registers;2026-08-31;;;2022-11-01;;;2022-11-01;all={opening_gcal}"
+        f"ТС-1;6;registers;2026-08-31;heat;;2022-11-01;;;2022-11-01;all={opening_gcal}"
     )
     debt = Decimal(sum(a.debt_minor for a in ACCOUNTS)).scaleb(-2)
     advance = Decimal(sum(a.advance_minor for a in ACCOUNTS)).scaleb(-2)
@@ -184,6 +184,23 @@ def heat_readings() -> tuple[tuple[str, datetime, int], ...]:
 def tariff_documents() -> list[str]:
     """Return the tariff documents at the dates as published."""
     return published_tariffs()
+
+
+def heat_prices() -> tuple[HeatPrice, ...]:
+    """Return the prices of heat at the dates as published; the plan is called `heat`."""
+    return published_heat_prices()
+
+
+def registers_csv() -> str:
+    """Return the later readings of both hand-read meters as a file: kWh, and Gcal for heat."""
+    lines = ["meter;zone;time;value"]
+    for serial, at, totals in register_readings()[1:]:
+        local = at.astimezone(ZONE).isoformat()
+        lines += [f"{serial};{z};{local};{Decimal(wh).scaleb(-3)}" for z, wh in totals.items()]
+    for serial, at, kcal in heat_readings()[1:]:
+        local = at.astimezone(ZONE).isoformat()
+        lines.append(f"{serial};all;{local};{Decimal(kcal).scaleb(-6)}")
+    return "\n".join(lines) + "\n"
 
 
 def half_hour_wh(account: FrozenAccount, day: date, half_hour: int) -> int:

@@ -119,12 +119,16 @@ class PlaceLine:
     premises_number: str
     """Empty for a house meter."""
     area_dm2: int
+    """Of the premises; of a house meter's line, the common area that is heated too."""
+    heat_plan: str
+    """Of a house meter's line: the price by which the house's heat is shared; else empty."""
     commodity: Commodity
     point_code: str
     meter_serial: str
     meter_model: str
     digits: int
     interval_min: int | None
+    opened_on: date
     installed_on: date
     verified_until: date | None
     readings: OpeningReadings | None
@@ -428,13 +432,15 @@ class _LineReader:
             company_code=_name(row, "company") if row.get("company") else "",
             company_name=row.get("company_name", ""),
             premises_number="" if house_meter else _name(row, "premises"),
-            area_dm2=0 if house_meter else _area_dm2(row),
+            area_dm2=0 if house_meter and not row["area_m2"] else _area_dm2(row),
+            heat_plan=_name(row, "plan") if house_meter and row["plan"] else "",
             commodity=commodity,
             point_code=_name(row, "point"),
             meter_serial=_name(row, "meter_serial"),
             meter_model=row.get("meter_model", ""),
             digits=digits,
             interval_min=interval_min,
+            opened_on=opened_on,
             installed_on=_date(row, "installed_on", optional=True) or opened_on,
             verified_until=_date(row, "verified_until", optional=True),
             readings=_readings(row, commodity, digits, ZoneInfo(zone)),

@@ -20,6 +20,8 @@ from billing.accounts import AccountOrder
 from billing.models import AccountRow, AccountTermRow, Measurement, Settlement
 from billing.service import open_accounts
 from billing.store import retailer
+from heating.models import HeatPriceRow
+from heating.service import HeatedHouseOrder, set_heated_house
 from kilokassa.app.accounts_file import (
     AccountLine,
     AccountsFile,
@@ -227,6 +229,18 @@ def _load_chunk(
     removed = _removed_meters(session, places)
     registered = register_places(session, _places_order(places, removed), clock)
     readings = write_registers(session, _readings(places, registered), clock, source=SOURCE)
+    for place in house_meters:
+        if place.heat_plan:
+            set_heated_house(
+                session,
+                HeatedHouseOrder(
+                    building_id=registered.building_ids[place.building_code],
+                    valid_from=place.opened_on,
+                    plan_code=place.heat_plan,
+                    common_area_dm2=place.area_dm2,
+                ),
+                clock,
+            )
     opened = open_accounts(session, [_account_order(a, registered) for a in accounts], clock)
     posted = _post_openings(session, accounts, opened.ids, zone, scope, clock)
     moved = {a.number for a in accounts if a.number in known and _place_differs(a, known[a.number])}
@@ -346,6 +360,15 @@ def _unknown_plans(session: Session, file: AccountsFile) -> Iterator[RefusedLine
                 field="plan",
                 problem=mark("there is no tariff plan %(text)s"),
                 text=account.plan_code,
+            )
+    heat_plans = set(session.scalars(select(HeatPriceRow.plan_code)))
+    for place in file.house_meters:
+        if place.heat_plan and place.heat_plan not in heat_plans:
+            yield RefusedLine(
+                line=place.line,
+                field="plan",
+                problem=mark("there is no price of heat %(text)s"),
+                text=place.heat_plan,
             )
 
 

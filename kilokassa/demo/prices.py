@@ -24,6 +24,7 @@ PUBLISHED_CHANGE: Final = Month(2022, 12)
 """The month at whose start the published prices changed."""
 
 HEAT_PLAN: Final = "heat"
+"""Code of the price by which the demo shares a house's heat."""
 
 _TARIFF_KINDS: Final = ("single", "two_zone", "three_zone")
 _CATEGORIES: Final = {"urban_gas": "", "reduced": "_reduced"}
@@ -55,6 +56,8 @@ _NAMES: Final = {
     "three_zone_reduced": ("Трёхзонный пониженный", "Three zones, reduced"),
 }
 
+_MOVED: Final = "; демо: даты сдвинуты на целое число месяцев"
+
 
 @dataclass(frozen=True, slots=True)
 class PublishedPrice:
@@ -74,6 +77,7 @@ class HeatPrice:
     price_per_gcal: Decimal
     rate_scaled: int
     """The same as whole millionths of a ruble."""
+    source: str
 
 
 def published_tariffs() -> list[str]:
@@ -88,12 +92,12 @@ def demo_tariffs(change_month: Month) -> list[str]:
 
 def published_heat_prices() -> tuple[HeatPrice, ...]:
     """Return the prices of heat at the dates as published: from 1 January 2022 on."""
-    return _heat_prices(PUBLISHED_CHANGE)
+    return _heat_prices(PUBLISHED_CHANGE, demo=False)
 
 
 def demo_heat_prices(change_month: Month) -> tuple[HeatPrice, ...]:
     """Return the prices of heat with every date moved, the last change on `change_month`."""
-    return _heat_prices(change_month)
+    return _heat_prices(change_month, demo=True)
 
 
 def half_hour_rates(plan_code: str, day: date, change_month: Month) -> npt.NDArray[np.int64]:
@@ -152,7 +156,7 @@ def _document(plan_code: str, change_month: Month, *, demo: bool) -> str:
     source = "Хабаровский край: тарифы для населения, страница сбытовой компании ДЭК, 2022 (S1)"
     if demo:
         name, name_en = f"{name} (демо)", f"{name_en} (demo)"
-        source += "; демо: даты сдвинуты на целое число месяцев"
+        source += _MOVED
     lines = [
         f"plan: {plan_code}",
         "name:",
@@ -187,9 +191,15 @@ def _document(plan_code: str, change_month: Month, *, demo: bool) -> str:
     return "\n".join(lines)
 
 
-def _heat_prices(change_month: Month) -> tuple[HeatPrice, ...]:
+def _heat_prices(change_month: Month, *, demo: bool) -> tuple[HeatPrice, ...]:
+    source = "Хабаровск: тепловая энергия для населения, страница компании ДЭК, 2022 (S1)"
     return tuple(
-        HeatPrice(_moved(p.valid_from, change_month), p.price, scaled_rate(p.price))
+        HeatPrice(
+            valid_from=_moved(p.valid_from, change_month),
+            price_per_gcal=p.price,
+            rate_scaled=scaled_rate(p.price),
+            source=source + _MOVED * demo,
+        )
         for p in published_prices()
         if p.plan_code == HEAT_PLAN
     )

@@ -1,11 +1,14 @@
+import ast
 import contextlib
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.models import Measurement, Settlement
+from kilokassa.app import accounts_file, accounts_import
 from kilokassa.app.accounts_file import (
     COLUMNS,
     ControlTotalsDiffer,
@@ -14,7 +17,7 @@ from kilokassa.app.accounts_file import (
     parse_accounts,
 )
 from kilokassa.core.errors import DomainError, Invalid
-from kilokassa.core.text import Language, sentence
+from kilokassa.core.text import Language, gettext, sentence
 from kilokassa.core.zones import Zone
 from metering.places import Commodity
 
@@ -257,3 +260,22 @@ def test_ukrainian_letters_in_few_names_do_not_make_a_file_foreign():
     text = "Іваненко Ї. и ещё много обычных русских слов в том же файле, чтобы доля была мала" * 3
 
     assert decode_text(text.encode("cp1251")) == text
+
+
+@pytest.mark.parametrize("module", [accounts_file, accounts_import])
+def test_every_refusal_has_its_russian_words(module):
+    tree = ast.parse(Path(module.__file__).read_text("utf-8"))
+    messages = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "mark":
+            messages.add(ast.literal_eval(node.args[0]))
+        elif isinstance(node, ast.keyword) and node.arg == "problem":
+            if isinstance(node.value, ast.Constant):
+                messages.add(node.value.value)
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "template":
+            messages.add(ast.literal_eval(node.value))
+
+    untranslated = {m for m in messages if gettext(m, Language.RUSSIAN) == m}
+
+    assert messages
+    assert untranslated == set()

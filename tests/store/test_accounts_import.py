@@ -6,6 +6,8 @@ from sqlalchemy import func, select
 
 from billing.models import AccountRow, AccountTermRow, Settlement
 from billing.service import RetailerOrder, establish_retailer
+from heating.models import HeatedHouseRow
+from heating.service import HeatPriceOrder, publish_heat_price
 from kilokassa.app.accounts_file import ControlTotalsDiffer
 from kilokassa.app.accounts_import import AccountsReport, import_accounts, import_accounts_data
 from kilokassa.core.clock import FixedClock
@@ -25,7 +27,7 @@ from metering.models import (
 from metering.places import Meter, MeterReplacement
 from metering.service import replace_meter
 from tariffs.service import PublishOrder, publish_version
-from tests.frozen_town import ACCOUNTS, accounts_csv, tariff_documents
+from tests.frozen_town import ACCOUNTS, accounts_csv, heat_prices, tariff_documents
 from wallet.models import JournalEntryRow, PostingRow, WalletRow
 
 SCOPE = system_scope("test")
@@ -52,6 +54,12 @@ def town(database: Database, clock: FixedClock) -> Database:
         )
         for document in tariff_documents():
             publish_version(session, PublishOrder(SCOPE, document), clock)
+        for price in heat_prices():
+            publish_heat_price(
+                session,
+                HeatPriceOrder("heat", price.valid_from, price.rate_scaled, price.source),
+                clock,
+            )
     return database
 
 
@@ -66,6 +74,7 @@ def rows(database: Database, table) -> int:
 
 
 TABLES = (
+    HeatedHouseRow,
     AccountRow,
     AccountTermRow,
     BuildingRow,
@@ -100,6 +109,7 @@ def test_a_file_opens_accounts_with_places_meters_readings_and_openings(town, cl
         "building": 2,
         "channel": 11,
         "company": 1,
+        "heated_house": 1,
         "meter": 13,
         "metering_point": 13,
         "premises": 12,
@@ -204,6 +214,14 @@ def test_an_unknown_plan_refuses_its_line_and_loads_nothing(town, clock):
     ]
     assert not report.loaded
     assert set(counts(town).values()) == {0}
+
+
+def test_an_unknown_price_of_heat_refuses_its_line(town, clock):
+    report = load(town, accounts_csv().replace(";heat;;2022", ";warmth;;2022"), clock)
+
+    assert [str(refused) for refused in report.refused] == [
+        "Line 14, field plan: there is no price of heat warmth."
+    ]
 
 
 def test_a_bad_line_loads_nothing(town, clock):
