@@ -33,7 +33,7 @@ from billing.store import (
     verified_until,
 )
 from heating import store as heating_store
-from heating.allocation import HeatedFlat, HouseMonth, share_house_month
+from heating.allocation import HeatedFlat, HouseMonth, share_building_month
 from kilokassa.core.calendar import Month, local_midnight
 from kilokassa.core.clock import Clock
 from kilokassa.core.digest import canonical_json, digest_text
@@ -624,7 +624,7 @@ def _share_heat(
         flats = tuple(
             HeatedFlat(premises_id, area) for premises_id, area in areas[meter.building_id]
         )
-        shares = share_house_month(HouseMonth(heat_kcal, rate_scaled, flats, house.common_area_dm2))
+        shares = share_building_month(HouseMonth(heat_kcal, rate_scaled, flats, house.common_area_dm2))
         by_premises = {share.premises_id: share for share in shares.shares}
         whole_dm2 = sum(flat.area_dm2 for flat in flats)
         for account in mine:
