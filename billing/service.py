@@ -8,7 +8,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from billing.accounts import AccountOrder, BilledAccount
@@ -20,6 +20,7 @@ from billing.models import (
     ChargeLineRow,
     Measurement,
     RetailerRow,
+    RunningChargeRow,
     Service,
 )
 from billing.store import (
@@ -624,7 +625,9 @@ def _share_heat(
         flats = tuple(
             HeatedFlat(premises_id, area) for premises_id, area in areas[meter.building_id]
         )
-        shares = share_building_month(HouseMonth(heat_kcal, rate_scaled, flats, house.common_area_dm2))
+        shares = share_building_month(
+            HouseMonth(heat_kcal, rate_scaled, flats, house.common_area_dm2)
+        )
         by_premises = {share.premises_id: share for share in shares.shares}
         whole_dm2 = sum(flat.area_dm2 for flat in flats)
         for account in mine:
@@ -651,3 +654,46 @@ def _share_heat(
                     ),
                 )
             )
+
+
+@dataclass(frozen=True, slots=True)
+class RunningOrder:
+    """What of a running month is now taken from a wallet."""
+
+    account_id: AccountId
+    month: Month
+    service: Service
+    known_until: datetime
+    posted_minor: int
+    input_digest: str
+
+
+def record_running(session: Session, orders: Sequence[RunningOrder], now: datetime) -> None:
+    """Write down what is posted of the running month, in the transaction that posted it."""
+    if not orders:
+        return
+    table = RunningChargeRow.__table__
+    keys = {(order.account_id, order.month.ordinal, str(order.service)) for order in orders}
+    for part in in_slices([order.account_id for order in orders]):
+        session.execute(
+            delete(RunningChargeRow).where(
+                table.c.account_id.in_(part),
+                table.c.charge_month.in_({month for _, month, _ in keys}),
+                table.c.service.in_({service for _, _, service in keys}),
+            )
+        )
+    session.connection().execute(
+        insert(RunningChargeRow),
+        [
+            {
+                "account_id": order.account_id,
+                "charge_month": order.month.ordinal,
+                "service": order.service,
+                "known_until": order.known_until,
+                "posted_minor": order.posted_minor,
+                "input_digest": order.input_digest,
+                "recorded_at": now,
+            }
+            for order in orders
+        ],
+    )

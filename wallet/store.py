@@ -419,6 +419,18 @@ def debtors(session: Session, scope: Scope, limit: int = 100) -> tuple[tuple[Acc
     return tuple((AccountId(account_id), owed) for account_id, owed in session.execute(query))
 
 
+def open_in(session: Session, account_ids: Sequence[AccountId], month: int) -> frozenset[AccountId]:
+    """Return those of the accounts whose wallet has not closed the month yet."""
+    found: set[AccountId] = set()
+    for ids in _slices(account_ids):
+        query = select(_WALLET.c.account_id).where(
+            _WALLET.c.account_id.in_(ids),
+            (_WALLET.c.closed_through_month.is_(None)) | (_WALLET.c.closed_through_month < month),
+        )
+        found.update(AccountId(account_id) for account_id in session.scalars(query))
+    return frozenset(found)
+
+
 def _ledger_ids(session: Session, codes: Sequence[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for part in _slices(codes):

@@ -45,6 +45,7 @@ from kilokassa.core.text import mark
 from kilokassa.db.session import Database
 from tariffs import store as tariff_store
 from tariffs.store import Plan
+from wallet import store as wallet_store
 from wallet.ledger import Reason
 from wallet.service import ChargeBatch, ChargeOrder, ChargeResult, charge_batch
 
@@ -196,7 +197,6 @@ class _Work:
     accounts: tuple[BilledAccount, ...]
     facts: billing_service.MonthFacts
     corrections: dict[Month, dict[AccountId, AccountCharge]]
-    running: dict[tuple[AccountId, str], RunningChargeRow]
     history: dict[AccountId, dict[Month, dict[str, int]]]
     plans: dict[int, Plan]
     issuer: Issuer
@@ -213,7 +213,6 @@ def _gather(session: Session, order: PartOrder) -> _Work:
         corrections=billing_service.corrections(
             session, order.account_ids, month, look_back=LOOK_BACK_MONTHS
         ),
-        running=billing_store.running_charges(session, order.account_ids, month),
         history=billing_store.consumption_by_month(
             session, order.account_ids, month.plus(-11), month.plus(-1)
         ),
@@ -225,13 +224,15 @@ def _gather(session: Session, order: PartOrder) -> _Work:
 def _write(session: Session, order: PartOrder, work: _Work, clock: Clock) -> PartReport:
     """Post corrections, then the month, then issue the documents; numbers are taken last."""
     zone = work.issuer.zone
-    corrected = _write_corrections(session, order, work, clock)
     month = order.month
+    wallet_store.lock_wallets(session, order.account_ids)
+    running = billing_store.running_charges(session, order.account_ids, month)
+    corrected = _write_corrections(session, order, work, clock)
     end = month.period(zone).end
     orders = [
         ChargeOrder(
             account_id=account.id,
-            parts=_unposted(work, account),
+            parts=_unposted(work.facts.charges[account.id], running),
             charge_month=month,
             month=month,
             valid_at=end,
@@ -330,13 +331,14 @@ def _write_corrections(
     return {account_id: tuple(lines) for account_id, lines in found.items()}
 
 
-def _unposted(work: _Work, account: BilledAccount) -> tuple[tuple[str, int], ...]:
+def _unposted(
+    charge: AccountCharge, running: dict[tuple[AccountId, str], RunningChargeRow]
+) -> tuple[tuple[str, int], ...]:
     """Return what of the month's charge is not yet taken, by service."""
-    charge = work.facts.charges[account.id]
     parts = []
     for service in Service:
-        running = work.running.get((account.id, str(service)))
-        posted_minor = 0 if running is None else running.posted_minor
+        row = running.get((charge.account_id, str(service)))
+        posted_minor = 0 if row is None else row.posted_minor
         parts.append((str(service), charge.total_minor(service) - posted_minor))
     return tuple(parts)
 
