@@ -2,12 +2,14 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kilokassa.core.zones import Zone
 from kilokassa.db.base import Base
 from kilokassa.db.types import EnumText
+from metering.findings import FindingKind, FindingState
+from metering.imports import BatchState, RefusalReason, RefusalState
 from metering.places import Commodity as Commodity  # other subjects name it beside the rows
 
 
@@ -165,3 +167,86 @@ class IntervalDayRevisionRow(Base):
     source: Mapped[str]
     recorded_at: Mapped[datetime]
     superseded_at: Mapped[datetime]
+
+
+class ImportBatchRow(Base):
+    """One import of one file; the digest tells the same file again."""
+
+    __tablename__ = "import_batch"
+    __table_args__ = (Index("ix_import_batch_file", "file_digest", "actor"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    file_name: Mapped[str]
+    file_digest: Mapped[str]
+    """SHA-256 of the file's bytes."""
+    format: Mapped[str]
+    unit: Mapped[str]
+    actor: Mapped[str]
+    state: Mapped[BatchState] = mapped_column(EnumText(BatchState))
+    same_as_id: Mapped[int | None] = mapped_column(ForeignKey("import_batch.id"))
+    """An earlier import of the very same file."""
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class ImportChunkRow(Base):
+    """A part of a file that was loaded in one transaction; its row is written with the effect."""
+
+    __tablename__ = "import_chunk"
+    __table_args__ = (
+        CheckConstraint(
+            "row_count = new + repeated + revised + refused", name="accounts_for_every_row"
+        ),
+    )
+
+    batch_id: Mapped[int] = mapped_column(
+        ForeignKey("import_batch.id"), primary_key=True, autoincrement=False
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    row_count: Mapped[int]
+    new: Mapped[int]
+    repeated: Mapped[int]
+    revised: Mapped[int]
+    refused: Mapped[int]
+    energy_wh: Mapped[int]
+    """Whole Wh of the rows that were not refused, as the file gives them."""
+    energy_uwh: Mapped[int]
+    """What they have beyond, in millionths."""
+    recorded_at: Mapped[datetime]
+
+
+class ImportRefusalRow(Base):
+    """Rows of one point that one reason refused, kept whole for a second try."""
+
+    __tablename__ = "import_refusal"
+    __table_args__ = (Index("ix_import_refusal_state", "state", "batch_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    batch_id: Mapped[int] = mapped_column(ForeignKey("import_batch.id"), index=True)
+    point_code: Mapped[str]
+    reason: Mapped[RefusalReason] = mapped_column(EnumText(RefusalReason))
+    row_count: Mapped[int]
+    first_line: Mapped[int]
+    rows: Mapped[bytes]
+    """Packed by `metering.imports`: compressed arrivals, or the fields of a register reading."""
+    state: Mapped[RefusalState] = mapped_column(EnumText(RefusalState))
+    recorded_at: Mapped[datetime]
+
+
+class FindingRow(Base):
+    """Something that looks wrong in the readings of a point (замечание к данным)."""
+
+    __tablename__ = "finding"
+    __table_args__ = (Index("ix_finding_state", "state", "kind"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[FindingKind] = mapped_column(EnumText(FindingKind))
+    point_code: Mapped[str]
+    channel_id: Mapped[int | None] = mapped_column(ForeignKey("channel.id"), index=True)
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    detail: Mapped[str] = mapped_column(Text)
+    """What fills the sentence of its kind, as JSON."""
+    state: Mapped[FindingState] = mapped_column(EnumText(FindingState))
+    batch_id: Mapped[int | None] = mapped_column(ForeignKey("import_batch.id"), index=True)
+    recorded_at: Mapped[datetime]

@@ -1,16 +1,26 @@
 """Use cases of places and readings: register, replace a meter, record registers."""
 
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Final, cast
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Table, select, update
 from sqlalchemy.orm import Session
 
+from kilokassa.core.calendar import local_date
 from kilokassa.core.clock import Clock
 from kilokassa.core.errors import Invalid, NotFound
 from kilokassa.core.ids import BuildingId, ChannelId, CompanyId, MeterId, MeteringPointId
+from kilokassa.core.period import Period
+from kilokassa.core.scope import Scope
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
+from metering.arrivals import Coverage, Placement, PointChannel, RefusedRows, pack_rows
+from metering.days import UWH_PER_WH
+from metering.findings import DayGrid, Finding, FindingKind
+from metering.imports import RefusalReason
 from metering.models import (
     BuildingRow,
     ChannelRow,
@@ -19,9 +29,26 @@ from metering.models import (
     MeterRow,
     PremisesRow,
 )
+from metering.parsers.csv_registers import RegisterLine
 from metering.places import MeterReplacement, PlacesOrder, RegisteredPlaces
+from metering.register_arrivals import MeterDirectory, check_registers
 from metering.registers import RegisterReading
-from metering.store import ids_by_code, premises_by_number, upsert, write_registers
+from metering.store import (
+    add_chunk,
+    add_findings,
+    add_refusals,
+    close_findings,
+    day_qualities,
+    day_spans,
+    ids_by_code,
+    load_registers,
+    meters_in_scope,
+    open_gaps,
+    premises_by_number,
+    upsert,
+    write_days,
+    write_registers,
+)
 
 _companies = cast(Table, CompanyRow.__table__)
 _buildings = cast(Table, BuildingRow.__table__)
@@ -192,6 +219,188 @@ def replace_meter(session: Session, order: MeterReplacement, clock: Clock) -> Me
         source="replacement",
     )
     return new_id
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkOrder:
+    """A chunk of an import, its rows placed already."""
+
+    batch_id: int
+    number: int
+    placement: Placement
+    source: str
+    retried: RefusedRows | None = None
+    """A second try of these rows: a value that was stored in the meantime stays."""
+
+
+def load_chunk(session: Session, order: ChunkOrder, clock: Clock) -> None:
+    """Store the days of a chunk, what was refused and what was found, and that it was loaded."""
+    now = clock.now()
+    placement = order.placement
+    written = write_days(
+        session,
+        placement.blocks,
+        clock,
+        source=order.source,
+        fill_only=order.retried is not None,
+    )
+    refused_rows = [(part, len(part.rows)) for part in placement.refused]
+    if order.retried is not None and written.refused:
+        stayed = replace(order.retried, reason=RefusalReason.STORED_DIFFERENT)
+        refused_rows.append((stayed, written.refused))
+    add_refusals(
+        session,
+        order.batch_id,
+        (
+            (
+                part.point_code,
+                part.reason,
+                count,
+                int(part.rows["line"].min()),
+                pack_rows(part.rows),
+            )
+            for part, count in refused_rows
+        ),
+        now,
+    )
+    add_findings(session, placement.findings, now, batch_id=order.batch_id)
+    find_gaps(session, placement.coverage, clock, batch_id=order.batch_id)
+    refused = sum(count for _, count in refused_rows)
+    repeated = written.repeated + placement.duplicates
+    energy_wh, energy_uwh = divmod(placement.energy_uwh, UWH_PER_WH)
+    add_chunk(
+        session,
+        {
+            "batch_id": order.batch_id,
+            "number": order.number,
+            "row_count": written.new + repeated + written.revised + refused,
+            "new": written.new,
+            "repeated": repeated,
+            "revised": written.revised,
+            "refused": refused,
+            "energy_wh": energy_wh,
+            "energy_uwh": energy_uwh,
+            "recorded_at": now,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RegistersOrder:
+    """The lines of a file of register readings."""
+
+    batch_id: int
+    lines: tuple[RegisterLine, ...]
+    unit_wh: int
+    """Wh in the unit of the file; a heat meter's value is in Gcal whatever it is."""
+    scope: Scope
+
+
+def load_registers_file(session: Session, order: RegistersOrder, clock: Clock) -> None:
+    """Store register readings in the order they were taken; keep and count what is refused."""
+    now = clock.now()
+    meters = MeterDirectory(
+        meters_in_scope(
+            session,
+            order.scope,
+            codes={line.point_code for line in order.lines if line.point_code},
+            serials={line.serial for line in order.lines if line.serial},
+        )
+    )
+    placed, refused = meters.place(order.lines, order.unit_wh)
+    standing = load_registers(session, {one.reading.meter_id for one in placed})
+    checked = check_registers(placed, standing)
+    refused += checked.refused
+    written = write_registers(
+        session, [one.reading for one in checked.accepted], clock, source=f"file:{order.batch_id}"
+    )
+    add_refusals(
+        session,
+        order.batch_id,
+        (
+            (
+                one.line.point_code or one.line.serial,
+                one.reason,
+                1,
+                one.line.line,
+                one.line.packed(),
+            )
+            for one in refused
+        ),
+        now,
+    )
+    add_findings(session, checked.findings, now, batch_id=order.batch_id)
+    add_chunk(
+        session,
+        {
+            "batch_id": order.batch_id,
+            "number": 0,
+            "row_count": len(order.lines),
+            "new": written.new,
+            "repeated": written.repeated,
+            "revised": written.revised,
+            "refused": len(refused),
+            "energy_wh": sum(checked.counted),
+            "energy_uwh": 0,
+            "recorded_at": now,
+        },
+    )
+
+
+NEIGHBOUR_DAYS: Final = timedelta(days=31)
+"""How far from arriving days other stored days are looked for, to see a gap between them."""
+
+
+def find_gaps(
+    session: Session, coverage: Sequence[Coverage], clock: Clock, *, batch_id: int | None
+) -> None:
+    """Open a finding for each gap around the days that arrived; close those now filled."""
+    standing = open_gaps(session, [part.channel.channel_id for part in coverage])
+    fresh: list[Finding] = []
+    closed: list[int] = []
+    for (zone, interval_min, first, last), channels in _alike(coverage, standing).items():
+        spans = day_spans(session, [c.channel_id for c in channels], first, last)
+        broken = [channel_id for channel_id, (_, _, whole) in spans.items() if not whole]
+        qualities = day_qualities(session, broken, first, last)
+        grid = DayGrid(ZoneInfo(zone), interval_min, first, last)
+        for channel in channels:
+            found = dict(grid.gaps(qualities.get(channel.channel_id, [])))
+            known = standing.get(channel.channel_id, {})
+            fresh += [
+                Finding(
+                    kind=FindingKind.GAP,
+                    point_code=channel.point_code,
+                    channel_id=channel.channel_id,
+                    period=period,
+                    detail={"count": count},
+                )
+                for period, count in found.items()
+                if period not in known
+            ]
+            closed += [
+                finding_id
+                for period, finding_id in known.items()
+                if period not in found and grid.period.intersect(period)
+            ]
+    close_findings(session, closed)
+    add_findings(session, fresh, clock.now(), batch_id=batch_id)
+
+
+def _alike(
+    coverage: Sequence[Coverage], standing: Mapping[int, Mapping[Period, int]]
+) -> dict[tuple[str, int, date, date], list[PointChannel]]:
+    """Group channels by zone, interval and the days to look at: so few queries serve many."""
+    groups: dict[tuple[str, int, date, date], list[PointChannel]] = {}
+    for part in coverage:
+        channel = part.channel
+        zone = ZoneInfo(channel.zone)
+        first, last = part.first - NEIGHBOUR_DAYS, part.last + NEIGHBOUR_DAYS
+        for period in standing.get(channel.channel_id, {}):
+            opens, closes = local_date(period.start, zone), local_date(period.end, zone)
+            if opens <= last and closes >= first:
+                first, last = min(first, opens - timedelta(days=1)), max(last, closes)
+        groups.setdefault((channel.zone, channel.interval_min, first, last), []).append(channel)
+    return groups
 
 
 def _showing(

@@ -1,28 +1,33 @@
 """Queries of places, intervals and registers; every one works on whole batches."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from itertools import islice, pairwise
 from typing import Any, Final, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Table, bindparam, func, insert, select, update
+from sqlalchemy import Select, Table, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from kilokassa.core.calendar import intervals_in_day, local_midnight
 from kilokassa.core.clock import Clock
-from kilokassa.core.digest import digest_parts
+from kilokassa.core.digest import canonical_json, digest_parts
 from kilokassa.core.errors import DomainError, Invalid
+from kilokassa.core.period import Period
 from kilokassa.core.scope import Scope
 from kilokassa.core.series import Quality
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
 from kilokassa.db.rights import building_in_scope
+from metering.arrivals import PointChannel, refused_lines
 from metering.days import (
+    UWH_PER_WH,
     DayBlock,
     DayTotals,
     IntervalMatrix,
@@ -31,9 +36,23 @@ from metering.days import (
     pack,
     unpack,
 )
+from metering.findings import Finding, FindingKind, FindingState
+from metering.imports import (
+    INTERVALS,
+    LISTED_MAX,
+    BatchState,
+    ImportResult,
+    Refusal,
+    RefusalReason,
+    RefusalState,
+)
 from metering.models import (
     BuildingRow,
     ChannelRow,
+    FindingRow,
+    ImportBatchRow,
+    ImportChunkRow,
+    ImportRefusalRow,
     IntervalDayRevisionRow,
     IntervalDayRow,
     MeteringPointRow,
@@ -42,6 +61,7 @@ from metering.models import (
     RegisterReadingRow,
 )
 from metering.places import ACTIVE_TAKEN, Commodity
+from metering.register_arrivals import KnownMeter
 from metering.registers import RegisterReading
 
 IN_MAX: Final = 5000
@@ -51,7 +71,12 @@ _T = TypeVar("_T")
 _days = cast(Table, IntervalDayRow.__table__)
 _day_revisions = cast(Table, IntervalDayRevisionRow.__table__)
 _points = cast(Table, MeteringPointRow.__table__)
+_meters_table = cast(Table, MeterRow.__table__)
 _registers = cast(Table, RegisterReadingRow.__table__)
+_import_batches = cast(Table, ImportBatchRow.__table__)
+_import_chunks = cast(Table, ImportChunkRow.__table__)
+_refusals = cast(Table, ImportRefusalRow.__table__)
+_findings = cast(Table, FindingRow.__table__)
 
 
 class ReadingsConflict(DomainError):
@@ -246,17 +271,6 @@ def _meters(session: Session, condition: Any) -> list[PremisesMeter]:  # noqa: A
     return [PremisesMeter(*row) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class PointChannel:
-    """Where the interval values of a point go, and how its local day runs."""
-
-    point_code: str
-    channel_id: int
-    interval_min: int
-    multiplier: int
-    zone: str
-
-
 def point_channels(
     session: Session, codes: Iterable[str], scope: Scope, *, channel_code: str = ACTIVE_TAKEN
 ) -> tuple[dict[str, PointChannel], frozenset[str]]:
@@ -292,6 +306,33 @@ def point_channels(
             else:
                 found[code] = PointChannel(code, channel_id, interval_min, multiplier, zone)
     return found, frozenset(bare)
+
+
+def meters_in_scope(
+    session: Session, scope: Scope, *, codes: Iterable[str] = (), serials: Iterable[str] = ()
+) -> tuple[KnownMeter, ...]:
+    """Return the meters at points with these codes, or with these serials, that `scope` reaches."""
+    found: dict[int, KnownMeter] = {}
+    for column, wanted in ((_points.c.code, codes), (_meters_table.c.serial, serials)):
+        for part in batches(sorted(set(wanted))):
+            query = (
+                select(
+                    _meters_table.c.id,
+                    _points.c.code,
+                    _meters_table.c.serial,
+                    _points.c.commodity,
+                    _meters_table.c.digits,
+                    _meters_table.c.installed_on,
+                    _meters_table.c.removed_on,
+                    BuildingRow.zone,
+                )
+                .join(_points, _points.c.id == _meters_table.c.point_id)
+                .join(BuildingRow, BuildingRow.id == _points.c.building_id)
+                .where(column.in_(part), building_in_scope(_points.c.building_id, scope))
+            )
+            rows: Sequence[Any] = session.execute(query).all()
+            found.update((row[0], KnownMeter(*row)) for row in rows)
+    return tuple(found.values())
 
 
 # --- intervals ---
@@ -753,6 +794,365 @@ def registers_changed_since(
         .order_by(_registers.c.meter_id)
     )
     return tuple(session.scalars(query))
+
+
+# --- imports ---
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBatch:
+    """An import under way: the chunks that are loaded already, and an earlier same import."""
+
+    id: int
+    done: frozenset[int]
+    same_as_id: int | None
+    resumed: bool
+
+
+def open_batch(
+    session: Session,
+    clock: Clock,
+    *,
+    file_name: str,
+    file_digest: str,
+    file_format: str,
+    unit: str,
+    actor: str,
+) -> OpenBatch:
+    """Go on with the actor's unfinished import of the same file, or begin one."""
+    same = (
+        (_import_batches.c.file_digest == file_digest)
+        & (_import_batches.c.actor == actor)
+        & (_import_batches.c.format == file_format)
+        & (_import_batches.c.unit == unit)
+    )
+    query = select(_import_batches.c.id, _import_batches.c.state, _import_batches.c.same_as_id)
+    earlier = session.execute(query.where(same).order_by(_import_batches.c.id.desc())).all()
+    if earlier and earlier[0].state is BatchState.OPEN:
+        done = session.scalars(
+            select(_import_chunks.c.number).where(_import_chunks.c.batch_id == earlier[0].id)
+        )
+        return OpenBatch(earlier[0].id, frozenset(done), earlier[0].same_as_id, resumed=True)
+    same_as_id = earlier[0].id if earlier else None
+    made = session.execute(
+        insert(_import_batches)
+        .values(
+            file_name=file_name,
+            file_digest=file_digest,
+            format=file_format,
+            unit=unit,
+            actor=actor,
+            state=BatchState.OPEN,
+            same_as_id=same_as_id,
+            started_at=clock.now(),
+        )
+        .returning(_import_batches.c.id)
+    )
+    return OpenBatch(made.scalar_one(), frozenset(), same_as_id, resumed=False)
+
+
+def add_chunk(session: Session, row: Mapping[str, Any]) -> None:
+    """Record that a chunk is loaded; a second time it is a conflict."""
+    try:
+        session.execute(insert(_import_chunks), [dict(row)])
+    except IntegrityError as error:
+        raise ReadingsConflict from error
+
+
+def finish_batch(session: Session, batch_id: int, clock: Clock) -> None:
+    """Close an import; what earlier imports of the same file refused, it now speaks for."""
+    now = clock.now()
+    session.execute(
+        update(_import_batches)
+        .where(_import_batches.c.id == batch_id)
+        .values(state=BatchState.DONE, finished_at=now)
+    )
+    own = session.execute(select(_import_batches).where(_import_batches.c.id == batch_id)).one()
+    earlier = (
+        select(_import_batches.c.id)
+        .where(
+            _import_batches.c.file_digest == own.file_digest,
+            _import_batches.c.actor == own.actor,
+            _import_batches.c.format == own.format,
+            _import_batches.c.unit == own.unit,
+            _import_batches.c.id < batch_id,
+        )
+        .scalar_subquery()
+    )
+    session.execute(
+        update(_refusals)
+        .where(_refusals.c.batch_id.in_(earlier), _refusals.c.state == RefusalState.OPEN)
+        .values(state=RefusalState.REPEATED)
+    )
+    session.execute(
+        update(_findings)
+        .where(
+            _findings.c.batch_id.in_(earlier),
+            _findings.c.state == FindingState.OPEN,
+            _findings.c.kind != FindingKind.GAP,
+        )
+        .values(state=FindingState.CLOSED)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRefusal:
+    """Refused rows as they are kept."""
+
+    id: int
+    batch_id: int
+    point_code: str
+    reason: RefusalReason
+    row_count: int
+    rows: bytes
+
+
+def add_refusals(
+    session: Session,
+    batch_id: int,
+    refused: Iterable[tuple[str, RefusalReason, int, int, bytes]],
+    recorded_at: datetime,
+) -> None:
+    """Keep refused rows: point code, reason, count, first line and the packed rows of each."""
+    rows = [
+        {
+            "batch_id": batch_id,
+            "point_code": point_code,
+            "reason": reason,
+            "row_count": count,
+            "first_line": first_line,
+            "rows": packed,
+            "state": RefusalState.OPEN,
+            "recorded_at": recorded_at,
+        }
+        for point_code, reason, count, first_line, packed in refused
+    ]
+    if rows:
+        session.execute(insert(_refusals), rows)
+
+
+def kept_refusals(
+    session: Session,
+    scope: Scope,
+    *,
+    batch_id: int | None = None,
+    file_format: str | None = None,
+    reasons: Iterable[RefusalReason] = RefusalReason,
+    after_id: int = 0,
+    limit: int | None = None,
+) -> tuple[KeptRefusal, ...]:
+    """Return refused rows that still wait: of the actor's own imports, or of all for the retailer.
+
+    Rows of unknown points have no building by which a company could see them.
+    """
+    names = ("id", "batch_id", "point_code", "reason", "row_count", "rows")
+    query = (
+        select(*(_refusals.c[name] for name in names))
+        .join(_import_batches, _import_batches.c.id == _refusals.c.batch_id)
+        .where(
+            _refusals.c.state == RefusalState.OPEN,
+            _refusals.c.reason.in_(list(reasons)),
+            _refusals.c.id > after_id,
+        )
+        .order_by(_refusals.c.id)
+        .limit(limit)
+    )
+    if not scope.whole_retailer:
+        query = query.where(_import_batches.c.actor == scope.actor)
+    if batch_id is not None:
+        query = query.where(_refusals.c.batch_id == batch_id)
+    if file_format is not None:
+        query = query.where(_import_batches.c.format == file_format)
+    found: Sequence[Any] = session.execute(query).all()
+    return tuple(KeptRefusal(*row) for row in found)
+
+
+def settle_refusals(session: Session, refusal_ids: Iterable[int]) -> None:
+    """Note that a second try dealt with these refusals."""
+    for part in batches(refusal_ids):
+        session.execute(
+            update(_refusals).where(_refusals.c.id.in_(part)).values(state=RefusalState.PLACED)
+        )
+
+
+def add_findings(
+    session: Session, findings: Iterable[Finding], recorded_at: datetime, *, batch_id: int | None
+) -> None:
+    """Keep findings, open."""
+    rows = [
+        {
+            "kind": finding.kind,
+            "point_code": finding.point_code,
+            "channel_id": finding.channel_id,
+            "starts_at": finding.period.start,
+            "ends_at": finding.period.end,
+            "detail": canonical_json(finding.detail),
+            "state": FindingState.OPEN,
+            "batch_id": batch_id,
+            "recorded_at": recorded_at,
+        }
+        for finding in findings
+    ]
+    if rows:
+        session.execute(insert(_findings), rows)
+
+
+def close_findings(session: Session, finding_ids: Iterable[int]) -> None:
+    """Close findings that no longer hold."""
+    for part in batches(finding_ids):
+        session.execute(
+            update(_findings).where(_findings.c.id.in_(part)).values(state=FindingState.CLOSED)
+        )
+
+
+def open_gaps(session: Session, channel_ids: Iterable[int]) -> dict[int, dict[Period, int]]:
+    """Return the open gaps of channels, with the id of the finding of each."""
+    found: dict[int, dict[Period, int]] = {}
+    for part in batches(sorted(set(channel_ids))):
+        query = select(
+            _findings.c.channel_id, _findings.c.starts_at, _findings.c.ends_at, _findings.c.id
+        ).where(
+            _findings.c.channel_id.in_(part),
+            _findings.c.kind == FindingKind.GAP,
+            _findings.c.state == FindingState.OPEN,
+        )
+        for channel_id, start, end, finding_id in session.execute(query):
+            found.setdefault(channel_id, {})[Period(start, end)] = finding_id
+    return found
+
+
+def list_findings(
+    session: Session,
+    scope: Scope,
+    *,
+    batch_id: int | None = None,
+    point_codes: Iterable[str] | None = None,
+    kind: FindingKind | None = None,
+    limit: int = LISTED_MAX,
+) -> tuple[Finding, ...]:
+    """Return open findings about points that `scope` reaches, newest first."""
+    query = (
+        _open_findings(select(_findings), scope, batch_id, kind)
+        .order_by(_findings.c.id.desc())
+        .limit(limit)
+    )
+    if point_codes is not None:
+        query = query.where(_findings.c.point_code.in_(sorted(set(point_codes))))
+    return tuple(
+        Finding(
+            kind=row.kind,
+            point_code=row.point_code,
+            channel_id=row.channel_id,
+            period=Period(row.starts_at, row.ends_at),
+            detail=json.loads(row.detail),
+        )
+        for row in session.execute(query)
+    )
+
+
+def count_findings(
+    session: Session,
+    scope: Scope,
+    *,
+    batch_id: int | None = None,
+    kind: FindingKind | None = None,
+) -> int:
+    """Return how many open findings there are about points that `scope` reaches."""
+    query = _open_findings(select(func.count(_findings.c.id)), scope, batch_id, kind)
+    return int(session.execute(query).scalar_one())
+
+
+def _open_findings(
+    query: Select[Any], scope: Scope, batch_id: int | None, kind: FindingKind | None
+) -> Select[Any]:
+    query = query.where(_findings.c.state == FindingState.OPEN)
+    if not scope.whole_retailer:
+        query = query.join(_points, _points.c.code == _findings.c.point_code).where(
+            building_in_scope(_points.c.building_id, scope)
+        )
+    if batch_id is not None:
+        query = query.where(_findings.c.batch_id == batch_id)
+    return query if kind is None else query.where(_findings.c.kind == kind)
+
+
+def day_spans(
+    session: Session, channel_ids: Iterable[int], first: date, last: date
+) -> dict[int, tuple[date, date, bool]]:
+    """Return, for each channel, its first and last stored day in the range and whether it is whole.
+
+    Whole is a channel with a row for every day between, none of which misses a value.
+    """
+    found: dict[int, tuple[date, date, bool]] = {}
+    for part in batches(sorted(set(channel_ids))):
+        query = (
+            select(
+                _days.c.channel_id,
+                func.min(_days.c.day),
+                func.max(_days.c.day),
+                func.count(),
+                func.sum(_days.c.missing),
+            )
+            .where(_days.c.channel_id.in_(part), _days.c.day.between(first, last))
+            .group_by(_days.c.channel_id)
+        )
+        for channel_id, opens, closes, count, missing in session.execute(query):
+            whole = count == (closes - opens).days + 1 and missing == 0
+            found[channel_id] = (opens, closes, whole)
+    return found
+
+
+def day_qualities(
+    session: Session, channel_ids: Iterable[int], first: date, last: date
+) -> dict[int, list[tuple[date, bytes]]]:
+    """Return the packed qualities of the stored days of channels."""
+    found: dict[int, list[tuple[date, bytes]]] = {}
+    for part in batches(sorted(set(channel_ids))):
+        query = select(_days.c.channel_id, _days.c.day, _days.c.quality).where(
+            _days.c.channel_id.in_(part), _days.c.day.between(first, last)
+        )
+        for channel_id, day, quality in session.execute(query):
+            found.setdefault(channel_id, []).append((day, bytes(quality)))
+    return found
+
+
+def import_result(session: Session, batch_id: int, scope: Scope, *, resumed: bool) -> ImportResult:
+    """Return what an import came to, all its chunks together."""
+    batch = session.execute(select(_import_batches).where(_import_batches.c.id == batch_id)).one()
+    names = ("row_count", "new", "repeated", "revised", "refused", "energy_wh", "energy_uwh")
+    sums = session.execute(
+        select(*(func.coalesce(func.sum(_import_chunks.c[name]), 0) for name in names)).where(
+            _import_chunks.c.batch_id == batch_id
+        )
+    ).one()
+    rows, new, repeated, revised, refused, energy_wh, energy_uwh = map(int, sums)
+    kept = session.execute(
+        select(_refusals)
+        .where(_refusals.c.batch_id == batch_id, _refusals.c.state == RefusalState.OPEN)
+        .order_by(_refusals.c.first_line)
+        .limit(LISTED_MAX)
+    ).all()
+    return ImportResult(
+        batch_id=batch_id,
+        rows=rows,
+        new=new,
+        repeated=repeated,
+        revised=revised,
+        refused=refused,
+        energy=Decimal(energy_wh * UWH_PER_WH + energy_uwh).scaleb(-9),
+        refusals=tuple(
+            Refusal(
+                point_code=row.point_code,
+                reason=row.reason,
+                count=row.row_count,
+                lines=refused_lines(row.rows) if batch.format == INTERVALS else (row.first_line,),
+            )
+            for row in kept
+        ),
+        findings=list_findings(session, scope, batch_id=batch_id),
+        findings_count=count_findings(session, scope, batch_id=batch_id),
+        same_as_batch_id=batch.same_as_id,
+        resumed=resumed,
+    )
 
 
 def batches(items: Iterable[_T], size: int = IN_MAX) -> Iterator[list[_T]]:

@@ -1,0 +1,114 @@
+"""Findings: what looks wrong in readings that were stored or refused; values, not errors."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from itertools import accumulate
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from kilokassa.core.calendar import intervals_in_day, local_midnight
+from kilokassa.core.period import Period
+from kilokassa.core.series import Quality
+from kilokassa.core.text import mark
+
+
+class FindingKind(StrEnum):
+    """What was noticed."""
+
+    GAP = "gap"
+    DUPLICATE_SAME = "duplicate_same"
+    DUPLICATE_DIFFERENT = "duplicate_different"
+    NEGATIVE = "negative"
+    OFF_GRID = "off_grid"
+    REGISTER_BACKWARDS = "register_backwards"
+    REGISTER_ROLLOVER = "register_rollover"
+
+
+class FindingState(StrEnum):
+    """Whether a finding still waits for somebody."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+TEMPLATES: Mapping[FindingKind, str] = {
+    FindingKind.GAP: mark("Point %(point)s: %(count)s intervals are missing."),
+    FindingKind.DUPLICATE_SAME: mark(
+        "Point %(point)s: %(count)s intervals were given again with the same value, "
+        "first in line %(line)s."
+    ),
+    FindingKind.DUPLICATE_DIFFERENT: mark(
+        "Point %(point)s: %(count)s intervals were given again with another value; the first was "
+        "kept: %(kept)s kWh in line %(kept_line)s, not %(other)s kWh in line %(line)s."
+    ),
+    FindingKind.NEGATIVE: mark(
+        "Point %(point)s: %(count)s negative values were refused, first in line %(line)s."
+    ),
+    FindingKind.OFF_GRID: mark(
+        "Point %(point)s: %(count)s times lie between the intervals of the channel and were "
+        "refused, first in line %(line)s."
+    ),
+    FindingKind.REGISTER_BACKWARDS: mark(
+        "Point %(point)s, meter %(meter)s: a reading less than the one before was refused, "
+        "line %(line)s."
+    ),
+    FindingKind.REGISTER_ROLLOVER: mark(
+        "Point %(point)s, meter %(meter)s: the register rolled over, line %(line)s."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing noticed about a point over a stretch of time; `detail` fills its template."""
+
+    kind: FindingKind
+    point_code: str
+    channel_id: int | None
+    period: Period
+    detail: Mapping[str, int | str] = field(default_factory=dict)
+
+    def sentence(self, translate: Callable[[str], str] = str) -> str:
+        """Return the finding as a sentence, its template first passed through `translate`."""
+        return translate(TEMPLATES[self.kind]) % {"point": self.point_code, **self.detail}
+
+
+class DayGrid:
+    """The intervals of successive local days, one after another."""
+
+    def __init__(self, zone: ZoneInfo, interval_min: int, first: date, last: date) -> None:
+        self.interval_min = interval_min
+        self.days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        self.period = Period(
+            local_midnight(first, zone), local_midnight(last + timedelta(days=1), zone)
+        )
+        lengths = [intervals_in_day(day, zone, interval_min) for day in self.days]
+        self._first_of = dict(zip(self.days, accumulate(lengths, initial=0), strict=False))
+        self._count = sum(lengths)
+
+    def gaps(self, qualities: Iterable[tuple[date, bytes]]) -> list[tuple[Period, int]]:
+        """Return the stretches without a value between known intervals, and their lengths.
+
+        What is missing before the first known interval or after the last is no gap: nobody said
+        that the channel counted then.
+        """
+        known = np.zeros(self._count, bool)
+        for day, quality in qualities:
+            first = self._first_of[day]
+            known[first : first + len(quality)] = (
+                np.frombuffer(quality, np.uint8) != Quality.MISSING
+            )
+        places = np.flatnonzero(known)
+        return [
+            (
+                Period(self._instant(int(places[at]) + 1), self._instant(int(places[at + 1]))),
+                int(places[at + 1] - places[at] - 1),
+            )
+            for at in np.flatnonzero(np.diff(places) > 1).tolist()
+        ]
+
+    def _instant(self, interval: int) -> datetime:
+        return self.period.start + timedelta(minutes=self.interval_min) * interval
