@@ -11,6 +11,8 @@ from kilokassa.core.text import Language, gettext, sentence
 from kilokassa.core.zones import Zone
 from tariffs.documents import LARGEST_BYTES, parse_tariff
 
+ROOT = Path(__file__).parents[2]
+
 GOOD = """\
 plan: three_zone
 name: {ru: Три зоны, en: Three zones}
@@ -152,7 +154,7 @@ def test_a_refusal_speaks_the_language_of_its_reader():
 def test_every_refusal_of_tariffs_has_its_russian_words():
     source = "".join(
         file.read_text(encoding="utf-8")
-        for file in [*Path("tariffs").glob("*.py"), Path("kilokassa/app/rate_files.py")]
+        for file in [*(ROOT / "tariffs").glob("*.py"), ROOT / "kilokassa/app/rate_files.py"]
     )
     marked = re.findall(r'mark\(\s*"([^"]+)"', source)
     templates = re.findall(r'template = (?:\(\s*)?"([^"]+)"', source)
