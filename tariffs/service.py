@@ -44,8 +44,9 @@ def publish_version(session: Session, order: PublishOrder, clock: Clock) -> Publ
     """Publish a version for ever; the same document again changes nothing."""
     order.scope.demand(Right.PUBLISH_TARIFFS)
     version = parse_tariff(order.document)
+    # Two who publish for one plan come one after the other, so revisions count without a gap.
     plan = session.scalars(
-        select(TariffPlanRow).where(TariffPlanRow.code == version.plan_code)
+        select(TariffPlanRow).where(TariffPlanRow.code == version.plan_code).with_for_update()
     ).one_or_none()
     if plan is None:
         plan = TariffPlanRow(

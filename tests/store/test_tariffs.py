@@ -1,13 +1,18 @@
+from dataclasses import replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from kilokassa.core.calendar import Month
-from kilokassa.core.errors import Forbidden
+from kilokassa.core.errors import Forbidden, Invalid, NotFound
+from kilokassa.core.period import Period
 from kilokassa.core.scope import Role, Scope, system_scope
+from kilokassa.core.series import EnergySeries
+from tariffs.rating import rate_energy
 from tariffs.service import PublishOrder, VersionExists, publish_version
-from tariffs.store import plans, published_versions, versions_in_force
+from tariffs.store import plan_by_code, plans, published_versions, versions_in_force
 
 STAFF = system_scope("test")
 KHABAROVSK = ZoneInfo("Asia/Vladivostok")
@@ -60,6 +65,75 @@ def test_a_version_holds_until_the_next_one(database, clock):
     assert [version.valid_from for _, version in found] == [date(2022, 7, 1), date(2022, 11, 15)]
     assert found[0][0].end == found[1][0].start
     assert [plan.code for plan in listed] == ["single"]
+
+
+def test_a_replaced_version_holds_no_longer_and_can_still_be_read(database, clock):
+    with database.writing() as session:
+        plan_id = publish_version(session, PublishOrder(STAFF, document()), clock).plan_id
+        later = PublishOrder(STAFF, document(rate="5.10") + "# corrected\n", replaces=True)
+        right = publish_version(session, later, clock)
+
+    with database.reading() as session:
+        period = Month(2022, 11).period(KHABAROVSK)
+        (in_force,) = versions_in_force(session, [plan_id], period, KHABAROVSK)[plan_id]
+        known = published_versions(session, plan_id)
+
+    assert in_force == (period, replace(right.version, id=right.version_id))
+    assert [v.document for v in known] == [document(rate="5.10") + "# corrected\n", document()]
+    assert {(v.published_by, v.published_at) for v in known} == {("test", clock.now())}
+
+
+def test_before_its_first_version_a_plan_prices_nothing(database, clock):
+    with database.writing() as session:
+        plan_id = publish_version(session, PublishOrder(STAFF, document()), clock).plan_id
+
+    with database.reading() as session:
+        early = versions_in_force(session, [plan_id], Month(2022, 6).period(KHABAROVSK), KHABAROVSK)
+        partly = Period(
+            Month(2022, 6).period(KHABAROVSK).start, Month(2022, 7).period(KHABAROVSK).end
+        )
+        half = versions_in_force(session, [plan_id], partly, KHABAROVSK)
+
+    assert early == {plan_id: ()}
+    assert [period for period, _ in half[plan_id]] == [Month(2022, 7).period(KHABAROVSK)]
+
+
+def test_two_versions_of_one_month_are_rated_as_they_were_published(database, clock):
+    month = Month(2022, 11).period(KHABAROVSK)
+    with database.writing() as session:
+        plan_id = publish_version(session, PublishOrder(STAFF, document()), clock).plan_id
+        publish_version(session, PublishOrder(STAFF, document("2022-11-16", "6")), clock)
+
+    with database.reading() as session:
+        versions = versions_in_force(session, [plan_id], month, KHABAROVSK)[plan_id]
+    lines = rate_energy(
+        EnergySeries(month.start, 60, np.full(720, 1000, np.int32)), versions, KHABAROVSK
+    )
+
+    assert [(n.spec.key, n.amount_minor) for n in lines] == [
+        ("all/-/2022-07-01", 1832_40),
+        ("all/-/2022-11-16", 2160_00),
+    ]
+    assert len({n.spec.version_id for n in lines}) == 2
+
+
+def test_a_plan_is_found_by_its_code_or_named_as_unknown(database, clock):
+    with database.writing() as session:
+        publish_version(session, PublishOrder(STAFF, document()), clock)
+
+    with database.reading() as session:
+        assert plan_by_code(session, "single").name_en == "Single"
+        with pytest.raises(NotFound, match="tariff plan double"):
+            plan_by_code(session, "double")
+
+
+def test_a_bad_document_publishes_nothing(database, clock):
+    with database.writing() as session:
+        with pytest.raises(Invalid, match=r"prices\.0\.per_kwh"):
+            publish_version(session, PublishOrder(STAFF, document(rate="-1")), clock)
+        listed = plans(session)
+
+    assert listed == ()
 
 
 def test_an_operator_may_not_publish(database, clock):
