@@ -1,0 +1,373 @@
+"""What notices say: facts in, a message in the reader's language out, as plain text and as HTML.
+
+Both bodies are made from one letter, so they cannot disagree. Names and addresses come from files
+of others: they are put on one line, freed of marks that steer a terminal or turn the reading
+direction, and escaped by the template.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from kilokassa.core.calendar import Month
+from kilokassa.core.text import (
+    Language,
+    amount_text,
+    date_text,
+    gettext,
+    instant_text,
+    mark,
+    month_text,
+    ngettext,
+)
+from notices.notice import Message
+
+LONGEST_LINE: Final = 200
+"""Characters of a name or an address that a letter shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letterhead:
+    """Who writes, and where the reader may turn to."""
+
+    retailer_name: str
+    phone: str = ""
+    email: str = ""
+    page_url: str = ""
+    """Address of the account page; empty where none is known."""
+    demo: bool = False
+
+    def __post_init__(self) -> None:
+        if self.page_url and not self.page_url.startswith(("https://", "http://")):
+            raise ValueError(f"the account page has a web address: {self.page_url!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """Whom a notice is about."""
+
+    account_number: str
+    payer_name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyLow:
+    """Less is available than the account's threshold."""
+
+    available_minor: int
+    threshold_minor: int
+    days_left: int | None
+    known_until: date
+    """The last local day whose use is taken into account."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaysLeft:
+    """The money lasts only so many days."""
+
+    available_minor: int
+    days: int
+    until: date
+    """The first local day that is no longer covered wholly."""
+    daily_minor: int
+    known_until: date
+
+
+@dataclass(frozen=True, slots=True)
+class TopUpReceived:
+    """Money came in."""
+
+    amount_minor: int
+    bonus_minor: int
+    available_minor: int
+    """What is available after it."""
+    received_at: datetime
+    zone: ZoneInfo
+    receipt_number: str = ""
+    """The receipt of money that goes along; empty where none does."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentIssued:
+    """The payment document of a month goes along."""
+
+    number: str
+    month: Month
+    charged_minor: int
+    balance_minor: int
+    """What the account has at the end of the month; below zero it is to be paid."""
+    due_on: date
+
+
+Facts = MoneyLow | DaysLeft | TopUpReceived | DocumentIssued
+
+
+def message_of(
+    facts: Facts, addressee: Addressee, letterhead: Letterhead, language: Language
+) -> Message:
+    """Return what is to be told about `facts`, with exact amounts, in `language`."""
+    letter = _letter(facts, addressee, language)
+    frame = _frame(addressee, letterhead, language)
+    return Message(
+        subject=letter.subject,
+        text=_template("notice.txt").render(letter=letter, frame=frame),
+        html=_template("notice.html").render(letter=letter, frame=frame),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """The content of a notice, apart from how it is set."""
+
+    subject: str
+    tone: str
+    """`warn`, `good` or `plain`: the colour of the figure."""
+    headline: str
+    figure: str
+    figure_note: str
+    sentences: tuple[str, ...]
+    rows: tuple[tuple[str, str], ...]
+    action: str
+    """What the button to the account page says."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What stands around every letter."""
+
+    language: Language
+    retailer: str
+    greeting: str
+    rows: tuple[tuple[str, str], ...]
+    page_url: str
+    contact: str
+    reason: str
+    demo: str
+
+
+def _letter(facts: Facts, addressee: Addressee, language: Language) -> _Letter:
+    match facts:
+        case MoneyLow():
+            return _money_low(facts, addressee, language)
+        case DaysLeft():
+            return _days_left(facts, addressee, language)
+        case TopUpReceived():
+            return _top_up_received(facts, addressee, language)
+        case DocumentIssued():
+            return _document_issued(facts, addressee, language)
+
+
+def _money_low(facts: MoneyLow, addressee: Addressee, language: Language) -> _Letter:
+    account = _line(addressee.account_number)
+    amount = amount_text(facts.available_minor, language)
+    gone = facts.available_minor <= 0
+    sentences = []
+    if not gone and facts.days_left is not None:
+        sentences.append(
+            ngettext(
+                "At the present rate of use it lasts %(count)s more day.",
+                "At the present rate of use it lasts %(count)s more days.",
+                facts.days_left,
+                language,
+            )
+            % {"count": facts.days_left}
+        )
+    sentences.append(gettext(mark("Please top up before the money runs out."), language))
+    subject = (
+        mark("Account %(account)s: the money has run out")
+        if gone
+        else mark("Account %(account)s: %(amount)s left")
+    )
+    return _Letter(
+        subject=gettext(subject, language) % {"account": account, "amount": amount},
+        tone="warn",
+        headline=gettext(
+            mark("The money has run out") if gone else mark("Little money is left"), language
+        ),
+        figure=amount,
+        figure_note=gettext(mark("available now"), language),
+        sentences=tuple(sentences),
+        rows=(
+            (
+                gettext(mark("Notice is given below"), language),
+                amount_text(facts.threshold_minor, language),
+            ),
+            (
+                gettext(mark("Use is counted up to and with"), language),
+                date_text(facts.known_until, language),
+            ),
+        ),
+        action=gettext(mark("Top up"), language),
+    )
+
+
+def _days_left(facts: DaysLeft, addressee: Addressee, language: Language) -> _Letter:
+    account = _line(addressee.account_number)
+    if facts.days > 0:
+        figure = ngettext("%(count)s day", "%(count)s days", facts.days, language) % {
+            "count": facts.days
+        }
+    else:
+        figure = gettext(mark("less than a day"), language)
+    return _Letter(
+        subject=gettext(mark("Account %(account)s: money for %(time)s"), language)
+        % {"account": account, "time": figure},
+        tone="warn",
+        headline=gettext(mark("The money will last for"), language),
+        figure=figure,
+        figure_note=gettext(mark("not enough for %(day)s"), language)
+        % {"day": date_text(facts.until, language)},
+        sentences=(
+            gettext(
+                mark(
+                    "This is what your use of the last days costs, set against what is available."
+                ),
+                language,
+            ),
+        ),
+        rows=(
+            (
+                gettext(mark("Available"), language),
+                amount_text(facts.available_minor, language),
+            ),
+            (
+                gettext(mark("A day costs about"), language),
+                amount_text(facts.daily_minor, language),
+            ),
+            (
+                gettext(mark("Use is counted up to and with"), language),
+                date_text(facts.known_until, language),
+            ),
+        ),
+        action=gettext(mark("Top up"), language),
+    )
+
+
+def _top_up_received(facts: TopUpReceived, addressee: Addressee, language: Language) -> _Letter:
+    amount = amount_text(facts.amount_minor, language)
+    receipt = _line(facts.receipt_number)
+    sentences = []
+    if receipt:
+        sentences.append(
+            gettext(
+                mark("The receipt of money %(number)s is attached. It is not a fiscal receipt."),
+                language,
+            )
+            % {"number": receipt}
+        )
+    rows = []
+    if facts.bonus_minor:
+        rows.append(
+            (
+                gettext(mark("Bonus for this top-up"), language),
+                amount_text(facts.bonus_minor, language),
+            )
+        )
+    rows.append(
+        (
+            gettext(mark("Available after it"), language),
+            amount_text(facts.available_minor, language),
+        )
+    )
+    return _Letter(
+        subject=gettext(mark("Account %(account)s: %(amount)s received"), language)
+        % {"account": _line(addressee.account_number), "amount": amount},
+        tone="good",
+        headline=gettext(mark("Your top-up was received"), language),
+        figure=amount,
+        figure_note=gettext(mark("booked %(instant)s"), language)
+        % {"instant": instant_text(facts.received_at, facts.zone, language)},
+        sentences=tuple(sentences),
+        rows=tuple(rows),
+        action=gettext(mark("Open the account page"), language),
+    )
+
+
+def _document_issued(facts: DocumentIssued, addressee: Addressee, language: Language) -> _Letter:
+    month = month_text(facts.month, language)
+    if facts.balance_minor < 0:
+        tone = "plain"
+        note = gettext(mark("to pay by %(day)s"), language) % {
+            "day": date_text(facts.due_on, language)
+        }
+    else:
+        tone = "good"
+        note = gettext(mark("nothing to pay: this is your advance"), language)
+    return _Letter(
+        subject=gettext(mark("Account %(account)s: payment document for %(month)s"), language)
+        % {"account": _line(addressee.account_number), "month": month},
+        tone=tone,
+        headline=gettext(mark("Payment document for %(month)s"), language) % {"month": month},
+        figure=amount_text(abs(facts.balance_minor), language),
+        figure_note=note,
+        sentences=(
+            gettext(mark("The payment document %(number)s is attached."), language)
+            % {"number": _line(facts.number)},
+        ),
+        rows=(
+            (
+                gettext(mark("Charged for the month"), language),
+                amount_text(facts.charged_minor, language),
+            ),
+        ),
+        action=gettext(mark("Open the account page"), language),
+    )
+
+
+def _frame(addressee: Addressee, letterhead: Letterhead, language: Language) -> _Frame:
+    account = _line(addressee.account_number)
+    rows = [(gettext(mark("Account"), language), account)]
+    if addressee.address.strip():
+        rows.append((gettext(mark("Address"), language), _line(addressee.address)))
+    contact = [letterhead.retailer_name, letterhead.phone, letterhead.email]
+    return _Frame(
+        language=language,
+        retailer=_line(letterhead.retailer_name),
+        greeting=gettext(mark("Hello, %(name)s!"), language)
+        % {"name": _line(addressee.payer_name)},
+        rows=tuple(rows),
+        page_url=letterhead.page_url,
+        contact=" · ".join(_line(part) for part in contact if part.strip()),
+        reason=gettext(
+            mark("You get this letter because your address is given for account %(account)s."),
+            language,
+        )
+        % {"account": account},
+        demo=gettext(mark("DEMO: an invented town. Nobody is asked for money."), language)
+        if letterhead.demo
+        else "",
+    )
+
+
+def _line(text: str) -> str:
+    """Return `text` on one line: no control, format or surrogate characters, no runs of space."""
+    plain = "".join(
+        " " if char.isspace() else char
+        for char in text
+        if char.isspace() or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"}
+    )
+    short = " ".join(plain.split())
+    return short if len(short) <= LONGEST_LINE else short[: LONGEST_LINE - 1] + "…"
+
+
+@cache
+def _template(name: str) -> Template:
+    return _environment(html=name.endswith(".html")).get_template(name)
+
+
+@cache
+def _environment(*, html: bool) -> Environment:
+    return Environment(
+        loader=PackageLoader("notices"),
+        autoescape=html,  # noqa: S701 - off for the plain text alone
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
