@@ -1,7 +1,7 @@
 """Use cases of billing: open accounts, charge a month, correct a closed one, take as it runs."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -35,7 +35,7 @@ from billing.store import (
 )
 from heating import store as heating_store
 from heating.allocation import HeatedFlat, HouseMonth, share_building_month
-from kilokassa.core.calendar import Month, local_midnight
+from kilokassa.core.calendar import Month, intervals_in_day, local_midnight
 from kilokassa.core.clock import Clock
 from kilokassa.core.digest import canonical_json, digest_text
 from kilokassa.core.errors import Invalid, RequestConflict
@@ -697,3 +697,98 @@ def record_running(session: Session, orders: Sequence[RunningOrder], now: dateti
             for order in orders
         ],
     )
+
+
+def rate_days(
+    session: Session, accounts: Sequence[BilledAccount], first: date, end: date
+) -> dict[AccountId, tuple[int, int]]:
+    """Return what the electricity from `first` up to `end` cost, and of how many days it is known.
+
+    The same rating as that of the bill, over days that need not be a month: ranges of consumption
+    are reached later than in a whole month, so it is an estimate for accounts with a ladder.
+    """
+    found: dict[AccountId, tuple[int, int]] = {}
+    for zone, group, owners, matrix in _matrices(session, accounts, first, end):
+        per_day = [
+            intervals_in_day(first + timedelta(days=n), zone, matrix.interval_min)
+            for n in range((end - first).days)
+        ]
+        starts = np.concatenate([[0], np.cumsum(per_day)[:-1]])
+        whole_days = np.add.reduceat(
+            (matrix.quality != Quality.MISSING).astype(np.int64), starts, axis=1
+        )
+        known_days = (whole_days > 0).sum(axis=1).tolist()
+        period = Period(local_midnight(first, zone), local_midnight(end, zone))
+        versions = versions_in_force(session, sorted({o.plan_id for o in owners}), period, zone)
+        for row, owner in enumerate(owners):
+            columns = rate_population(
+                versions.get(owner.plan_id, ()),
+                matrix.energy_wh[row : row + 1],
+                matrix.start,
+                matrix.interval_min,
+                zone,
+            )
+            found[owner.id] = (int(columns.amount_minor.sum()), known_days[row])
+        assert len(group) == len(owners)
+    return found
+
+
+def energy_by_day(
+    session: Session, account: BilledAccount, first: date, end: date
+) -> tuple[tuple[date, dict[str, int]], ...]:
+    """Return the Wh of each local day by the zones of the account's plan."""
+    shown: list[tuple[date, dict[str, int]]] = []
+    for zone, _, owners, matrix in _matrices(session, [account], first, end):
+        period = Period(local_midnight(first, zone), local_midnight(end, zone))
+        versions = versions_in_force(session, [owners[0].plan_id], period, zone)
+        known = versions.get(owners[0].plan_id, ())
+        place = 0
+        for number in range((end - first).days):
+            day = first + timedelta(days=number)
+            count = intervals_in_day(day, zone, matrix.interval_min)
+            columns = rate_population(
+                known,
+                matrix.energy_wh[:1, place : place + count],
+                local_midnight(day, zone),
+                matrix.interval_min,
+                zone,
+            )
+            zones: dict[str, int] = {}
+            for spec, wh in zip(columns.specs, columns.energy_wh[0].tolist(), strict=True):
+                zones[str(spec.zone)] = zones.get(str(spec.zone), 0) + wh
+            shown.append((day, zones))
+            place += count
+    return tuple(shown)
+
+
+def known_until(session: Session, accounts: Sequence[BilledAccount]) -> dict[AccountId, datetime]:
+    """Return the end of the last local day of which each account's meter gave anything."""
+    by_premises = {a.premises_id: a for a in accounts if a.measurement is Measurement.INTERVALS}
+    channels = metering_store.channels_of_premises(session, by_premises)
+    last = metering_store.last_days(session, [channel.channel_id for channel in channels])
+    return {
+        by_premises[PremisesId(c.premises_id)].id: local_midnight(
+            last[c.channel_id] + timedelta(days=1), ZoneInfo(c.zone)
+        )
+        for c in channels
+        if c.channel_id in last
+    }
+
+
+def _matrices(
+    session: Session, accounts: Sequence[BilledAccount], first: date, end: date
+) -> Iterator[tuple[ZoneInfo, list[PremisesChannel], list[BilledAccount], IntervalMatrix]]:
+    """Yield the energy of the accounts from `first` up to `end`, one matrix a zone and interval."""
+    by_premises = {a.premises_id: a for a in accounts if a.measurement is Measurement.INTERVALS}
+    groups: dict[tuple[str, int], list[PremisesChannel]] = {}
+    for channel in metering_store.channels_of_premises(session, by_premises):
+        if channel.commodity is Commodity.ELECTRICITY:
+            groups.setdefault((channel.zone, channel.interval_min), []).append(channel)
+    days = [first + timedelta(days=n) for n in range((end - first).days)]
+    for (zone_name, interval_min), group in sorted(groups.items()):
+        zone = ZoneInfo(zone_name)
+        if days:
+            ids = [channel.channel_id for channel in group]
+            matrix = metering_store.load_matrix(session, ids, days, zone, interval_min)
+            owners = [by_premises[PremisesId(channel.premises_id)] for channel in group]
+            yield zone, group, owners, matrix

@@ -39,6 +39,7 @@ from metering.models import (
 )
 from metering.store import changed_since, registers_changed_since
 from tariffs.models import TariffPlanRow
+from wallet import store as wallet_store
 
 T = TypeVar("T")
 
@@ -356,6 +357,14 @@ def consumption_by_month(
             months = found.setdefault(AccountId(account_id), {})
             months.setdefault(Month.from_ordinal(ordinal), {})[key] = int(quantity)
     return found
+
+
+def closing_debts(
+    session: Session, account_ids: Sequence[AccountId], month: Month
+) -> dict[AccountId, int]:
+    """Return what accounts were asked to pay for `month`, by their payment documents' figures."""
+    debts = wallet_store.closings(session, account_ids, month.ordinal)
+    return {account_id: -net for account_id, net in debts.items() if net < 0}
 
 
 def runs(session: Session, limit: int = 24) -> tuple[BillingRunRow, ...]:

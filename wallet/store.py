@@ -419,6 +419,22 @@ def debtors(session: Session, scope: Scope, limit: int = 100) -> tuple[tuple[Acc
     return tuple((AccountId(account_id), owed) for account_id, owed in session.execute(query))
 
 
+def closings(
+    session: Session, account_ids: Sequence[AccountId], month: int
+) -> dict[AccountId, int]:
+    """Return how the statements of `month` closed: what all entries booked up to it come to."""
+    found: dict[AccountId, int] = {}
+    for ids in _slices(account_ids):
+        query = (
+            select(_WALLET.c.account_id, func.sum(_ENTRY.c.amount_minor))
+            .join(_ENTRY, _ENTRY.c.wallet_id == _WALLET.c.id)
+            .where(_WALLET.c.account_id.in_(ids), _ENTRY.c.book_month <= month)
+            .group_by(_WALLET.c.account_id)
+        )
+        found.update({AccountId(a): int(net) for a, net in session.execute(query)})
+    return found
+
+
 def open_in(session: Session, account_ids: Sequence[AccountId], month: int) -> frozenset[AccountId]:
     """Return those of the accounts whose wallet has not closed the month yet."""
     found: set[AccountId] = set()

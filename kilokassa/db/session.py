@@ -41,7 +41,6 @@ class Database:
                 )
             with ReadingSession(connection, autoflush=False) as session:
                 yield session
-                session.rollback()
 
     @contextmanager
     def writing(self) -> Iterator[Session]:

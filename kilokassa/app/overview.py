@@ -1,0 +1,151 @@
+"""An account as its resident asks about it: what there is, how long it lasts, what was used."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from billing import service as billing_service
+from billing import store as billing_store
+from billing.accounts import BilledAccount
+from billing.models import Measurement, Service, Settlement
+from billing.runway import Runway, runway
+from kilokassa.core.calendar import Month, local_date, local_midnight
+from kilokassa.core.ids import AccountId
+from kilokassa.core.scope import Scope
+from wallet import store as wallet_store
+from wallet.store import Balance
+
+LOOKED_AT_DAYS = 28
+"""Four whole weeks, so that every weekday counts as often as it comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The balance of an account as a tuple, and how long what is available lasts."""
+
+    account: BilledAccount
+    balance: Balance
+    """Its `rated_minor` is what the running month came to and is not posted yet."""
+    runway: Runway | None
+    spent_minor: int
+    """What the electricity of the days looked at cost."""
+    spent_days: int
+    month: Month
+    month_minor: int
+    """What the running month came to so far."""
+    month_wh: int
+
+
+def account_overview(
+    session: Session, scope: Scope, account_id: AccountId, at: datetime
+) -> Overview:
+    """Return the overview of an account in reach, as of `at`."""
+    billing_store.account_in_reach(session, scope, account_id)
+    return overviews(session, [account_id], at)[account_id]
+
+
+def overviews(
+    session: Session, account_ids: Sequence[AccountId], at: datetime
+) -> dict[AccountId, Overview]:
+    """Return the overviews of accounts that the caller may see."""
+    zone = billing_store.retailer_zone(session)
+    today = local_date(at, zone)
+    month = Month.of(today)
+    accounts = billing_store.billed_accounts(session, account_ids, month)
+    balances = wallet_store.balances(session, account_ids, at)
+    running_rows = {
+        month_: billing_store.running_charges(session, account_ids, month_)
+        for month_ in (month, month.plus(-1))
+    }
+    rated = {
+        month_: billing_service.rate_month(
+            session, accounts, month_, until=min(today, month_.plus(1).first_day)
+        ).charges
+        for month_ in (month.plus(-1), month)
+    }
+    open_ids = wallet_store.open_in(session, account_ids, month.plus(-1).ordinal)
+    spent = _spent(session, accounts, today)
+    known = billing_service.known_until(session, accounts)
+    found = {}
+    for account in accounts:
+        key = (account.id, str(Service.ELECTRICITY))
+        unposted_minor = 0
+        for month_ in (month.plus(-1), month):
+            if month_ < month and account.id not in open_ids:
+                continue
+            row = running_rows[month_].get(key)
+            charged = rated[month_][account.id].total_minor(Service.ELECTRICITY)
+            unposted_minor += charged - (0 if row is None else row.posted_minor)
+        balance = replace(
+            balances[account.id], rated_minor=unposted_minor, known_until=known.get(account.id)
+        )
+        spent_minor, spent_days = spent[account.id]
+        last_known = balance.known_until
+        from_day = today if last_known is None else local_date(last_known, zone)
+        charge = rated[month][account.id]
+        found[account.id] = Overview(
+            account=account,
+            balance=balance,
+            runway=runway(balance.available_minor, spent_minor, spent_days, from_day=from_day)
+            if account.settlement is Settlement.PREPAID
+            else None,
+            spent_minor=spent_minor,
+            spent_days=spent_days,
+            month=month,
+            month_minor=charge.total_minor(Service.ELECTRICITY),
+            month_wh=sum(
+                line.quantity for line in charge.lines if line.service is Service.ELECTRICITY
+            ),
+        )
+    return found
+
+
+def _spent(
+    session: Session, accounts: Sequence[BilledAccount], today: date
+) -> dict[AccountId, tuple[int, int]]:
+    """Return what the last days cost, and how many they were, rated by the one rating function."""
+    by_intervals = [a for a in accounts if a.measurement is Measurement.INTERVALS]
+    costs = billing_service.rate_days(
+        session, by_intervals, today - timedelta(days=LOOKED_AT_DAYS), today
+    )
+    return {account.id: costs.get(account.id, (0, 0)) for account in accounts}
+
+
+def usage_by_day(
+    session: Session, scope: Scope, account_id: AccountId, month: Month, at: datetime
+) -> tuple[tuple[date, dict[str, int]], ...]:
+    """Return the Wh of each day of a month by zone, for the chart of an account in reach."""
+    billing_store.account_in_reach(session, scope, account_id)
+    accounts = billing_store.billed_accounts(session, [account_id], month)
+    if not accounts:
+        return ()
+    zone = billing_store.retailer_zone(session)
+    last = min(local_date(at, zone), month.plus(1).first_day)
+    return billing_service.energy_by_day(session, accounts[0], month.first_day, last)
+
+
+def usage_by_month(
+    session: Session, scope: Scope, account_id: AccountId, at: datetime, months: int = 12
+) -> tuple[tuple[Month, dict[str, int]], ...]:
+    """Return the billed Wh of the last months by zone, oldest first."""
+    billing_store.account_in_reach(session, scope, account_id)
+    last = Month.of(local_date(at, billing_store.retailer_zone(session)))
+    first = last.plus(-months)
+    found = billing_store.consumption_by_month(session, [account_id], first, last)
+    by_month = found.get(account_id, {})
+    shown = []
+    for month, keys in sorted(by_month.items()):
+        zones: dict[str, int] = {}
+        for key, wh in keys.items():
+            zone = key.split("/", 1)[0]
+            zones[zone] = zones.get(zone, 0) + wh
+        shown.append((month, zones))
+    return tuple(shown)
+
+
+def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the instants at which a local day begins and ends."""
+    return local_midnight(day, zone), local_midnight(day + timedelta(days=1), zone)

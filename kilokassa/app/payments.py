@@ -1,0 +1,158 @@
+"""Taking money: a top-up, its receipt and its notice in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from billing import store as billing_store
+from billing.accounts import BilledAccount
+from billing.models import RetailerRow
+from invoices.documents import Draft, IssuedDocument
+from invoices.numbering import DocumentKind
+from invoices.receipt import MoneyReceipt
+from invoices.service import IssueOrder, issue_documents
+from kilokassa.app.month_documents import premises_address, requisites_of
+from kilokassa.app.telling import tell_top_up
+from kilokassa.core.calendar import Month, local_date
+from kilokassa.core.clock import Clock
+from kilokassa.core.errors import NotFound
+from kilokassa.core.ids import AccountId
+from kilokassa.core.scope import Right, Scope
+from kilokassa.core.text import Language, mark
+from wallet.service import TopUpOrder, TopUpResult, top_up
+from wallet.topups import BonusRule
+
+TENDERS = {
+    "card": mark("bank card"),
+    "sbp": mark("fast payment system"),
+    "bank": mark("bank transfer"),
+    "cash": mark("cash"),
+}
+"""How money comes in; documents print the words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Money that came in for an account."""
+
+    account_id: AccountId
+    amount_minor: int
+    tender: str
+    paid_at: datetime
+    idempotency_key: str
+    reference: str = ""
+    bonus_rules: tuple[BonusRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TakenPayment:
+    """What became of a payment."""
+
+    result: TopUpResult
+    receipt: IssuedDocument
+
+
+def take_payments(
+    session: Session,
+    scope: Scope,
+    payments: Sequence[Payment],
+    clock: Clock,
+    *,
+    tell: bool = True,
+) -> tuple[TakenPayment, ...]:
+    """Take money in, issue a receipt for each payment and, unless told not to, a notice.
+
+    A payment that was taken before gives the first answer and the first receipt.
+    """
+    scope.demand(Right.MANAGE_WALLETS)
+    retailer = billing_store.retailer(session)
+    zone = ZoneInfo(retailer.zone)
+    for payment in payments:
+        if payment.tender not in TENDERS:
+            raise NotFound(what=mark("tender"), name=payment.tender)
+    accounts = _accounts(session, payments, zone)
+    results = [
+        top_up(
+            session,
+            TopUpOrder(
+                account_id=payment.account_id,
+                amount_minor=payment.amount_minor,
+                tender=payment.tender,
+                valid_at=payment.paid_at,
+                zone=zone,
+                actor=scope.actor,
+                idempotency_key=payment.idempotency_key,
+                external_reference=payment.reference,
+                bonus_rules=payment.bonus_rules,
+            ),
+            clock,
+        )
+        for payment in payments
+    ]
+    drafts = [
+        _receipt(retailer, accounts[payment.account_id], payment, result, clock)
+        for payment, result in zip(payments, results, strict=True)
+    ]
+    issued_on = local_date(clock.now(), zone)
+    receipts = issue_documents(session, IssueOrder(drafts, issued_on), clock)
+    taken = tuple(TakenPayment(*pair) for pair in zip(results, receipts, strict=True))
+    if tell:
+        tell_top_up(
+            session,
+            [(accounts[p.account_id], p, t) for p, t in zip(payments, taken, strict=True)],
+            zone,
+            clock,
+        )
+    return taken
+
+
+def _accounts(
+    session: Session, payments: Sequence[Payment], zone: ZoneInfo
+) -> dict[AccountId, BilledAccount]:
+    by_month: dict[Month, set[AccountId]] = {}
+    for payment in payments:
+        month = Month.of(local_date(payment.paid_at, zone))
+        by_month.setdefault(month, set()).add(payment.account_id)
+    found: dict[AccountId, BilledAccount] = {}
+    for month, ids in by_month.items():
+        for account in billing_store.billed_accounts(session, sorted(ids), month):
+            found[account.id] = account
+    for payment in payments:
+        if payment.account_id not in found:
+            raise NotFound(what=mark("account"), name=str(payment.account_id))
+    return found
+
+
+def _receipt(
+    retailer: RetailerRow,
+    account: BilledAccount,
+    payment: Payment,
+    result: TopUpResult,
+    clock: Clock,
+) -> Draft:
+    receipt = MoneyReceipt(
+        retailer=requisites_of(retailer),
+        payer_name=account.payer_name,
+        address=premises_address(account.address, account.premises_number),
+        account_number=account.number,
+        amount_minor=payment.amount_minor,
+        received_at=payment.paid_at,
+        zone=retailer.zone,
+        issued_on=local_date(clock.now(), ZoneInfo(retailer.zone)),
+        tender=TENDERS[payment.tender],
+        reference=payment.reference,
+        bonus_minor=result.bonus_minor,
+        balance_after_minor=result.balance_minor,
+        demo=retailer.demo,
+    )
+    return Draft(
+        kind=DocumentKind.RECEIPT,
+        account_id=account.id,
+        snapshot=receipt.to_snapshot(),
+        key=f"receipt:{result.entry_id}",
+        language=Language(account.language),
+        input_digest=receipt.digest,
+    )

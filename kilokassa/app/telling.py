@@ -1,0 +1,158 @@
+"""Which facts become notices: a top-up that came, money that runs low."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from billing import store as billing_store
+from billing.accounts import BilledAccount
+from billing.models import RetailerRow, Settlement
+from kilokassa.app.month_documents import premises_address
+from kilokassa.app.overview import Overview, overviews
+from kilokassa.core.calendar import local_date
+from kilokassa.core.clock import Clock
+from kilokassa.core.ids import AccountId
+from kilokassa.core.text import Language
+from notices.messages import (
+    Addressee,
+    DaysLeft,
+    Facts,
+    Letterhead,
+    MoneyLow,
+    TopUpReceived,
+    message_of,
+)
+from notices.notice import NoticeKind, NoticeOrder
+from notices.rules import Standing, Thresholds, alarm_key
+from notices.service import AlarmOrder, enqueue_all, raise_alarms
+
+if TYPE_CHECKING:
+    from kilokassa.app.payments import Payment, TakenPayment
+
+
+def tell_top_up(
+    session: Session,
+    taken: Sequence[tuple[BilledAccount, "Payment", "TakenPayment"]],
+    zone: ZoneInfo,
+    clock: Clock,
+) -> int:
+    """Write a notice for each payment that came now, to those who gave an address."""
+    retailer = billing_store.retailer(session)
+    orders = [
+        _order(
+            retailer,
+            account,
+            NoticeKind.TOP_UP_RECEIVED,
+            TopUpReceived(
+                amount_minor=payment.amount_minor,
+                received_at=payment.paid_at,
+                zone=zone,
+                available_minor=receipt.result.balance_minor,
+                bonus_minor=receipt.result.bonus_minor,
+                receipt_number=receipt.receipt.number,
+            ),
+            f"top_up:{receipt.result.entry_id}",
+            receipt.receipt.number,
+        )
+        for account, payment, receipt in taken
+        if account.email and not receipt.result.repeated
+    ]
+    return enqueue_all(session, orders, clock)
+
+
+def tell_alarms(
+    session: Session,
+    account_ids: Sequence[AccountId],
+    clock: Clock,
+    thresholds: Thresholds | None = None,
+) -> int:
+    """Judge prepaid accounts as they stand and write the notices that are due; twice is once."""
+    limits = thresholds or Thresholds()
+    found = {
+        account_id: overview
+        for account_id, overview in overviews(session, account_ids, clock.now()).items()
+        if overview.account.settlement is Settlement.PREPAID
+    }
+    standings = tuple(
+        Standing(
+            account_id,
+            overview.balance.available_minor,
+            None if overview.runway is None else overview.runway.days,
+        )
+        for account_id, overview in found.items()
+    )
+    retailer = billing_store.retailer(session)
+    orders = []
+    for raised in raise_alarms(session, AlarmOrder(standings, limits), clock):
+        overview = found[raised.account_id]
+        if overview.account.email:
+            orders.append(
+                _order(
+                    retailer,
+                    overview.account,
+                    raised.kind,
+                    _alarm(raised.kind, overview, limits, ZoneInfo(retailer.zone), clock),
+                    alarm_key(raised.kind, raised.account_id, raised.episode),
+                )
+            )
+    return enqueue_all(session, orders, clock)
+
+
+def _alarm(
+    kind: NoticeKind, overview: Overview, limits: Thresholds, zone: ZoneInfo, clock: Clock
+) -> Facts:
+    known = overview.balance.known_until or clock.now()
+    known_until = local_date(known - timedelta(microseconds=1), zone)
+    left = overview.runway
+    if kind is NoticeKind.MONEY_LOW or left is None:
+        return MoneyLow(
+            available_minor=overview.balance.available_minor,
+            threshold_minor=limits.low_minor,
+            days_left=None if left is None else left.days,
+            known_until=known_until,
+        )
+    return DaysLeft(
+        available_minor=overview.balance.available_minor,
+        days=left.days,
+        until=left.until,
+        daily_minor=left.daily_minor,
+        known_until=known_until,
+    )
+
+
+def _order(
+    retailer: RetailerRow,
+    account: BilledAccount,
+    kind: NoticeKind,
+    facts: Facts,
+    key: str,
+    document_number: str | None = None,
+) -> NoticeOrder:
+    language = Language(account.language)
+    return NoticeOrder(
+        kind=kind,
+        account_id=account.id,
+        language=language,
+        recipient=account.email,
+        message=message_of(
+            facts,
+            Addressee(
+                account.number,
+                account.payer_name,
+                premises_address(account.address, account.premises_number),
+            ),
+            Letterhead(
+                retailer_name=retailer.name,
+                phone=retailer.phone,
+                email=retailer.email,
+                demo=retailer.demo,
+            ),
+            language,
+        ),
+        dedupe_key=key,
+        zone=account.zone,
+        document_number=document_number,
+    )
