@@ -260,17 +260,21 @@ class LongCsvReader:
         less than half of one together, and rounding gives v. What is finer than a millionth of a
         watt-hour is rounded to one; what is larger than an interval can hold is refused.
         """
-        if column.str.contains(",", literal=True).any():
-            column = column.str.replace(",", ".", literal=True)
-        number = column.cast(pl.Float64, strict=False)
+        text = column
+        if text.str.contains(",", literal=True).any():
+            text = text.str.replace(",", ".", literal=True)
+        number = text.cast(pl.Float64, strict=False)
         if number.null_count():
-            self._check_none(column.filter(number.is_null()), lines[number.is_null().to_numpy()])
+            number = text.str.strip_chars().cast(pl.Float64, strict=False)
+            none = number.is_null()
+            self._check_none(column.filter(none), lines[none.to_numpy()])
             number = number.fill_null(float("nan"))
-        value = np.rint(number.to_numpy() * self._unit_uwh)
-        none = np.isnan(value)
+        with np.errstate(over="ignore"):
+            value = np.rint(number.to_numpy() * self._unit_uwh)
+        absent = np.isnan(value)
         too_large = value > VALUE_MAX_UWH
-        value[none] = 0
-        _fault(rows, none, RefusalReason.NO_VALUE)
+        value[absent] = 0
+        _fault(rows, absent, RefusalReason.NO_VALUE)
         _fault(rows, value < 0, RefusalReason.NEGATIVE)
         _fault(rows, too_large, RefusalReason.TOO_LARGE)
         rows["value_uwh"] = np.clip(value, -float(VALUE_MAX_UWH), float(VALUE_MAX_UWH))

@@ -1,0 +1,220 @@
+"""Rows find their channel, day and interval, on days of 23, 24 and 25 hours."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kilokassa.core.series import Quality
+from metering.arrivals import ARRIVAL, PointChannel, pack_rows, place, unpack_rows
+from metering.days import pack
+from metering.findings import DayGrid, FindingKind
+from metering.imports import NUMBER_OF, RefusalReason
+
+NEW_YORK = "America/New_York"
+VLADIVOSTOK = "Asia/Vladivostok"
+
+
+def channel(code="P1", channel_id=7, *, interval_min=30, multiplier=1, zone=VLADIVOSTOK):
+    return PointChannel(code, channel_id, interval_min, multiplier, zone)
+
+
+def wall(text):
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+
+
+def arrivals(*rows):
+    """Rows of (point, time, Wh): local where the time has no offset."""
+    made = np.zeros(len(rows), ARRIVAL)
+    for number, (point, time, value_wh) in enumerate(rows):
+        instant = datetime.fromisoformat(time)
+        made[number] = (
+            wall(time) if instant.tzinfo is None else int(instant.timestamp()),
+            value_wh * 10**6,
+            number + 2,
+            point,
+            Quality.ACTUAL,
+            NUMBER_OF[RefusalReason.NEGATIVE] if value_wh < 0 else 0,
+            instant.tzinfo is None,
+        )
+    return made
+
+
+def placed(*rows, channels=None, bare=frozenset(), points=("P1", "P2")):
+    return place(arrivals(*rows), points, channels or {"P1": channel()}, bare)
+
+
+def reasons(placement):
+    return {
+        (part.point_code, part.reason): part.rows["line"].tolist() for part in placement.refused
+    }
+
+
+def test_rows_in_any_order_land_on_their_local_day():
+    placement = placed(
+        (0, "2026-10-02T00:30", 4),
+        (0, "2026-10-01T23:30", 2),
+        (0, "2026-10-01T14:00+00:00", 3),
+        (0, "2026-10-01T00:00", 1),
+    )
+
+    (block,) = placement.blocks
+    assert block.days.tolist() == [date(2026, 10, 1), date(2026, 10, 2)]
+    assert block.energy_wh[0, [0, 47]].tolist() == [1, 2]
+    assert block.energy_wh[1, :2].tolist() == [3, 4]
+    assert block.missing.tolist() == [46, 46]
+    assert placement.energy_uwh == 10 * 10**6
+    assert [(c.first, c.last) for c in placement.coverage] == [
+        (date(2026, 10, 1), date(2026, 10, 2))
+    ]
+
+
+@pytest.mark.parametrize(("day", "intervals"), [("2026-03-08", 46), ("2026-11-01", 50)])
+def test_local_times_of_a_day_on_which_the_clock_changes_fill_it_wholly(day, intervals):
+    start = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(NEW_YORK)).astimezone(UTC)
+    walls = [
+        (start + timedelta(minutes=30 * n)).astimezone(ZoneInfo(NEW_YORK)).replace(tzinfo=None)
+        for n in range(intervals)
+    ]
+    rows = [(0, clock.isoformat(), n + 1) for n, clock in enumerate(walls)]
+
+    placement = placed(*rows, channels={"P1": channel(zone=NEW_YORK)})
+
+    (block,) = placement.blocks
+    assert block.energy_wh.tolist() == [list(range(1, intervals + 1))]
+    assert placement.refused == ()
+    assert placement.findings == ()
+
+
+def test_a_repeated_hour_is_resolved_by_order_for_each_point_by_itself():
+    rows = [
+        (point, f"2026-11-01T01:{minute}", value + 100 * point)
+        for value, minute in ((1, "00"), (2, "30"), (3, "00"), (4, "30"))
+        for point in (0, 1)
+    ]
+    channels = {"P1": channel(zone=NEW_YORK), "P2": channel("P2", 8, zone=NEW_YORK)}
+
+    (block,) = placed(*rows, channels=channels).blocks
+
+    assert block.energy_wh[:, 2:6].tolist() == [[1, 2, 3, 4], [101, 102, 103, 104]]
+
+
+def test_a_local_time_that_the_clock_skipped_is_refused():
+    placement = placed(
+        (0, "2026-03-08T02:30", 1),
+        (0, "2026-03-08T03:00", 2),
+        channels={"P1": channel(zone=NEW_YORK)},
+    )
+
+    assert reasons(placement) == {("P1", RefusalReason.NONEXISTENT_TIME): [2]}
+    (block,) = placement.blocks
+    assert block.energy_wh[0, 4] == 2
+
+
+def test_days_of_different_length_make_blocks_of_their_own():
+    rows = [(0, f"2026-{day}T12:00:00+00:00", 1) for day in ("03-07", "03-08", "11-01", "11-02")]
+
+    blocks = placed(*rows, channels={"P1": channel(zone=NEW_YORK)}).blocks
+
+    assert [block.energy_wh.shape for block in blocks] == [(1, 46), (2, 48), (1, 50)]
+
+
+def test_what_cannot_be_placed_is_refused_by_its_line_and_the_rest_is_placed():
+    placement = placed(
+        (0, "2026-10-01T00:00", 1),
+        (1, "2026-10-01T00:00", 1),
+        (2, "2026-10-01T00:00", 1),
+        (0, "2026-10-01T00:10", 1),
+        (0, "2026-10-01T00:30", -1),
+        points=("P1", "P2", "P3"),
+        bare=frozenset({"P3"}),
+    )
+
+    assert reasons(placement) == {
+        ("P1", RefusalReason.NEGATIVE): [6],
+        ("P1", RefusalReason.OFF_GRID): [5],
+        ("P2", RefusalReason.UNKNOWN_POINT): [3],
+        ("P3", RefusalReason.NO_CHANNEL): [4],
+    }
+    assert [f.kind for f in placement.findings] == [FindingKind.NEGATIVE, FindingKind.OFF_GRID]
+    (block,) = placement.blocks
+    assert block.total_wh.tolist() == [1]
+
+
+def test_of_two_rows_for_an_interval_the_first_is_kept():
+    placement = placed(
+        (0, "2026-10-01T00:00", 5),
+        (0, "2026-10-01T00:00", 5),
+        (0, "2026-10-01T00:00", 6),
+        (0, "2026-10-01T00:30", 7),
+    )
+
+    (block,) = placement.blocks
+    assert block.energy_wh[0, :2].tolist() == [5, 7]
+    assert placement.duplicates == 1
+    assert reasons(placement) == {("P1", RefusalReason.DUPLICATE_DIFFERENT): [4]}
+    same, different = placement.findings
+    assert same.kind is FindingKind.DUPLICATE_SAME
+    assert same.detail == {"count": 1, "line": 3}
+    assert different.detail == {
+        "count": 1, "line": 4, "kept": "0.005", "kept_line": 2, "other": "0.006",
+    }  # fmt: skip
+    assert different.sentence() == (
+        "Point P1: 1 intervals were given again with another value; the first was kept: "
+        "0.005 kWh in line 2, not 0.006 kWh in line 4."
+    )
+
+
+def test_the_multiplier_is_applied_before_the_day_is_made():
+    placement = placed((0, "2026-10-01T00:00", 5), channels={"P1": channel(multiplier=40)})
+
+    (block,) = placement.blocks
+    assert block.total_wh.tolist() == [200]
+    assert placement.energy_uwh == 5 * 10**6
+
+
+def test_a_value_too_large_after_its_multiplier_is_refused():
+    placement = placed((0, "2026-10-01T00:00", 2**30), channels={"P1": channel(multiplier=3)})
+
+    assert reasons(placement) == {("P1", RefusalReason.TOO_LARGE): [2]}
+    assert placement.blocks == ()
+
+
+def test_no_rows_make_no_blocks():
+    placement = place(np.zeros(0, ARRIVAL), [], {})
+
+    assert (placement.blocks, placement.refused, placement.energy_uwh) == ((), (), 0)
+
+
+@given(order=st.permutations(range(20)))
+def test_the_order_of_rows_does_not_change_the_day(order):
+    rows = [(0, f"2026-10-01T{n:02d}:00", n * n) for n in range(20)]
+
+    placement = placed(*(rows[n] for n in order))
+
+    assert pack(placement.blocks[0]) == pack(placed(*rows).blocks[0])
+
+
+def test_refused_rows_come_back_ready_for_a_second_try():
+    (refused,) = placed((1, "2026-10-01T00:00", 9)).refused
+
+    again = place(unpack_rows(pack_rows(refused.rows)), ["P2"], {"P2": channel("P2", 8)})
+
+    assert again.refused == ()
+    assert again.blocks[0].total_wh.tolist() == [9]
+
+
+def test_a_gap_lies_between_known_intervals_across_days_of_any_length():
+    grid = DayGrid(ZoneInfo(NEW_YORK), 30, date(2026, 10, 31), date(2026, 11, 2))
+    first = bytes([0] * 20 + [1] * 28)
+    third = bytes([1] * 10 + [0] * 38)
+
+    gaps = grid.gaps([(date(2026, 10, 31), first), (date(2026, 11, 2), third)])
+
+    ((period, count),) = gaps
+    assert count == 50
+    assert period.start == datetime(2026, 11, 1, 4, tzinfo=UTC)
+    assert period.end == datetime(2026, 11, 2, 5, tzinfo=UTC)
