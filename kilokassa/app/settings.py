@@ -1,13 +1,13 @@
 """Settings, read from the environment once, at the edge; nothing else looks there."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from kilokassa.core.errors import DomainError
-from kilokassa.core.text import Language
+from kilokassa.core.text import Language, mark
 
 PROCESS_POOL: Final = "process"
 
@@ -17,6 +17,11 @@ class BadSetting(DomainError):
 
     code = "bad_setting"
     template = "The variable %(name)s is %(value)s; it must be %(expected)s."
+
+    def sentence(self, translate: Callable[[str], str]) -> str:
+        """Return the sentence with what is expected, itself a template, in the same language."""
+        expected = translate(self.values["expected"]) % self.values
+        return translate(self.template) % (self.values | {"expected": expected})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +64,42 @@ class Settings:
             raise BadSetting(
                 name="KILOKASSA_DATABASE_URL",
                 value=repr(url.split("@")[-1]),
-                expected="sqlite:///FILE or postgresql://USER@HOST/NAME",
+                expected=mark("sqlite:///FILE or postgresql://USER@HOST/NAME"),
             )
         secret = environ.get("KILOKASSA_SECRET_KEY") or None
         if secret is not None and len(secret) < 32:
             raise BadSetting(
-                name="KILOKASSA_SECRET_KEY", value="too short", expected="32 characters or more"
+                name="KILOKASSA_SECRET_KEY",
+                value=f"*{len(secret)}*",
+                expected=mark("32 characters or more"),
             )
         language = environ.get("KILOKASSA_LANGUAGE") or "ru"
         if language not in list(Language):
-            raise BadSetting(name="KILOKASSA_LANGUAGE", value=repr(language), expected="ru or en")
+            raise BadSetting(
+                name="KILOKASSA_LANGUAGE", value=repr(language), expected=mark("ru or en")
+            )
         return cls(
             database_url=url,
             var=var,
             secret_key=secret,
             port=_whole(environ, "PORT", 8000, 1, 65535),
             workers=_whole(environ, "KILOKASSA_WORKERS", os.cpu_count() or 1, 1, 1024),
-            executor=environ.get("KILOKASSA_EXECUTOR") or PROCESS_POOL,
+            executor=_executor(environ),
             language=Language(language),
             smtp=_smtp(environ),
-            secure_cookies=environ.get("KILOKASSA_SECURE_COOKIES") == "1",
+            secure_cookies=_yes(environ, "KILOKASSA_SECURE_COOKIES"),
         )
+
+
+def _executor(environ: Mapping[str, str]) -> str:
+    text = environ.get("KILOKASSA_EXECUTOR") or PROCESS_POOL
+    if text != PROCESS_POOL and "://" not in text:
+        raise BadSetting(
+            name="KILOKASSA_EXECUTOR",
+            value=repr(text),
+            expected=mark("process, or a Dask scheduler's address such as tcp://HOST:8786"),
+        )
+    return text
 
 
 def _smtp(environ: Mapping[str, str]) -> SmtpSettings | None:
@@ -91,12 +111,12 @@ def _smtp(environ: Mapping[str, str]) -> SmtpSettings | None:
         raise BadSetting(
             name="KILOKASSA_SMTP_SECURITY",
             value=repr(security),
-            expected="none, starttls or ssl",
+            expected=mark("none, starttls or ssl"),
         )
     sender = environ.get("KILOKASSA_SMTP_SENDER") or ""
     if "@" not in sender:
         raise BadSetting(
-            name="KILOKASSA_SMTP_SENDER", value=repr(sender), expected="an e-mail address"
+            name="KILOKASSA_SMTP_SENDER", value=repr(sender), expected=mark("an e-mail address")
         )
     return SmtpSettings(
         host=host,
@@ -108,10 +128,23 @@ def _smtp(environ: Mapping[str, str]) -> SmtpSettings | None:
     )
 
 
+def _yes(environ: Mapping[str, str], name: str) -> bool:
+    text = environ.get(name) or "0"
+    if text not in {"0", "1"}:
+        raise BadSetting(name=name, value=repr(text), expected=mark("0 or 1"))
+    return text == "1"
+
+
 def _whole(environ: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
     text = environ.get(name)
     if not text:
         return default
     if not text.isdigit() or not least <= int(text) <= most:
-        raise BadSetting(name=name, value=repr(text), expected=f"a number from {least} to {most}")
+        raise BadSetting(
+            name=name,
+            value=repr(text),
+            expected=mark("a number from %(least)s to %(most)s"),
+            least=least,
+            most=most,
+        )
     return int(text)
