@@ -35,21 +35,20 @@ class FindingState(StrEnum):
 
 
 TEMPLATES: Mapping[FindingKind, str] = {
-    FindingKind.GAP: mark("Point %(point)s: %(count)s intervals are missing."),
+    FindingKind.GAP: mark("Point %(point)s: missing intervals: %(count)s."),
     FindingKind.DUPLICATE_SAME: mark(
-        "Point %(point)s: %(count)s intervals were given again with the same value, "
-        "first in line %(line)s."
+        "Point %(point)s: values given again as they were: %(count)s, first in line %(line)s."
     ),
     FindingKind.DUPLICATE_DIFFERENT: mark(
-        "Point %(point)s: %(count)s intervals were given again with another value; the first was "
-        "kept: %(kept)s kWh in line %(kept_line)s, not %(other)s kWh in line %(line)s."
+        "Point %(point)s: values given again otherwise: %(count)s; the first is kept: "
+        "%(kept)s kWh in line %(kept_line)s, not %(other)s kWh in line %(line)s."
     ),
     FindingKind.NEGATIVE: mark(
-        "Point %(point)s: %(count)s negative values were refused, first in line %(line)s."
+        "Point %(point)s: negative values refused: %(count)s, first in line %(line)s."
     ),
     FindingKind.OFF_GRID: mark(
-        "Point %(point)s: %(count)s times lie between the intervals of the channel and were "
-        "refused, first in line %(line)s."
+        "Point %(point)s: times between the channel's intervals refused: %(count)s, "
+        "first in line %(line)s."
     ),
     FindingKind.REGISTER_BACKWARDS: mark(
         "Point %(point)s, meter %(meter)s: a reading less than the one before was refused, "

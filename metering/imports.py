@@ -108,7 +108,7 @@ class Refusal:
 
     def sentence(self, translate: Callable[[str], str] = str) -> str:
         """Return the refusal as a sentence in the reader's language."""
-        template = mark("Lines %(lines)s, %(point)s: %(reason)s (%(count)s rows).")
+        template = mark("Line %(lines)s, %(point)s: %(reason)s (rows: %(count)s).")
         return translate(template) % {
             "lines": ", ".join(map(str, self.lines))
             + ("…" if len(self.lines) < self.count else ""),

@@ -163,7 +163,7 @@ def test_of_two_rows_for_an_interval_the_first_is_kept():
         "count": 1, "line": 4, "kept": "0.005", "kept_line": 2, "other": "0.006",
     }  # fmt: skip
     assert different.sentence() == (
-        "Point P1: 1 intervals were given again with another value; the first was kept: "
+        "Point P1: values given again otherwise: 1; the first is kept: "
         "0.005 kWh in line 2, not 0.006 kWh in line 4."
     )
 

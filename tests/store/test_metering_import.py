@@ -215,7 +215,7 @@ def test_rows_that_cannot_be_placed_are_refused_one_by_one_and_kept(
         FindingKind.GAP: 3,
     }
     assert result.refusals[0].sentence() == (
-        "Lines 3, 9, P9: the metering point is not known (2 rows)."
+        "Line 3, 9, P9: the metering point is not known (rows: 2)."
     )
     assert count(database, ImportRefusalRow) == 6
 
