@@ -158,34 +158,66 @@ def rate_quantities(
     period: Period,
     zone: ZoneInfo,
 ) -> tuple[ChargeLine, ...]:
-    """Price what registers counted between two readings, by zone.
+    """Price what registers counted between two readings, by zone: see `rate_readings`."""
+    return rate_readings(versions, {(period, z): wh for z, wh in quantities_wh.items()}, zone)
 
-    A change of price inside `period` splits each zone by days, largest remainder: nobody knows when
-    the energy was used, and every line says so. Ranges of consumption are split in proportion, for
+
+def rate_readings(
+    versions: Sequence[VersionInForce],
+    quantities_wh: Mapping[tuple[Period, Zone], int],
+    zone: ZoneInfo,
+) -> tuple[ChargeLine, ...]:
+    """Price what registers counted over the stretches between the readings of one month.
+
+    Together they make one bill: a line is rounded once, and ranges of consumption count over all of
+    it. A change of price between two readings splits what was counted by days, largest remainder:
+    nobody knows when the energy was used, and the lines say so. Ranges are split in proportion, for
     the same reason. A plan of one zone takes the registers together; a register whose zone the plan
     does not have is refused.
     """
-    stretches = _stretches(versions, period, zone)
-    if not stretches:
-        raise CannotRate(plan=_plan_of(versions), problem=mark("no time lies between the readings"))
-    weights = [_days_in(stretch.period, zone) for stretch in stretches]
-    shares = {
-        register: apportion(wh, weights if any(weights) else [1] * len(weights))
-        for register, wh in quantities_wh.items()
-    }
-    cells: list[int] = []
-    for number, stretch in enumerate(stretches):
-        by_zone = dict.fromkeys(stretch.version.zones, 0)
-        for register, parts in shares.items():
-            by_zone[_zone_for(register, stretch.version)] += parts[number]
-        cells.extend(by_zone.values())
+    if not quantities_wh:
+        return ()
+    periods = [period for period, _ in quantities_wh]
+    whole = Period(min(p.start for p in periods), max(p.end for p in periods))
+    stretches = _stretches(versions, whole, zone)
+    cells = [dict.fromkeys(stretch.version.zones, 0) for stretch in stretches]
+    shared: set[Period] = set()
+    for (period, register), wh in quantities_wh.items():
+        parts = _shares_by_days(wh, period, stretches, zone)
+        if not parts:
+            problem = mark("no time lies between the readings")
+            raise CannotRate(plan=_plan_of(versions), problem=problem)
+        for number, part in parts:
+            cells[number][_zone_for(register, stretches[number].version)] += part
+        if len(parts) > 1:
+            shared.update(stretches[number].period for number, _ in parts)
+    energy = [wh for by_zone in cells for wh in by_zone.values()]
     borders_wh = _common_borders(stretches)
-    specs = _specs(stretches, ranges=bool(borders_wh))
     if borders_wh:
-        _refuse_negative(cells, stretches)
-        cells = [wh for part in split_in_proportion(cells, borders_wh) for wh in part]
-    lines = lines_of(_priced(specs, np.array([cells], dtype=np.int64)), 0)
-    return tuple(replace(line, shared_by_days=len(stretches) > 1) for line in lines)
+        _refuse_negative(energy, stretches)
+        energy = [wh for part in split_in_proportion(energy, borders_wh) for wh in part]
+    specs = _specs(stretches, ranges=bool(borders_wh))
+    return tuple(
+        replace(line, shared_by_days=line.spec.period in shared)
+        for line in lines_of(_priced(specs, np.array([energy], dtype=np.int64)), 0)
+    )
+
+
+def _shares_by_days(
+    quantity_wh: int, period: Period, stretches: Sequence[_Stretch], zone: ZoneInfo
+) -> list[tuple[int, int]]:
+    """Share a quantity over the stretches that `period` touches: (stretch, Wh) pairs."""
+    touched = [
+        (number, part)
+        for number, stretch in enumerate(stretches)
+        if (part := stretch.period.intersect(period)) is not None
+    ]
+    if not touched:
+        return []
+    days = [_days_in(part, zone) for _, part in touched]
+    # Two readings of one day lie in one stretch: prices change at midnight.
+    shares = apportion(quantity_wh, days if any(days) else [1] * len(days))
+    return [(number, share) for (number, _), share in zip(touched, shares, strict=True)]
 
 
 def amount_of(energy_wh: int, rate_scaled: int) -> int:

@@ -18,7 +18,14 @@ from kilokassa.core.zones import WHOLE_DAY, DayZones, Zone, windows
 from tariffs.exact_sums import zone_sums
 from tariffs.oracle import rate_slowly
 from tariffs.plans import DatedRates, RangeOrder, TariffVersion
-from tariffs.rating import CannotRate, lines_of, rate_energy, rate_population, rate_quantities
+from tariffs.rating import (
+    CannotRate,
+    lines_of,
+    rate_energy,
+    rate_population,
+    rate_quantities,
+    rate_readings,
+)
 from tariffs.steps import range_volumes, split_in_proportion
 from tariffs.zone_calendar import ZoneCutsInterval, zone_calendar
 
@@ -291,6 +298,45 @@ def test_a_register_is_never_lost_to_a_version_without_its_zone():
         rate_quantities(in_force, {Zone.DAY: 60_000, Zone.NIGHT: 40_000}, month, KHABAROVSK)
 
 
+def test_readings_within_a_month_are_one_bill_with_one_ladder():
+    month = Month(2022, 11).period(KHABAROVSK)
+    middle = local_midnight(date(2022, 11, 16), KHABAROVSK)
+    ladder = version(
+        WHOLE_DAY, (("2022-07-01", [["4.93"], ["8.27"]]),), range_borders_wh=(1_000_000,)
+    )
+    counted_wh = {
+        (Period(month.start, middle), Zone.ALL): 700_001,
+        (Period(middle, month.end), Zone.ALL): 800_002,
+    }
+
+    lines = rate_readings(always(ladder), counted_wh, KHABAROVSK)
+
+    assert [(n.spec.key, n.quantity_wh, n.amount_minor, n.shared_by_days) for n in lines] == [
+        ("all/1/2022-07-01", 1_000_000, 4930_00, False),
+        ("all/2/2022-07-01", 500_003, 4135_02, False),
+    ]
+
+
+def test_only_lines_whose_reading_spans_a_change_of_price_are_shares():
+    rates = (("2022-07-01", [["5"]]), ("2022-12-01", [["6"]]), ("2022-12-21", [["7"]]))
+    first, second, third = (
+        local_midnight(day, KHABAROVSK)
+        for day in (date(2022, 11, 21), date(2022, 12, 21), date(2022, 12, 31))
+    )
+    counted_wh = {
+        (Period(first, second), Zone.ALL): 30_000,
+        (Period(second, third), Zone.ALL): 10_000,
+    }
+
+    lines = rate_readings(always(version(WHOLE_DAY, rates)), counted_wh, KHABAROVSK)
+
+    assert [(n.spec.key, n.quantity_wh, n.shared_by_days) for n in lines] == [
+        ("all/-/2022-07-01", 10_000, True),
+        ("all/-/2022-12-01", 20_000, True),
+        ("all/-/2022-12-21", 10_000, False),
+    ]
+
+
 def test_registers_read_twice_on_one_day_are_priced_and_at_one_instant_refused():
     noon = datetime(2022, 11, 7, 2, tzinfo=UTC)
     flat = always(version(WHOLE_DAY, (("2022-07-01", [["5.09"]]),)))
@@ -368,6 +414,27 @@ def test_the_kernel_equals_the_oracle(a_version, zone, month, seed, top):
         }
         judged = rate_slowly(always(a_version), energy[row].tolist(), period.start, 30, zone)
         assert found == judged
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    a_version=versions(),
+    counted=st.lists(st.integers(0, 90_000), min_size=1, max_size=4),
+    hours=st.integers(1, 400),
+)
+def test_what_registers_counted_is_priced_without_rest(a_version, counted, hours):
+    start = datetime(2022, 2, 20, 3, tzinfo=UTC)
+    step = timedelta(hours=hours)
+    register = a_version.zones[0]
+    counted_wh = {
+        (Period(start + n * step, start + (n + 1) * step), register): wh
+        for n, wh in enumerate(counted)
+    }
+
+    lines = rate_readings(always(a_version), counted_wh, KHABAROVSK)
+
+    assert sum(line.quantity_wh for line in lines) == sum(counted)
+    assert {line.spec.zone for line in lines} <= {register}
 
 
 @settings(max_examples=25, deadline=None)
