@@ -1,0 +1,94 @@
+"""Who may open which endpoint; one that is not named here is closed to everyone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from kilokassa.core.scope import Right, Role, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What an endpoint asks of the actor; the objects it shows are judged by their queries."""
+
+    right: Right | None = None
+    """None: open to anyone, signed in or not."""
+    roles: frozenset[Role] | None = None
+    """Where given, only these roles."""
+    whole_retailer: bool = False
+    """Only an actor who reaches everything: the page shows what belongs to no one account."""
+
+    @property
+    def anyone(self) -> bool:
+        """Say whether even nobody may open it."""
+        return self.right is None
+
+    def allows(self, scope: Scope) -> bool:
+        """Say whether an actor with this scope may open it."""
+        if self.right is not None and not scope.may(self.right):
+            return False
+        if self.roles is not None and scope.role not in self.roles:
+            return False
+        return scope.whole_retailer or not self.whole_retailer
+
+
+ANYONE: Final = Access()
+SIGNED_IN: Final = Access(Right.VIEW)
+STAFF: Final = Access(Right.VIEW_STAFF)
+RETAILER: Final = Access(Right.VIEW_STAFF, whole_retailer=True)
+RESIDENT: Final = Access(Right.VIEW, roles=frozenset({Role.RESIDENT}))
+WALLETS: Final = Access(Right.MANAGE_WALLETS)
+READINGS: Final = Access(Right.IMPORT_READINGS)
+BILLING: Final = Access(Right.RUN_BILLING, whole_retailer=True)
+
+ACCESS: Final[Mapping[str, Access]] = {
+    # Pages that stand before the door.
+    "static": ANYONE,
+    "pages.index": ANYONE,
+    "pages.preferences": ANYONE,
+    "pages.health": ANYONE,
+    "pages.metrics": ANYONE,  # judged in the view: loopback, or an administrator
+    "pages.robots": ANYONE,
+    "security.login": ANYONE,
+    "security.logout": ANYONE,
+    # The console.
+    "console.home": STAFF,
+    "console.accounts": STAFF,
+    "console.account": STAFF,
+    "console.account_charges": STAFF,
+    "console.account_consumption": STAFF,
+    "console.top_up": WALLETS,
+    "console.tariffs": STAFF,
+    "console.tariff": STAFF,
+    "console.findings": STAFF,
+    "console.import_readings": READINGS,
+    "console.runs": RETAILER,
+    "console.close_month": BILLING,
+    "console.documents": STAFF,
+    "console.document_pdf": STAFF,
+    # The account page.
+    "account.choose": RESIDENT,
+    "account.home": RESIDENT,
+    "account.consumption": RESIDENT,
+    "account.charges": RESIDENT,
+    "account.operations": RESIDENT,
+    "account.documents": RESIDENT,
+    "account.document_pdf": RESIDENT,
+    "account.top_up": RESIDENT,
+    # The interface for other systems.
+    "api-docs.openapi_json": ANYONE,
+    "pages.api_docs": ANYONE,
+    "api.accounts": SIGNED_IN,
+    "api.account": SIGNED_IN,
+    "api.balance": SIGNED_IN,
+    "api.entries": SIGNED_IN,
+    "api.charge_lines": SIGNED_IN,
+    "api.documents": SIGNED_IN,
+    "api.document": SIGNED_IN,
+    "api.document_pdf": SIGNED_IN,
+    "api.top_up": WALLETS,
+    "api.tariffs": SIGNED_IN,
+    "api.tariff": SIGNED_IN,
+    "api.import_readings": READINGS,
+    "api.close_month": BILLING,
+}

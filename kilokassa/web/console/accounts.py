@@ -1,0 +1,215 @@
+"""Accounts: the list with its filters, the page of one, and taking money at the cash desk."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import uuid4
+
+from flask import flash, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from billing import store as billing_store
+from billing.models import AccountRow, ChargeLineRow, Settlement
+from kilokassa.app.payments import Payment, take_payments
+from kilokassa.core.calendar import Month
+from kilokassa.core.errors import DomainError
+from kilokassa.core.ids import AccountId
+from kilokassa.core.scope import Right
+from kilokassa.core.text import amount_text, mark, sentence
+from kilokassa.web import queries, tables
+from kilokassa.web.balance import balance_view
+from kilokassa.web.console.readings import finding_entries
+from kilokassa.web.consumption import month_chart, year_chart
+from kilokassa.web.forms import TopUpForm, month_asked
+from kilokassa.web.kit import Paging, Sorting, export_asked, page_asked
+from kilokassa.web.language import translate
+from kilokassa.web.queries import ACCOUNT_SORTS, AccountFilter, Owing
+from kilokassa.web.visit import Visit, visit
+from metering import store as metering_store
+from notices import store as notices_store
+from tariffs import store as tariffs_store
+from wallet import store as wallet_store
+
+PAGE_SIZE: Final = 50
+EXPORT_MAX: Final = 100_000
+ENTRIES_SHOWN: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _AccountPage:
+    account: AccountRow
+    account_id: AccountId
+
+
+def accounts() -> ResponseReturnValue:
+    """List the accounts in reach; the list alone where the page's own filter asks for it."""
+    here = visit()
+    asked = _filter()
+    sorting = Sorting.asked(tuple(ACCOUNT_SORTS), "number")
+    exporting = bool(export_asked())
+    page = page_asked()
+    found, total = queries.list_accounts(
+        here.session,
+        here.scope,
+        asked,
+        on=here.today,
+        sort=sorting.key,
+        descending=sorting.descending,
+        limit=EXPORT_MAX if exporting else PAGE_SIZE,
+        offset=0 if exporting else (page - 1) * PAGE_SIZE,
+    )
+    table = replace(tables.accounts(found, here.language), sorting=sorting)
+    if exporting:
+        return table.csv()
+    part = "HX-Request" in request.headers
+    answer = make_response(
+        render_template(
+            "console/accounts_list.html" if part else "console/accounts.html",
+            active="console.accounts",
+            table=table,
+            paging=Paging(page, PAGE_SIZE, total),
+            asked=asked,
+            buildings=billing_store.buildings(here.session, here.scope),
+            plans=tariffs_store.plans(here.session),
+            Settlement=Settlement,
+            Owing=Owing,
+        )
+    )
+    answer.headers["Vary"] = "HX-Request"
+    return answer
+
+
+def account(number: str) -> ResponseReturnValue:
+    """Show one account: terms, balance, lots, operations, charges, documents, readings."""
+    here = visit()
+    page = _account(here, number)
+    session, scope, account_id = here.session, here.scope, page.account_id
+    lines = billing_store.charge_lines_of(session, scope, account_id)
+    documents, _ = queries.list_documents(session, scope, account_id=account_id, limit=None)
+    shown = {
+        "entries": tables.entries(
+            wallet_store.entries_of(session, scope, account_id, limit=ENTRIES_SHOWN), staff=True
+        ),
+        "lots": tables.lots(wallet_store.lots_of(session, scope, account_id)),
+        "charges": tables.charge_lines(lines),
+        "documents": tables.documents(documents, "console.document_pdf", with_account=False),
+        "notices": tables.notices(notices_store.notices_of(session, scope, account_id)),
+        "meters": tables.meters(queries.meters_of_account(session, scope, account_id)),
+        "terms": tables.terms(queries.terms_of(session, scope, account_id), here.language),
+    }
+    asked = export_asked()
+    if asked in shown:
+        return shown[asked].csv()
+    address, premises = queries.premises_of(session, page.account)
+    points = queries.points_of_account(session, scope, account_id)
+    findings = metering_store.list_findings(session, scope, point_codes=points, limit=20)
+    month = Month.of(here.today)
+    return render_template(
+        "console/account.html",
+        active="console.accounts",
+        account=page.account,
+        address=address,
+        premises=premises,
+        view=balance_view(here, account_id),
+        tables=shown,
+        months=_months_of(lines),
+        findings=finding_entries(here, findings),
+        chart=month_chart(session, account_id, month, here.language),
+        chart_month=month,
+        span="month",
+        top_up_allowed=here.may(Right.MANAGE_WALLETS),
+    )
+
+
+def account_consumption(number: str) -> str:
+    """Return the chart of a month's days, or of a year's months, for the page to put in place."""
+    here = visit()
+    page = _account(here, number)
+    return consumption_part(here, page.account, page.account_id, "console.account_consumption")
+
+
+def consumption_part(here: Visit, row: AccountRow, account_id: AccountId, endpoint: str) -> str:
+    """Render the chart that the address asks for, with the links to its neighbours."""
+    month = min(month_asked("month") or Month.of(here.today), Month.of(here.today))
+    span = "year" if request.args.get("span") == "year" else "month"
+    draw = year_chart if span == "year" else month_chart
+    part = "HX-Request" in request.headers
+    return render_template(
+        "kit/consumption.html" if part else "account/consumption_alone.html",
+        account=row,
+        chart=draw(here.session, account_id, month, here.language),
+        chart_month=month,
+        span=span,
+        endpoint=endpoint,
+    )
+
+
+def top_up(number: str) -> ResponseReturnValue:
+    """Take money at the cash desk; the form's own key makes a second press harmless."""
+    here = visit()
+    page = _account(here, number)
+    form = TopUpForm()
+    if request.method == "POST" and form.validate():
+        payment = Payment(
+            account_id=page.account_id,
+            amount_minor=form.amount_minor,
+            tender=form.tender.data,
+            paid_at=here.now,
+            idempotency_key=f"desk:{form.key.data}",
+            reference=form.reference.data or "",
+        )
+        try:
+            taken = _take(here, payment)
+        except DomainError as error:
+            form.form_errors.append(sentence(error, here.language))
+        else:
+            flash(
+                translate(mark("%(amount)s came in; the receipt is %(number)s."))
+                % {
+                    "amount": amount_text(payment.amount_minor, here.language),
+                    "number": taken,
+                },
+                "good",
+            )
+            return redirect(url_for("console.account", number=number))
+    if request.method == "GET":
+        form.key.data = uuid4().hex
+    answer = render_template(
+        "console/top_up.html", active="console.accounts", account=page.account, form=form
+    )
+    return answer, 422 if request.method == "POST" else 200
+
+
+def _take(here: Visit, payment: Payment) -> str:
+    scope = here.scope
+    with here.writing() as session:
+        (taken,) = take_payments(session, scope, [payment], here.application.clock)
+    return taken.receipt.number
+
+
+def _account(here: Visit, number: str) -> _AccountPage:
+    row = billing_store.account_by_number(here.session, here.scope, number)
+    return _AccountPage(row, AccountId(row.id))
+
+
+def _filter() -> AccountFilter:
+    asked = request.args
+    settlement = asked.get("settlement", "")
+    owing = asked.get("owing", "")
+    return AccountFilter(
+        search=asked.get("search", "")[:100].strip(),
+        building=asked.get("building", ""),
+        plan=asked.get("plan", ""),
+        settlement=Settlement(settlement) if settlement in set(Settlement) else None,
+        owing=Owing(owing) if owing in set(Owing) else Owing.ALL,
+    )
+
+
+def _months_of(lines: tuple[ChargeLineRow, ...]) -> list[tuple[Month, list[ChargeLineRow], int]]:
+    """Gather charge lines by the month of their document, the latest first, with its total."""
+    by_month: dict[int, list[ChargeLineRow]] = {}
+    for line in lines:
+        by_month.setdefault(line.document_month, []).append(line)
+    return [
+        (Month.from_ordinal(ordinal), of_month, sum(line.amount_minor for line in of_month))
+        for ordinal, of_month in sorted(by_month.items(), reverse=True)
+    ]

@@ -1,0 +1,70 @@
+"""The names of enumerated values as people read them; messages of the catalogue."""
+
+from enum import StrEnum
+from typing import Final
+
+from billing.models import LineKind, Measurement, RunState, Service, Settlement
+from invoices.numbering import DocumentKind
+from kilokassa.core.scope import Role
+from kilokassa.core.text import mark
+from kilokassa.core.zones import Zone
+from metering.findings import FindingKind, FindingState
+from wallet.ledger import Reason
+from wallet.lots import LotKind
+
+_PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
+    (Zone.ALL, mark("Whole day")),
+    (Zone.PEAK, mark("Peak")),
+    (Zone.SEMI_PEAK, mark("Semi-peak")),
+    (Zone.DAY, mark("Day")),
+    (Zone.NIGHT, mark("Night")),
+    (Settlement.PREPAID, mark("Prepaid")),
+    (Settlement.POSTPAID, mark("Postpaid")),
+    (Measurement.INTERVALS, mark("Interval meter")),
+    (Measurement.REGISTERS, mark("Read by hand")),
+    (Service.ELECTRICITY, mark("Electricity")),
+    (Service.HEAT, mark("Heat")),
+    (LineKind.ORIGINAL, mark("Charge")),
+    (LineKind.REVERSAL, mark("Reversal")),
+    (LineKind.CORRECTION, mark("Correction")),
+    (RunState.OPEN, mark("Running")),
+    (RunState.DONE, mark("Done")),
+    (RunState.FAILED, mark("Failed")),
+    (Reason.TOP_UP, mark("Top-up")),
+    (Reason.BONUS, mark("Bonus")),
+    (Reason.CHARGE, mark("Charge")),
+    (Reason.CORRECTION, mark("Correction")),
+    (Reason.OPENING_DEBT, mark("Opening debt")),
+    (Reason.OPENING_ADVANCE, mark("Opening advance")),
+    (Reason.EXPIRY, mark("Bonus expired")),
+    (Reason.REVERSAL, mark("Reversal")),
+    (LotKind.OWN, mark("Own money")),
+    (LotKind.BONUS, mark("Bonus")),
+    (LotKind.RETURNED, mark("Given back")),
+    (DocumentKind.PAYMENT_DOCUMENT, mark("Payment document")),
+    (DocumentKind.RECEIPT, mark("Receipt of money")),
+    (DocumentKind.CANCELLATION, mark("Cancellation")),
+    (FindingState.OPEN, mark("Open")),
+    (FindingState.CLOSED, mark("Closed")),
+    (FindingKind.GAP, mark("Gap")),
+    (FindingKind.DUPLICATE_SAME, mark("Repeated values")),
+    (FindingKind.DUPLICATE_DIFFERENT, mark("Conflicting values")),
+    (FindingKind.NEGATIVE, mark("Negative values")),
+    (FindingKind.OFF_GRID, mark("Off the grid")),
+    (FindingKind.REGISTER_BACKWARDS, mark("Register ran backwards")),
+    (FindingKind.REGISTER_ROLLOVER, mark("Register rolled over")),
+    (Role.ADMINISTRATOR, mark("Administrator")),
+    (Role.OPERATOR, mark("Operator")),
+    (Role.ANALYST, mark("Tariff analyst")),
+    (Role.AUDITOR, mark("Auditor")),
+    (Role.COMPANY, mark("Management company")),
+    (Role.RESIDENT, mark("Resident")),
+)
+
+# By kind as well: enumerations of text are equal wherever their words are.
+_WORDS: Final = {(type(value), str(value)): message for value, message in _PAIRS}
+
+
+def word(value: StrEnum) -> str:
+    """Return the message that names a value; the value itself where none is known."""
+    return _WORDS.get((type(value), str(value)), str(value))
