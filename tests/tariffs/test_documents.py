@@ -178,3 +178,33 @@ def test_a_document_with_any_damage_is_read_or_refused(place, length, junk):
     with suppress(Invalid):
         version = parse_tariff(damaged)
         assert min(rate for d in version.rates for row in d.rates_scaled for rate in row) >= 0
+
+
+def test_the_documents_of_the_reference_page_are_tariffs():
+    page = (ROOT / "docs/reference/tariff-yaml.md").read_text(encoding="utf-8")
+    documents = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+
+    assert [parse_tariff(text).plan_code for text in documents] == ["three_zone", "single_ranges"]
+
+
+def test_the_sentences_of_the_reference_page_are_the_ones_it_promises():
+    page = (ROOT / "docs/reference/tariff-yaml.md").read_text(encoding="utf-8")
+    faults = [
+        ("[23:00-07:00]", "[23:00-06:00]"),
+        ("07:00-10:00", "07:00-11:00"),
+        ("from: 2022-12-01\n    ", ""),
+        ("from: 2022-12-01", "from: 2022-07-01"),
+        ("night: [", "noon: ["),
+        ("peak: 6.11, ", ""),
+        ("6.11", "-6.11"),
+        ("6.11", "6.1111111"),
+        ("confidence: high", "confidence: high\nranges: {order: time, borders_kwh: [100, 100]}"),
+        ("currency: RUB", "colour: red\ncurrency: RUB"),
+        ("currency: RUB", "currency: RUB\ncurrency: RUB"),
+        ("source:", "a: &x b\nc: *x\nsource:"),
+    ]
+
+    for was, becomes in faults:
+        with pytest.raises(Invalid) as refusal:
+            parse_tariff(GOOD.replace(was, becomes, 1))
+        assert f"`{refusal.value}`" in page
