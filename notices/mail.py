@@ -62,7 +62,6 @@ def build_mail(
     mail["To"] = Address(addr_spec=plain_address(notice.recipient))
     mail["Date"] = format_datetime(notice.attempted_at)
     mail["Message-ID"] = f"<{notice.message_id}@{from_address.partition('@')[2]}>"
-    mail["Content-Language"] = str(Language(notice.language))
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(notice.message.text)
     mail.add_alternative(notice.message.html, subtype="html")
@@ -73,6 +72,8 @@ def build_mail(
             subtype="pdf",
             filename=one_line(attachment.file_name),
         )
+    # Last: content headers that are set before move into the first part.
+    mail["Content-Language"] = str(Language(notice.language))
     return mail
 
 

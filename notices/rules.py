@@ -19,7 +19,7 @@ ALARM_KINDS: Final = (NoticeKind.MONEY_LOW, NoticeKind.DAYS_LEFT)
 
 FIRST_RETRY: Final = timedelta(minutes=1)
 LONGEST_RETRY: Final = timedelta(hours=6)
-MAX_ATTEMPTS: Final = 16
+MAX_ATTEMPTS: Final = 18
 """With doubling pauses about two days: after that a notice about money is no news."""
 
 

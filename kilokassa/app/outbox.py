@@ -156,7 +156,7 @@ def _deliver(
                 return Delivery(Outcome.DEFERRED, f"no PDF of document {notice.document_number}")
             attachment = Attachment(f"{notice.document_number}.pdf", content)
         return channel.deliver(notice, attachment)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is about this notice
         _log.exception("notice %s could not be delivered", notice.id)
         return Delivery(Outcome.DEFERRED, f"{type(error).__name__}: {error}"[:500])
 

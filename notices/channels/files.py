@@ -1,5 +1,6 @@
 """Delivery into a folder of `.eml` files, where no mail server is set."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -33,7 +34,8 @@ class FolderChannel:
                 os.fsync(handle.fileno())
             fresh.replace(file)
         except OSError as error:
-            fresh.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                fresh.unlink()
             return Delivery(Outcome.UNREACHABLE, one_line(str(error)))
         return Delivery(Outcome.ACCEPTED, file.name)
 
