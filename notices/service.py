@@ -187,21 +187,20 @@ def raise_alarms(session: Session, order: AlarmOrder, clock: Clock) -> tuple[Rai
     """
     known = _alarms_of(session, [standing.account_id for standing in order.standings])
     raised: list[RaisedAlarm] = []
-    changed: list[dict[str, Any]] = []
+    changed: dict[tuple[AccountId, NoticeKind], dict[str, Any]] = {}
     for standing in order.standings:
         alarms = known.get(standing.account_id, {})
         judgement = judge(standing, alarms, order.thresholds)
-        changed += [
-            {
-                "account_id": standing.account_id,
-                "kind": kind,
-                "raised": alarm.raised,
-                "episode": alarm.episode,
-                "changed_at": clock.now(),
-            }
-            for kind, alarm in judgement.alarms.items()
-            if alarm != alarms.get(kind, Alarm())
-        ]
+        for kind, alarm in judgement.alarms.items():
+            if alarm != alarms.get(kind, Alarm()):
+                changed[standing.account_id, kind] = {
+                    "account_id": standing.account_id,
+                    "kind": kind,
+                    "raised": alarm.raised,
+                    "episode": alarm.episode,
+                    "changed_at": clock.now(),
+                }
+        known[standing.account_id] = dict(judgement.alarms)
         if judgement.tell is not None:
             episode = judgement.alarms[judgement.tell].episode
             raised.append(RaisedAlarm(standing.account_id, judgement.tell, episode))
@@ -217,7 +216,7 @@ def raise_alarms(session: Session, order: AlarmOrder, clock: Clock) -> tuple[Rai
                     "changed_at": new.changed_at,
                 },
             ),
-            sorted(changed, key=lambda row: (row["account_id"], row["kind"])),
+            [changed[key] for key in sorted(changed)],
         )
     return tuple(raised)
 

@@ -63,12 +63,12 @@ def outbox_counts(session: Session, scope: Scope) -> OutboxCounts:
     """Return how many notices of the scope's accounts are in each state."""
     mine = account_in_scope(NoticeRow.__table__.c.account_id, scope)
     counted = session.execute(
-        select(NoticeRow.state, func.count()).where(mine).group_by(NoticeRow.state)
+        select(NoticeRow.state, func.count().label("total")).where(mine).group_by(NoticeRow.state)
     )
     oldest = session.scalar(
         select(func.min(NoticeRow.next_attempt_at)).where(mine, NoticeRow.state.in_(OPEN_STATES))
     )
-    return OutboxCounts(dict(counted.tuples().all()), oldest)
+    return OutboxCounts({row.state: row.total for row in counted}, oldest)
 
 
 def _summary(row: NoticeRow) -> NoticeSummary:
