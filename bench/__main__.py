@@ -1,4 +1,4 @@
-"""Run one named benchmark, or all: `python -m bench [NAME]`; the last line is its result as JSON."""
+"""Run one named benchmark, or all of them; the last line printed is a result as JSON."""
 
 import sys
 

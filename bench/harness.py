@@ -21,7 +21,8 @@ BENCHMARKS = {
     "import": "bench.import_readings",
     "month_close": "bench.month_close",
 }
-SAMPLED_EVERY_S = 0.05
+SAMPLED_EVERY_S = 0.2
+"""Often enough to see a part of a run, seldom enough not to slow it down."""
 RESULTS = Path(__file__).parent / "results.jsonl"
 
 

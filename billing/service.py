@@ -1,7 +1,7 @@
 """Use cases of billing: open accounts, charge a month, correct a closed one, take as it runs."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -50,7 +50,7 @@ from metering.places import Commodity
 from metering.registers import RegisterDifference, register_differences
 from metering.store import PremisesChannel, PremisesMeter
 from tariffs.models import TariffPlanRow
-from tariffs.rating import VersionInForce, amount_of, rate_population, rate_quantities
+from tariffs.rating import VersionInForce, rate_population, rate_readings
 from tariffs.store import versions_in_force
 
 NO_CHANNEL: Final = mark("The premises has no metering channel: electricity was not charged.")
@@ -333,26 +333,35 @@ def rate_month(
     )
 
 
-def corrections(
+def suspects(
     session: Session, account_ids: Sequence[AccountId], month: Month, *, look_back: int
-) -> dict[Month, dict[AccountId, AccountCharge]]:
-    """Return the reversing and right lines of closed months whose readings changed since.
+) -> dict[Month, frozenset[AccountId]]:
+    """Return, by closed month, the accounts with readings recorded after its first close.
 
-    Only accounts with readings recorded after their month's first close are rated again; where the
-    amounts come out the same, nothing is said. Months further back than `look_back` stay as they
-    are.
+    Months further back than `look_back` stay as they are.
     """
-    found: dict[Month, dict[AccountId, AccountCharge]] = {}
+    found: dict[Month, frozenset[AccountId]] = {}
     for back in range(1, look_back + 1):
         charged = month.plus(-back)
         closed_at = first_close_at(session, charged)
-        if closed_at is None:
-            continue
-        suspects = accounts_with_later_readings(session, account_ids, charged, closed_at)
-        if not suspects:
-            continue
-        standing = standing_lines(session, suspects, charged)
-        accounts = billed_accounts(session, suspects, charged)
+        if closed_at is not None:
+            later = accounts_with_later_readings(session, account_ids, charged, closed_at)
+            if later:
+                found[charged] = frozenset(later)
+    return found
+
+
+def corrections(
+    session: Session, suspected: Mapping[Month, Sequence[AccountId]]
+) -> dict[Month, dict[AccountId, AccountCharge]]:
+    """Return the reversing and right lines of closed months, for accounts that `suspects` named.
+
+    They are rated again; where the amounts come out the same, nothing is said.
+    """
+    found: dict[Month, dict[AccountId, AccountCharge]] = {}
+    for charged, account_ids in suspected.items():
+        standing = standing_lines(session, account_ids, charged)
+        accounts = billed_accounts(session, account_ids, charged)
         right = rate_month(session, accounts, charged).charges
         for account in accounts:
             lines = correcting_lines(standing.get(account.id, ()), right[account.id].lines)
@@ -562,31 +571,28 @@ def _rate_registers(
 def _register_lines(
     used: Sequence[RegisterDifference], versions: Sequence[VersionInForce], zone: ZoneInfo
 ) -> list[NewLine]:
-    """Price each stretch between readings; lines of one key become one line, rounded once."""
-    by_period: dict[Period, dict[Zone, int]] = {}
-    for difference in used:
-        zones = by_period.setdefault(difference.period, {})
-        zones[difference.zone] = zones.get(difference.zone, 0) + difference.energy
+    """Price all stretches between the month's readings together: one line a key, rounded once."""
+    quantities: dict[tuple[Period, Zone], int] = {}
+    for use in used:
+        key = (use.period, use.zone)
+        quantities[key] = quantities.get(key, 0) + use.energy
     digest = digest_text(
         "|".join(f"{d.meter_id}:{d.zone}:{d.period.start}:{d.period.end}:{d.energy}" for d in used)
     )
-    found: dict[str, NewLine] = {}
-    for period, quantities in sorted(by_period.items()):
-        for line in rate_quantities(versions, quantities, period, zone):
-            known = found.get(line.spec.key)
-            quantity = line.quantity_wh + (known.quantity if known else 0)
-            found[line.spec.key] = NewLine(
-                service=Service.ELECTRICITY,
-                key=line.spec.key,
-                quantity=quantity,
-                rate_scaled=line.spec.rate_scaled,
-                amount_minor=amount_of(quantity, line.spec.rate_scaled),
-                period_start=known.period_start if known else line.spec.period.start,
-                period_end=line.spec.period.end,
-                input_digest=digest,
-                tariff_version_id=line.spec.version_id,
-            )
-    return list(found.values())
+    return [
+        NewLine(
+            service=Service.ELECTRICITY,
+            key=line.spec.key,
+            quantity=line.quantity_wh,
+            rate_scaled=line.spec.rate_scaled,
+            amount_minor=line.amount_minor,
+            period_start=line.spec.period.start,
+            period_end=line.spec.period.end,
+            input_digest=digest,
+            tariff_version_id=line.spec.version_id,
+        )
+        for line in rate_readings(versions, quantities, zone)
+    ]
 
 
 def _share_heat(

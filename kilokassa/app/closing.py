@@ -6,7 +6,7 @@ own row stand or fall together, so a repeat, or a part that was killed, changes 
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -112,6 +112,8 @@ class PartOrder:
     month: Month
     at: datetime
     actor: str
+    suspects: tuple[tuple[Month, tuple[AccountId, ...]], ...]
+    """Closed months, and the accounts of the part with readings that came later."""
 
 
 def close_month(
@@ -144,9 +146,11 @@ def close_month(
         raise MonthNotOver(month=str(month), day=str(month.plus(1).first_day))
     with database.writing() as session:
         run_id, done = _begin(session, month, scope.actor, now, resume=account_number is None)
+    with database.reading() as session:
+        suspects = billing_service.suspects(session, account_ids, month, look_back=LOOK_BACK_MONTHS)
     orders = [
         order
-        for order in _parts(application, run_id, account_ids, month, now, scope.actor)
+        for order in _parts(application, run_id, account_ids, month, now, scope.actor, suspects)
         if order.part not in done
     ]
     report = _run(application, orders, progress)
@@ -210,9 +214,7 @@ def _gather(session: Session, order: PartOrder) -> _Work:
     return _Work(
         accounts=accounts,
         facts=billing_service.rate_month(session, accounts, month),
-        corrections=billing_service.corrections(
-            session, order.account_ids, month, look_back=LOOK_BACK_MONTHS
-        ),
+        corrections=billing_service.corrections(session, dict(order.suspects)),
         history=billing_store.consumption_by_month(
             session, order.account_ids, month.plus(-11), month.plus(-1)
         ),
@@ -435,20 +437,26 @@ def _parts(
     month: Month,
     at: datetime,
     actor: str,
+    suspects: Mapping[Month, frozenset[AccountId]],
 ) -> list[PartOrder]:
     url = application.database.url.render_as_string(hide_password=False)
-    return [
-        PartOrder(
-            url,
-            run_id,
-            start // ACCOUNTS_A_PART + 1,
-            tuple(account_ids[start : start + ACCOUNTS_A_PART]),
-            month,
-            at,
-            actor,
+    parts = []
+    for start in range(0, len(account_ids), ACCOUNTS_A_PART):
+        ids = tuple(account_ids[start : start + ACCOUNTS_A_PART])
+        mine = [(charged, tuple(i for i in ids if i in of)) for charged, of in suspects.items()]
+        parts.append(
+            PartOrder(
+                database_url=url,
+                run_id=run_id,
+                part=start // ACCOUNTS_A_PART + 1,
+                account_ids=ids,
+                month=month,
+                at=at,
+                actor=actor,
+                suspects=tuple(pair for pair in mine if pair[1]),
+            )
         )
-        for start in range(0, len(account_ids), ACCOUNTS_A_PART)
-    ]
+    return parts
 
 
 def _run(

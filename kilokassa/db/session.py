@@ -85,7 +85,7 @@ def _engine(url: str) -> Engine:
             "synchronous=FULL",
             "foreign_keys=ON",
             "temp_store=MEMORY",
-            "cache_size=-32768",
+            "cache_size=-16384",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
