@@ -2,8 +2,9 @@
 
 What each flat should get is a fraction; nobody pays a fraction of a kopeck. Each is rounded down
 and the units that are left go, one each, to the largest remainders, so that the parts sum to the
-whole. Between equal remainders the larger flat goes first, then the one with the lower id: neither
-the order of the flats nor the numbers on their doors move a kopeck.
+whole. Between equal remainders the larger flat goes first, then the one with the larger share, and
+between flats that are equal in all this the one with the lower id: neither the order of the flats
+nor the numbers on their doors move a kopeck.
 """
 
 from collections.abc import Sequence
@@ -166,7 +167,10 @@ def share_building_month(house: HouseMonth) -> HouseShares:
     if min(exact_kcal) < 0:
         findings = (*findings, HeatFinding.NEGATIVE_SHARE)
     kopecks_a_kcal = Fraction(house.rate_scaled * MINOR_PER_UNIT, KCAL_PER_GCAL * RATE_SCALE)
-    order = sorted(range(len(house.flats)), key=lambda n: (-areas[n], house.flats[n].premises_id))
+    order = sorted(
+        range(len(house.flats)),
+        key=lambda n: (-areas[n], -exact_kcal[n], house.flats[n].premises_id),
+    )
     heat_kcal = _whole(exact_kcal, house.heat_kcal, order)
     amounts_minor = _whole(
         [kcal * kopecks_a_kcal for kcal in exact_kcal], house.amount_minor, order

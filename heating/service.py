@@ -8,17 +8,32 @@ from sqlalchemy.orm import Session
 
 from heating.models import HeatedHouseRow, HeatPriceRow
 from kilokassa.core.clock import Clock
-from kilokassa.core.errors import RequestConflict
+from kilokassa.core.errors import Invalid, RequestConflict
+from kilokassa.core.text import mark
 
 
 @dataclass(frozen=True, slots=True)
 class HeatPriceOrder:
-    """A published price of heat with its source."""
+    """A published price of heat with its source; it starts with a month.
+
+    How a month's heat would be cut at a price that changes inside it stands in no rule we know, and
+    a house meter read once a month does not say. So such a price is refused, not guessed at.
+    """
 
     plan_code: str
     valid_from: date
     rate_scaled: int
+    """Millionths of a rouble per Gcal, VAT included."""
     source: str
+
+    def __post_init__(self) -> None:
+        where = f"{self.plan_code} {self.valid_from}"
+        if self.valid_from.day != 1:
+            raise Invalid(
+                where=where, problem=mark("a price of heat starts on the first day of a month")
+            )
+        if self.rate_scaled < 0:
+            raise Invalid(where=where, problem=mark("a price of heat is not negative"))
 
 
 @dataclass(frozen=True, slots=True)

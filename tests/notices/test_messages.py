@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from babel.messages.pofile import read_po
 
-import heating.allocation
 import notices.messages
 from kilokassa.core.calendar import Month
 from kilokassa.core.text import Language
@@ -181,19 +180,17 @@ def test_an_html_letter_loads_nothing_from_elsewhere():
     assert not {"img", "link", "script", "iframe"} & set(page.tags)
 
 
-@pytest.mark.parametrize("module", [notices.messages, heating.allocation])
-def test_every_sentence_has_its_russian_word(module):
-    catalogue = "heating.po" if module is heating.allocation else "notices.po"
-    with (files("kilokassa") / "locale" / "ru" / catalogue).open("rb") as handle:
+def test_every_sentence_has_its_russian_word():
+    with (files("kilokassa") / "locale" / "ru" / "notices.po").open("rb") as handle:
         known = {
             form
             for message in read_po(handle, locale="ru")
-            if message.id
+            if message.id and message.string
             for form in (message.id if isinstance(message.id, tuple) else (message.id,))
         }
 
     wanted = set()
-    for node in ast.walk(ast.parse(Path(module.__file__).read_text("utf-8"))):
+    for node in ast.walk(ast.parse(Path(notices.messages.__file__).read_text("utf-8"))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"mark", "ngettext"}:
             wanted |= {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
 

@@ -10,7 +10,7 @@ from heating.service import (
     set_heated_house,
 )
 from heating.store import heat_rate, heated_houses
-from kilokassa.core.errors import RequestConflict
+from kilokassa.core.errors import Invalid, RequestConflict
 
 
 def test_the_price_of_heat_is_that_of_its_day(database, clock):
@@ -40,3 +40,9 @@ def test_a_house_shares_its_heat_from_a_day_on(database, clock):
     with database.reading() as session:
         assert heated_houses(session, [1], date(2022, 9, 30)) == {}
         assert heated_houses(session, [1, 2], date(2022, 10, 1))[1].common_area_dm2 == 200
+
+
+@pytest.mark.parametrize(("day", "rate"), [(date(2022, 7, 15), 1), (date(2022, 7, 1), -1)])
+def test_a_price_inside_a_month_or_below_nothing_is_refused(day, rate):
+    with pytest.raises(Invalid, match=f"heat {day}"):
+        HeatPriceOrder("heat", day, rate, "S1")
