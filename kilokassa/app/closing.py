@@ -165,7 +165,10 @@ def close_month(
 
 def close_part(order: PartOrder) -> PartReport:
     """Compute and write one part; runs in a worker and opens its own sessions."""
-    database = open_database(order.database_url)
+    return _close_part(order, open_database(order.database_url))
+
+
+def _close_part(order: PartOrder, database: Database) -> PartReport:
     with database.reading() as session:
         work = _gather(session, order)
     with database.writing() as session:
@@ -476,7 +479,8 @@ def _results(
     application: Application, orders: Sequence[PartOrder], total: int
 ) -> Iterator[PartReport]:
     if total <= INLINE_ACCOUNTS:
-        yield from map(close_part, orders)
+        for order in orders:
+            yield _close_part(order, application.database)
         return
     with open_executor(application.settings) as executor:
         yield from run_parts(executor, close_part, orders, application.settings.workers)
