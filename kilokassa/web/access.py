@@ -55,7 +55,6 @@ ACCESS: Final[Mapping[str, Access]] = {
     "console.home": STAFF,
     "console.accounts": STAFF,
     "console.account": STAFF,
-    "console.account_charges": STAFF,
     "console.account_consumption": STAFF,
     "console.top_up": WALLETS,
     "console.tariffs": STAFF,

@@ -1,7 +1,6 @@
 """The web application, put together: `create_app()` is what a server serves."""
 
 import hashlib
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -69,7 +68,7 @@ def _install_templates(app: Flask) -> None:
     app.jinja_env.globals.update(word=word, Right=Right, with_arguments=_with_arguments)
 
     @app.context_processor
-    def _common() -> Mapping[str, Any]:
+    def _common() -> dict[str, Any]:
         here = g.get("visit")
         return {
             "visit": here,
@@ -96,7 +95,7 @@ def _with_arguments(**changes: object) -> str:
     arguments = {**(request.view_args or {}), **request.args.to_dict(), **changes}
     kept = {name: value for name, value in arguments.items() if value not in (None, "")}
     assert request.endpoint is not None
-    return url_for(request.endpoint, **kept)  # type: ignore[arg-type]
+    return url_for(request.endpoint, **kept)
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from flask import Flask, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import current_user
+from flask_login import current_user  # type: ignore[import-untyped]
 from flask_security import RoleMixin, Security, UserDatastore, UserMixin
 from flask_security.signals import user_authenticated
 from flask_security.utils import hash_password, logout_user
@@ -52,7 +52,7 @@ class NotSetUp(DomainError):
     template = mark("The installation is not set up yet: run kilokassa init.")
 
 
-class SessionRole(RoleMixin):  # type: ignore[misc]
+class SessionRole(RoleMixin):
     """A user's one role, in the form that Flask-Security asks for."""
 
     def __init__(self, role: Role) -> None:
@@ -61,8 +61,11 @@ class SessionRole(RoleMixin):  # type: ignore[misc]
         self.permissions = sorted(str(right) for right in RIGHTS[role])
 
 
-class SessionUser(UserMixin):  # type: ignore[misc]
+class SessionUser(UserMixin):
     """A user as Flask-Security sees one: a view of a row that outlives the row's session."""
+
+    fs_uniquifier = ""
+    """Changes to sign a user out everywhere; Flask-Security looks for it on the class."""
 
     def __init__(self, row: UserRow, application: Application) -> None:
         self.row = row
@@ -101,7 +104,7 @@ class SessionUser(UserMixin):  # type: ignore[misc]
                 writing.execute(update(UserRow).where(UserRow.id == self.id).values(values))
 
 
-class Users(UserDatastore):  # type: ignore[misc]
+class Users(UserDatastore):
     """The datastore that Flask-Security asks; reads in the visit's session, writes in its own."""
 
     def __init__(self, application: Application) -> None:
@@ -164,17 +167,17 @@ class Guard:
     def __call__(self) -> ResponseReturnValue | None:
         """Let the request pass, send it to the sign-in page, or refuse it."""
         endpoint = request.endpoint
-        if endpoint is None:
-            return None  # no such address: Flask answers 404
-        here = visit()
         if endpoint in _WITHOUT_INSTALLATION:
             return None
+        here = visit()
         if here.retailer_or_none is None:
             raise NotSetUp
-        access = ACCESS.get(endpoint)
         by_password = is_api() and self._identify_by_password(here)
         if not by_password:
             self._identify_by_session(here)
+        if endpoint is None:
+            return None  # no such address: Flask answers 404, in the language of who asks
+        access = ACCESS.get(endpoint)
         if access is None:
             raise Forbidden(action=endpoint)
         if not access.anyone:

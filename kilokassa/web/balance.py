@@ -1,25 +1,21 @@
 """What the balance card shows: the balance as its parts, how long it lasts, until when measured."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
-
-from sqlalchemy.orm import Session
+from datetime import datetime
 
 from billing import store as billing_store
-from billing.models import Service, Settlement
-from billing.runway import Runway, runway
-from kilokassa.core.calendar import Month, local_date
+from billing.models import Measurement, Settlement
+from billing.runway import Runway
+from kilokassa.app.overview import overviews
+from kilokassa.core.calendar import Month
 from kilokassa.core.ids import AccountId
-from kilokassa.core.scope import Scope
-from kilokassa.core.text import Language, gettext, instant_text, mark
-from kilokassa.web import queries
+from kilokassa.core.text import instant_text, mark
+from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit
 from wallet import store as wallet_store
 from wallet.store import Balance
 
-FEWEST_DAYS: Final = 5
-"""A running month younger than this says too little: the month before is asked."""
+_NOTHING = Balance(0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +26,11 @@ class BalanceView:
     prepaid: bool
     runway: Runway | None
     known_until: datetime | None
-    parts: tuple[tuple[str, int], ...]
     known_text: str
+    month: Month | None
+    """The running month, where the account is open in it."""
+    month_minor: int = 0
+    month_wh: int = 0
 
     @property
     def available_minor(self) -> int:
@@ -44,73 +43,53 @@ class BalanceView:
         return max(0, -self.balance.posted_minor)
 
     @property
-    def advance_minor(self) -> int:
-        """What was paid ahead, 0 where nothing was."""
-        return max(0, self.balance.posted_minor)
+    def shown_minor(self) -> int:
+        """The one figure in large print: of a prepaid account what is available, else posted."""
+        return self.available_minor if self.prepaid else self.balance.posted_minor
+
+    @property
+    def parts(self) -> tuple[tuple[str, int], ...]:
+        """The balance as its parts, in the order that never changes."""
+        if not self.prepaid:
+            words = [(mark("This month so far"), self.month_minor)] if self.month_minor else []
+        else:
+            words = [
+                (mark("Posted"), self.balance.posted_minor),
+                (mark("Held"), self.balance.held_minor),
+                (mark("Not yet posted"), self.balance.rated_minor),
+            ]
+        if self.balance.bonus_minor:
+            words.append((mark("of it bonus"), self.balance.bonus_minor))
+        return tuple((translate(message), amount) for message, amount in words)
 
 
 def balance_view(here: Visit, account_id: AccountId) -> BalanceView:
     """Return the balance of an account in reach, as of now."""
-    session, scope, language = here.session, here.scope, here.language
-    account = billing_store.account_in_reach(session, scope, account_id)
-    listed = queries.listed_account(session, scope, account_id, on=here.today)
-    prepaid = listed is not None and listed.settlement is Settlement.PREPAID
-    balance = wallet_store.balances(session, [account_id], here.now).get(
-        account_id, Balance(0, 0, 0, 0, 0)
-    )
-    states = queries.running_state(session, scope, account_id)
-    known_until = states[0].known_until if states else None
-    lasting = _runway(here, session, scope, account_id, balance, states) if prepaid else None
+    session, now = here.session, here.now
+    billing_store.account_in_reach(session, here.scope, account_id)
+    found = wallet_store.balances(session, [account_id], now)
+    billed = billing_store.billed_accounts(session, [account_id], Month.of(here.today))
+    if not found or not billed:
+        # Closed, or without a wallet yet: nothing runs, so only what is posted counts.
+        return BalanceView(found.get(account_id, _NOTHING), False, None, None, "", None)
+    seen = overviews(session, [account_id], now)[account_id]
+    prepaid = seen.account.settlement is Settlement.PREPAID
     return BalanceView(
-        balance=balance,
+        balance=seen.balance,
         prepaid=prepaid,
-        runway=lasting,
-        known_until=known_until if account.closed_on is None else None,
-        parts=_parts(balance, language, prepaid=prepaid),
-        known_text=_known_text(here, known_until, language, prepaid=prepaid),
+        runway=seen.runway,
+        known_until=seen.balance.known_until,
+        known_text=_known_text(here, seen.balance.known_until, seen.account.measurement),
+        month=seen.month,
+        month_minor=seen.month_minor,
+        month_wh=seen.month_wh,
     )
 
 
-def _parts(balance: Balance, language: Language, *, prepaid: bool) -> tuple[tuple[str, int], ...]:
-    words = [
-        (mark("Posted"), balance.posted_minor),
-        (mark("Held"), balance.held_minor),
-        (mark("Available"), balance.available_minor),
-    ]
-    if not prepaid:
-        words = words[:1]
-    if balance.bonus_minor:
-        words.append((mark("of it bonus"), balance.bonus_minor))
-    return tuple((gettext(message, language), amount) for message, amount in words)
-
-
-def _known_text(
-    here: Visit, known_until: datetime | None, language: Language, *, prepaid: bool
-) -> str:
-    if prepaid and known_until is not None:
-        at = instant_text(known_until, here.zone, language)
-        return gettext(mark("Measured and taken until %(at)s"), language) % {"at": at}
-    if prepaid:
-        return gettext(mark("Nothing was measured in this month yet."), language)
-    return gettext(mark("Charged after the end of each month."), language)
-
-
-def _runway(
-    here: Visit,
-    session: Session,
-    scope: Scope,
-    account_id: AccountId,
-    balance: Balance,
-    states: tuple[queries.RunningState, ...],
-) -> Runway | None:
-    """Return how long the money lasts, from the latest stretch that says enough."""
-    today = here.today
-    from_day = local_date(states[0].known_until, here.zone) if states else today
-    for state in states:
-        known = (local_date(state.known_until, here.zone) - state.month.first_day) // timedelta(1)
-        if known >= FEWEST_DAYS and state.posted_minor > 0:
-            return runway(balance.available_minor, state.posted_minor, known, from_day=from_day)
-    last = Month.of(today).plus(-1)
-    lines = billing_store.charge_lines_of(session, scope, account_id, last)
-    spent = sum(line.amount_minor for line in lines if line.service is Service.ELECTRICITY)
-    return runway(balance.available_minor, spent, len(last.days), from_day=from_day)
+def _known_text(here: Visit, known_until: datetime | None, measurement: Measurement) -> str:
+    if known_until is not None:
+        at = instant_text(known_until, here.zone, here.language)
+        return translate(mark("Measured until %(at)s")) % {"at": at}
+    if measurement is Measurement.REGISTERS:
+        return translate(mark("Charged by readings after the end of each month."))
+    return translate(mark("Nothing was measured in this month yet."))

@@ -1,6 +1,7 @@
 """How a refusal reaches people and machines: its code becomes a status, its sentence is shown."""
 
 from collections.abc import Mapping
+from traceback import format_exception
 from typing import Any, Final
 
 import structlog
@@ -77,8 +78,7 @@ def install_errors(app: Flask) -> None:
         if status < 400:
             return make_response(error.get_response())
         if isinstance(error, InternalServerError):
-            cause = error.original_exception
-            _log.error("request failed", path=request.path, method=request.method, exc_info=cause)
+            _write_down(error.original_exception)
         text = _HTTP_SENTENCES.get(status, _HTTP_SENTENCES[400])
         data: Any = getattr(error, "data", None)
         fields = data.get("messages") if isinstance(data, dict) else None
@@ -88,6 +88,12 @@ def install_errors(app: Flask) -> None:
             if name.lower() in {"allow", "retry-after"}:
                 answer.headers[name] = value
         return answer
+
+
+def _write_down(cause: BaseException | None) -> None:
+    # The lines of the way to the mistake, without the values on it: those are of people.
+    trace = "" if cause is None else "".join(format_exception(cause))
+    _log.error("request failed", path=request.path, method=request.method, trace=trace)
 
 
 def _answer(

@@ -6,7 +6,7 @@ from typing import Any, Final
 from flask import request
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
-from wtforms import HiddenField, SelectField, StringField
+from wtforms import HiddenField, SelectChoice, SelectField, StringField
 from wtforms.validators import Length, Regexp, ValidationError
 
 from kilokassa.app.payments import TENDERS
@@ -24,6 +24,8 @@ class Form(FlaskForm):  # type: ignore[misc]
     """A form without a token of its own: the guard has checked the request's already."""
 
     class Meta:
+        """Settings that WTForms reads."""
+
         csrf = False
 
 
@@ -39,7 +41,9 @@ class TopUpForm(Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
-        self.tender.choices = [(code, translate(words)) for code, words in TENDERS.items()]
+        self.tender.choices = [
+            SelectChoice(code, translate(words)) for code, words in TENDERS.items()
+        ]
         if self.tender.data is None:
             self.tender.data = "cash"
 
@@ -72,11 +76,14 @@ class ReadingsForm(Form):
     """A file of readings and the unit of its values."""
 
     file = FileField(mark("File"))
-    unit = SelectField(mark("Unit of the values"), choices=[("kwh", "kWh"), ("wh", "Wh")])
+    unit = SelectField(mark("Unit of the values"), choices=[])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
-        self.unit.choices = [("kwh", translate("kWh")), ("wh", translate("Wh"))]
+        self.unit.choices = [
+            SelectChoice("kwh", translate(mark("kWh"))),
+            SelectChoice("wh", translate(mark("Wh"))),
+        ]
 
     def validate_file(self, field: Any) -> None:  # noqa: ANN401
         """Ask for a file."""
@@ -91,7 +98,9 @@ class CloseMonthForm(Form):
 
     def offer(self, months: Sequence[Month], language: Language) -> None:
         """Offer these months."""
-        self.month.choices = [(str(month), month_text(month, language)) for month in months]
+        self.month.choices = [
+            SelectChoice(str(month), month_text(month, language)) for month in months
+        ]
 
 
 def month_asked(name: str) -> Month | None:

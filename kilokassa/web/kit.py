@@ -7,7 +7,7 @@ and exports in the same way, and the CSV cannot hold anything but what the page 
 import csv
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -62,6 +62,8 @@ class Column(Generic[Item]):
     """Colour of a badge or amount: `good`, `warn`, `bad`, `quiet` or empty."""
     minor: bool = False
     """Left out on a narrow screen."""
+    server_sort: bool = True
+    """Where the server sorts, whether it can by this column."""
 
     @property
     def numeric(self) -> bool:
@@ -123,7 +125,11 @@ class Table(Generic[Item]):
     filterable: bool = False
     """Offer the page's own filter; where the server filters, its form does it."""
     export: bool = True
-    total: int | None = None
+
+    @property
+    def sortable(self) -> frozenset[str]:
+        """Columns that the server sorts by; those of other lists the page's script sorts."""
+        return frozenset(column.key for column in self.columns if column.server_sort)
 
     def csv(self) -> Response:
         """Return all items as a CSV file that a spreadsheet of the reader's language opens."""
@@ -221,7 +227,6 @@ class Stack:
 
     zone: Zone
     values_wh: tuple[int, ...]
-    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +240,6 @@ class Chart:
     category_title: str
     stacks: tuple[Stack, ...]
     empty: str = ""
-    hints: tuple[str, ...] = field(default=())
 
     @property
     def is_empty(self) -> bool:

@@ -23,7 +23,6 @@ from billing.models import (
     AccountTermRow,
     ChargeLineRow,
     Measurement,
-    RunningChargeRow,
     Service,
     Settlement,
 )
@@ -32,7 +31,7 @@ from invoices.numbering import DocumentKind
 from kilokassa.core.calendar import Month
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Scope, system_scope
-from kilokassa.db.rights import account_in_scope, building_in_scope
+from kilokassa.db.rights import account_in_scope
 from metering.models import BuildingRow, MeteringPointRow, MeterRow, PremisesRow
 from metering.store import count_findings
 from tariffs.models import TariffPlanRow
@@ -117,7 +116,7 @@ def list_accounts(
     base = _accounts(on).where(*_conditions(scope, asked))
     total = session.scalar(select(func.count()).select_from(base.subquery())) or 0
     by = ACCOUNT_SORTS[sort]
-    order = [by.desc() if descending else by.asc()]
+    order: list[Any] = [by.desc() if descending else by.asc()]
     if sort == "place":
         order += [func.length(PremisesRow.number), PremisesRow.number]
     query = base.order_by(*order, AccountRow.id).offset(offset)
@@ -134,7 +133,7 @@ def listed_account(
     return None if row is None else _listed(row)
 
 
-def _accounts(on: date) -> Select[Any]:
+def _accounts(on: date) -> Select[*tuple[Any, ...]]:
     newest = (
         select(AccountTermRow.account_id, func.max(AccountTermRow.valid_from).label("valid_from"))
         .where(AccountTermRow.valid_from <= on)
@@ -320,7 +319,7 @@ def meters_of_account(
         .where(AccountRow.id == account_id, _in_reach(scope))
         .order_by(MeteringPointRow.code, MeterRow.installed_on)
     )
-    return tuple(ListedMeter(*row) for row in session.execute(query).tuples())
+    return tuple(ListedMeter(*row) for row in session.execute(query))
 
 
 def points_of_account(session: Session, scope: Scope, account_id: AccountId) -> tuple[str, ...]:
@@ -363,7 +362,7 @@ def terms_of(session: Session, scope: Scope, account_id: AccountId) -> tuple[Lis
     )
     return tuple(
         ListedTerm(row[0], row[1], row[2], row[3] or row[2], row[4], row[5])
-        for row in session.execute(query).tuples()
+        for row in session.execute(query)
     )
 
 
@@ -408,23 +407,7 @@ def list_documents(
     offset: int = 0,
 ) -> tuple[tuple[ListedDocument, ...], int]:
     """Return a page of the documents of accounts in reach, the latest first, and their number."""
-    cancelling = _DOCUMENT.alias("cancelling")
-    base = (
-        select(
-            _DOCUMENT.c.id,
-            _DOCUMENT.c.number,
-            _DOCUMENT.c.kind,
-            _ACCOUNT.c.number.label("account_number"),
-            _ACCOUNT.c.payer_name,
-            _DOCUMENT.c.month,
-            _DOCUMENT.c.issued_on,
-            _DOCUMENT.c.issued_at,
-            cancelling.c.number.label("cancelled_by"),
-        )
-        .join(_ACCOUNT, _ACCOUNT.c.id == _DOCUMENT.c.account_id)
-        .outerjoin(cancelling, cancelling.c.cancels_id == _DOCUMENT.c.id)
-        .where(account_in_scope(_DOCUMENT.c.account_id, scope))
-    )
+    base = _documents(scope)
     if account_id is not None:
         base = base.where(_DOCUMENT.c.account_id == account_id)
     if kind is not None:
@@ -443,20 +426,51 @@ def list_documents(
     total = session.scalar(select(func.count()).select_from(base.subquery())) or 0
     query = base.order_by(_DOCUMENT.c.id.desc()).offset(offset)
     rows = session.execute(query if limit is None else query.limit(limit))
-    found = tuple(
-        ListedDocument(
-            number=row.number,
-            kind=row.kind,
-            account_number=row.account_number,
-            payer_name=row.payer_name,
-            month=None if row.month is None else Month.from_ordinal(row.month),
-            issued_on=row.issued_on,
-            issued_at=row.issued_at,
-            cancelled_by=row.cancelled_by or "",
+    return tuple(_listed_document(row) for row in rows), total
+
+
+def listed_document(
+    session: Session, scope: Scope, number: str, *, account_id: AccountId | None = None
+) -> ListedDocument | None:
+    """Return one document as a list shows it, if `scope` reaches its account."""
+    query = _documents(scope).where(_DOCUMENT.c.number == number)
+    if account_id is not None:
+        query = query.where(_DOCUMENT.c.account_id == account_id)
+    row = session.execute(query).one_or_none()
+    return None if row is None else _listed_document(row)
+
+
+def _documents(scope: Scope) -> Select[*tuple[Any, ...]]:
+    cancelling = _DOCUMENT.alias("cancelling")
+    return (
+        select(
+            _DOCUMENT.c.id,
+            _DOCUMENT.c.number,
+            _DOCUMENT.c.kind,
+            _ACCOUNT.c.number.label("account_number"),
+            _ACCOUNT.c.payer_name,
+            _DOCUMENT.c.month,
+            _DOCUMENT.c.issued_on,
+            _DOCUMENT.c.issued_at,
+            cancelling.c.number.label("cancelled_by"),
         )
-        for row in rows
+        .join(_ACCOUNT, _ACCOUNT.c.id == _DOCUMENT.c.account_id)
+        .outerjoin(cancelling, cancelling.c.cancels_id == _DOCUMENT.c.id)
+        .where(account_in_scope(_DOCUMENT.c.account_id, scope))
     )
-    return found, total
+
+
+def _listed_document(row: Any) -> ListedDocument:  # noqa: ANN401 - a row
+    return ListedDocument(
+        number=row.number,
+        kind=row.kind,
+        account_number=row.account_number,
+        payer_name=row.payer_name,
+        month=None if row.month is None else Month.from_ordinal(row.month),
+        issued_on=row.issued_on,
+        issued_at=row.issued_at,
+        cancelled_by=row.cancelled_by or "",
+    )
 
 
 def document_months(session: Session, scope: Scope) -> tuple[Month, ...]:
@@ -470,36 +484,6 @@ def document_months(session: Session, scope: Scope) -> tuple[Month, ...]:
     return tuple(Month.from_ordinal(ordinal) for ordinal in session.scalars(query))
 
 
-@dataclass(frozen=True, slots=True)
-class RunningState:
-    """How much of a running month was taken, and up to when that was measured."""
-
-    month: Month
-    known_until: datetime
-    posted_minor: int
-
-
-def running_state(
-    session: Session, scope: Scope, account_id: AccountId
-) -> tuple[RunningState, ...]:
-    """Return the running months of an account in reach, the latest first."""
-    query = (
-        select(
-            RunningChargeRow.charge_month,
-            func.max(RunningChargeRow.known_until),
-            func.sum(RunningChargeRow.posted_minor),
-        )
-        .join(AccountRow, AccountRow.id == RunningChargeRow.account_id)
-        .where(RunningChargeRow.account_id == account_id, _in_reach(scope))
-        .group_by(RunningChargeRow.charge_month)
-        .order_by(RunningChargeRow.charge_month.desc())
-    )
-    return tuple(
-        RunningState(Month.from_ordinal(ordinal), known_until, int(posted))
-        for ordinal, known_until, posted in session.execute(query).tuples()
-    )
-
-
 def accounts_of_points(
     session: Session, scope: Scope, codes: Sequence[str]
 ) -> dict[str, tuple[str, str]]:
@@ -510,11 +494,4 @@ def accounts_of_points(
         .where(MeteringPointRow.code.in_(sorted(set(codes))), _in_reach(scope))
         .order_by(AccountRow.opened_on)
     )
-    return {code: (number, payer) for code, number, payer in session.execute(query).tuples()}
-
-
-def building_reach(session: Session, scope: Scope) -> int:
-    """Return how many buildings the scope reaches as a whole."""
-    table: Table = BuildingRow.__table__  # type: ignore[assignment]
-    reach = building_in_scope(table.c.id, scope)
-    return session.scalar(select(func.count()).select_from(table).where(reach)) or 0
+    return {code: (number, payer) for code, number, payer in session.execute(query)}

@@ -12,7 +12,7 @@ from invoices.numbering import DocumentKind
 from kilokassa.core.calendar import Month
 from kilokassa.core.money import rate_from_scaled
 from kilokassa.core.text import Language, mark, number_text
-from kilokassa.core.zones import Zone
+from kilokassa.core.zones import Zone, clock_text
 from kilokassa.web.kit import Column, Kind, Table
 from kilokassa.web.language import translate
 from kilokassa.web.queries import ListedAccount, ListedDocument, ListedMeter, ListedTerm
@@ -42,7 +42,12 @@ def accounts(items: Sequence[ListedAccount], language: Language) -> Table[Listed
             Column("place", mark("Address"), lambda one: one.place, minor=True),
             Column("plan", mark("Plan"), lambda one: plan_name(one, language), minor=True),
             Column(
-                "settlement", mark("Settled"), lambda one: one.settlement, Kind.WORD, minor=True
+                "settlement",
+                mark("Settled"),
+                lambda one: one.settlement,
+                Kind.WORD,
+                minor=True,
+                server_sort=False,
             ),
             Column(
                 "balance",
@@ -210,7 +215,7 @@ def documents(
     )
 
 
-def _of_page(endpoint: str) -> dict[str, str]:
+def _of_page(endpoint: str) -> dict[str, Any]:
     if endpoint.startswith("account."):
         return {"account_number": (request.view_args or {})["number"]}
     return {}
@@ -406,6 +411,19 @@ def prices(version: TariffVersion) -> Table[Any]:
         items=rows,
         export=False,
     )
+
+
+def zone_windows(version: TariffVersion) -> str:
+    """Return the zones of a day with their hours: `night 23:00-07:00, peak 07:00-10:00`."""
+    parts = []
+    for zone in version.zones:
+        hours = [
+            f"{clock_text(window.opens_minute)}–{clock_text(window.closes_minute)}"
+            for window in version.day_zones.windows
+            if window.zone is zone
+        ]
+        parts.append(f"{translate(word(zone)).lower()} {', '.join(hours)}")
+    return "; ".join(parts)
 
 
 def _range(version: TariffVersion, number: int) -> str:

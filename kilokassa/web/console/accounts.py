@@ -1,14 +1,14 @@
 """Accounts: the list with its filters, the page of one, and taking money at the cash desk."""
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 from flask import flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from billing import store as billing_store
-from billing.models import AccountRow, ChargeLineRow, Settlement
+from billing.models import AccountRow, Settlement
 from kilokassa.app.payments import Payment, take_payments
 from kilokassa.core.calendar import Month
 from kilokassa.core.errors import DomainError
@@ -17,10 +17,12 @@ from kilokassa.core.scope import Right
 from kilokassa.core.text import amount_text, mark, sentence
 from kilokassa.web import queries, tables
 from kilokassa.web.balance import balance_view
+from kilokassa.web.charges import months_of
 from kilokassa.web.console.readings import finding_entries
-from kilokassa.web.consumption import month_chart, year_chart
-from kilokassa.web.forms import TopUpForm, month_asked
-from kilokassa.web.kit import Paging, Sorting, export_asked, page_asked
+from kilokassa.web.consumption import month_chart
+from kilokassa.web.consumption_part import consumption_part
+from kilokassa.web.forms import TopUpForm
+from kilokassa.web.kit import Paging, Sorting, Table, export_asked, page_asked
 from kilokassa.web.language import translate
 from kilokassa.web.queries import ACCOUNT_SORTS, AccountFilter, Owing
 from kilokassa.web.visit import Visit, visit
@@ -85,7 +87,7 @@ def account(number: str) -> ResponseReturnValue:
     session, scope, account_id = here.session, here.scope, page.account_id
     lines = billing_store.charge_lines_of(session, scope, account_id)
     documents, _ = queries.list_documents(session, scope, account_id=account_id, limit=None)
-    shown = {
+    shown: dict[str, Table[Any]] = {
         "entries": tables.entries(
             wallet_store.entries_of(session, scope, account_id, limit=ENTRIES_SHOWN), staff=True
         ),
@@ -111,35 +113,27 @@ def account(number: str) -> ResponseReturnValue:
         premises=premises,
         view=balance_view(here, account_id),
         tables=shown,
-        months=_months_of(lines),
+        months=months_of(lines),
         findings=finding_entries(here, findings),
-        chart=month_chart(session, account_id, month, here.language),
+        chart=month_chart(here, account_id, month),
         chart_month=month,
+        current_month=month,
         span="month",
+        endpoint="console.account_consumption",
         top_up_allowed=here.may(Right.MANAGE_WALLETS),
     )
 
 
-def account_consumption(number: str) -> str:
+def account_consumption(number: str) -> ResponseReturnValue:
     """Return the chart of a month's days, or of a year's months, for the page to put in place."""
     here = visit()
     page = _account(here, number)
-    return consumption_part(here, page.account, page.account_id, "console.account_consumption")
-
-
-def consumption_part(here: Visit, row: AccountRow, account_id: AccountId, endpoint: str) -> str:
-    """Render the chart that the address asks for, with the links to its neighbours."""
-    month = min(month_asked("month") or Month.of(here.today), Month.of(here.today))
-    span = "year" if request.args.get("span") == "year" else "month"
-    draw = year_chart if span == "year" else month_chart
-    part = "HX-Request" in request.headers
-    return render_template(
-        "kit/consumption.html" if part else "account/consumption_alone.html",
-        account=row,
-        chart=draw(here.session, account_id, month, here.language),
-        chart_month=month,
-        span=span,
-        endpoint=endpoint,
+    return consumption_part(
+        here,
+        page.account,
+        page.account_id,
+        "console.account_consumption",
+        "console/account_consumption.html",
     )
 
 
@@ -202,14 +196,3 @@ def _filter() -> AccountFilter:
         settlement=Settlement(settlement) if settlement in set(Settlement) else None,
         owing=Owing(owing) if owing in set(Owing) else Owing.ALL,
     )
-
-
-def _months_of(lines: tuple[ChargeLineRow, ...]) -> list[tuple[Month, list[ChargeLineRow], int]]:
-    """Gather charge lines by the month of their document, the latest first, with its total."""
-    by_month: dict[int, list[ChargeLineRow]] = {}
-    for line in lines:
-        by_month.setdefault(line.document_month, []).append(line)
-    return [
-        (Month.from_ordinal(ordinal), of_month, sum(line.amount_minor for line in of_month))
-        for ordinal, of_month in sorted(by_month.items(), reverse=True)
-    ]

@@ -2,17 +2,15 @@
 
 from typing import Final
 
-from flask import Response, make_response, render_template, request
+from flask import Response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from invoices.numbering import DocumentKind
-from kilokassa.app.documents import document_pdf as pdf_of
-from kilokassa.app.documents import file_name
-from kilokassa.core.text import Language
 from kilokassa.web import queries, tables
 from kilokassa.web.forms import month_asked
 from kilokassa.web.kit import Paging, export_asked, page_asked
-from kilokassa.web.visit import Visit, visit
+from kilokassa.web.pdf import pdf_answer
+from kilokassa.web.visit import visit
 
 PAGE_SIZE: Final = 50
 EXPORT_MAX: Final = 100_000
@@ -54,17 +52,3 @@ def documents() -> ResponseReturnValue:
 def document_pdf(number: str) -> Response:
     """Return the PDF of a document in reach."""
     return pdf_answer(visit(), number)
-
-
-def pdf_answer(here: Visit, number: str) -> Response:
-    """Return the PDF of a document in reach, as a file that a browser shows."""
-    language = request.args.get("language", "")
-    chosen = Language(language) if language in set(Language) else None
-    scope = here.scope
-    here.end()  # rendering takes its time; no session stays open for it
-    content = pdf_of(here.application.database, scope, number, language=chosen)
-    answer = make_response(content)
-    answer.mimetype = "application/pdf"
-    name = file_name(number, "").replace("_.pdf", ".pdf")
-    answer.headers["Content-Disposition"] = f'inline; filename="{name}"'
-    return answer

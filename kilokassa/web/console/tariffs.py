@@ -31,6 +31,6 @@ def tariff(code: str) -> str:
         "console/tariff.html",
         active="console.tariffs",
         plan=plan,
-        versions=versions,
+        zone_windows=tables.zone_windows,
         prices=[(one, tables.prices(one.version)) for one in versions],
     )

@@ -1,0 +1,19 @@
+"""The account page: what a resident sees and does."""
+
+from flask import Blueprint
+
+from kilokassa.web.account import pages, top_up
+
+
+def blueprint() -> Blueprint:
+    """Return the resident's pages."""
+    account = Blueprint("account", __name__, url_prefix="/account")
+    account.get("/")(pages.choose)
+    account.get("/<number>")(pages.home)
+    account.get("/<number>/consumption")(pages.consumption)
+    account.get("/<number>/charges")(pages.charges)
+    account.get("/<number>/operations")(pages.operations)
+    account.get("/<number>/documents")(pages.documents)
+    account.get("/<account_number>/documents/<number>.pdf")(pages.document_pdf)
+    account.route("/<number>/top-up", methods=["GET", "POST"])(top_up.top_up)
+    return account

@@ -1,0 +1,164 @@
+"""A small installation for the pages: the frozen town, billed, with one user of every role.
+
+Made by the services that everyone else uses; the clock stands on 15 January 2023.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from billing.service import RetailerOrder, establish_retailer
+from billing.store import accounts_by_numbers
+from heating.service import HeatPriceOrder, publish_heat_price
+from kilokassa.app import schema
+from kilokassa.app.accounts_import import import_accounts_data
+from kilokassa.app.closing import close_month
+from kilokassa.app.payments import Payment, take_payments
+from kilokassa.app.readings_import import import_readings
+from kilokassa.app.running import rate_running_months
+from kilokassa.app.settings import Settings
+from kilokassa.app.user_admin import NewUser, add_user
+from kilokassa.app.wiring import Application
+from kilokassa.core.calendar import Month
+from kilokassa.core.clock import FixedClock
+from kilokassa.core.ids import AccountId
+from kilokassa.core.scope import Role, system_scope
+from kilokassa.db.session import Database
+from tariffs.service import PublishOrder, publish_version
+from tests import frozen_town as town
+from wallet.topups import BonusRule
+
+NOW = datetime(2023, 1, 15, 1, tzinfo=UTC)
+PASSWORD = "correct horse battery"
+SCOPE = system_scope("test")
+MEASURED_UNTIL = date(2023, 1, 14)
+
+PREPAID = "2799000004"
+"""Prepaid, two zones, of the first house; the resident's own."""
+POSTPAID = "2799000009"
+"""Of the second house, with heat; the neighbour's."""
+BY_HAND = "2799000008"
+DEBTOR = "2799000002"
+
+
+@dataclass(frozen=True)
+class Person:
+    email: str
+    role: Role
+
+
+PEOPLE = {
+    "administrator": Person("admin@town.example", Role.ADMINISTRATOR),
+    "operator": Person("operator@town.example", Role.OPERATOR),
+    "analyst": Person("analyst@town.example", Role.ANALYST),
+    "auditor": Person("auditor@town.example", Role.AUDITOR),
+    "company": Person("company@town.example", Role.COMPANY),
+    "other_company": Person("other@town.example", Role.COMPANY),
+    "resident": Person("resident@town.example", Role.RESIDENT),
+    "other_resident": Person("neighbour@town.example", Role.RESIDENT),
+}
+
+
+def build(folder: Path, *, demo: bool = True, secure: bool = False) -> Application:
+    """Make the installation in a new embedded database in `folder`."""
+    settings = replace(
+        Settings.from_env({"KILOKASSA_VAR": str(folder)}),
+        secret_key="a key for tests that is long enough to sign",
+        workers=1,
+        secure_cookies=secure,
+    )
+    database = Database(settings.database_url)
+    schema.upgrade(database)
+    application = Application(settings, database, FixedClock(NOW))
+    _fill(application, folder, demo=demo)
+    return application
+
+
+def _fill(application: Application, folder: Path, *, demo: bool) -> None:
+    database, clock = application.database, application.clock
+    with database.writing() as session:
+        establish_retailer(
+            session,
+            RetailerOrder(
+                name="ООО «Опытный сбыт»",
+                inn="2721000006",
+                kpp="272101001",
+                bank_name="БАНК «ОПЫТНЫЙ»",
+                bic="040813608",
+                bank_account="40702810000000000001",
+                correspondent_account="30101810600000000608",
+                address="г. Хабаровск, ул. Опытная, д. 2",
+                phone="+7 4212 00-00-00",
+                email="billing@town.example",
+                zone="Asia/Vladivostok",
+                languages=("ru", "en"),
+                demo=demo,
+            ),
+            clock,
+        )
+        for document in town.tariff_documents():
+            publish_version(session, PublishOrder(SCOPE, document), clock)
+        for price in town.heat_prices():
+            order = HeatPriceOrder("heat", price.valid_from, price.rate_scaled, price.source)
+            publish_heat_price(session, order, clock)
+    accounts = import_accounts_data(
+        database, town.accounts_csv().encode(), dry_run=False, scope=SCOPE, clock=clock
+    )
+    assert accounts.loaded, accounts.refused
+    _import(application, folder, "intervals.csv", town.readings_csv(last_exclusive=MEASURED_UNTIL))
+    _import(application, folder, "registers.csv", town.registers_csv())
+    _import(application, folder, "broken.csv", _broken_csv())
+    _take_money(application)
+    for month in (Month(2022, 11), Month(2022, 12)):
+        close_month(application, month, scope=SCOPE)
+    rate_running_months(application)
+    _add_people(application)
+
+
+def _import(application: Application, folder: Path, name: str, text: str) -> None:
+    file = folder / name
+    file.write_text(text, encoding="utf-8")
+    import_readings(application.database, file, scope=SCOPE, clock=application.clock)
+
+
+def _broken_csv() -> str:
+    """Return readings that leave a gap and give one half hour twice."""
+    point = next(a.point for a in town.ACCOUNTS if a.number == POSTPAID)
+    rows = [
+        f"{point};2023-01-14T10:00:00+10:00;0.2",
+        f"{point};2023-01-14T10:30:00+10:00;0.2",
+        f"{point};2023-01-14T10:30:00+10:00;0.4",
+        f"{point};2023-01-14T14:00:00+10:00;0.3",
+    ]
+    return "\n".join(["point;time;value", *rows]) + "\n"
+
+
+def _take_money(application: Application) -> None:
+    rule = BonusRule("3 % from 4000 on", 4_000_00, 300, date(2022, 1, 1))
+    ids = account_ids(application)
+    january = (PREPAID, datetime(2023, 1, 2, 9, tzinfo=town.ZONE), 4_500_00, "sbp")
+    payments = [
+        Payment(ids[number], amount, tender, at, f"seed:{number}:{at}", bonus_rules=(rule,))
+        for number, at, amount, tender in (*town.TOP_UPS, january)
+    ]
+    with application.database.writing() as session:
+        take_payments(session, SCOPE, payments, application.clock)
+
+
+def _add_people(application: Application) -> None:
+    reach = {
+        "company": {"company_code": "UK-OPYT"},
+        "other_company": {"building_code": "KHB-B"},
+        "resident": {"account_numbers": (PREPAID,)},
+        "other_resident": {"account_numbers": (POSTPAID, BY_HAND)},
+    }
+    with application.database.writing() as session:
+        for name, person in PEOPLE.items():
+            user = NewUser(person.email, person.role, name=name, **reach.get(name, {}))
+            add_user(session, user, PASSWORD, application.clock)
+
+
+def account_ids(application: Application) -> dict[str, AccountId]:
+    """Return the ids of the town's accounts by number."""
+    with application.database.reading() as session:
+        return accounts_by_numbers(session, [a.number for a in town.ACCOUNTS])
