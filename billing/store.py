@@ -359,24 +359,6 @@ def consumption_by_month(
     return found
 
 
-def numbers_of_accounts(session: Session) -> dict[AccountId, str]:
-    """Return every account's number by its id."""
-    query = select(AccountRow.id, AccountRow.number)
-    return {AccountId(row.id): row.number for row in session.execute(query)}
-
-
-def charges_unlike_postings(session: Session) -> Iterator[tuple[AccountId, int, int]]:
-    """Yield (account, sum of its lines, sum posted) where the two differ over closed months."""
-    posted = wallet_store.charged_in_closed_months(session)
-    sums = select(ChargeLineRow.account_id, func.sum(ChargeLineRow.amount_minor)).group_by(
-        ChargeLineRow.account_id
-    )
-    lines = {AccountId(account_id): int(total) for account_id, total in session.execute(sums)}
-    for account_id in sorted(posted.keys() | lines.keys()):
-        if posted.get(account_id, 0) != lines.get(account_id, 0):
-            yield account_id, lines.get(account_id, 0), posted.get(account_id, 0)
-
-
 def closing_debts(
     session: Session, account_ids: Sequence[AccountId], month: Month
 ) -> dict[AccountId, int]:

@@ -435,20 +435,6 @@ def closings(
     return found
 
 
-def charged_in_closed_months(session: Session) -> dict[AccountId, int]:
-    """Return what each account was charged, corrections included, in months that are closed."""
-    query = (
-        select(_WALLET.c.account_id, -func.sum(_ENTRY.c.amount_minor))
-        .join(_ENTRY, _ENTRY.c.wallet_id == _WALLET.c.id)
-        .where(
-            _ENTRY.c.reason.in_([Reason.CHARGE, Reason.CORRECTION]),
-            _ENTRY.c.book_month <= _WALLET.c.closed_through_month,
-        )
-        .group_by(_WALLET.c.account_id)
-    )
-    return {AccountId(account_id): int(total) for account_id, total in session.execute(query)}
-
-
 def open_in(session: Session, account_ids: Sequence[AccountId], month: int) -> frozenset[AccountId]:
     """Return those of the accounts whose wallet has not closed the month yet."""
     found: set[AccountId] = set()

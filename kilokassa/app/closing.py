@@ -402,16 +402,24 @@ _MOVEMENTS: Final = {
     Reason.OPENING_ADVANCE: MovementKind.BROUGHT_FORWARD,
 }
 
+_OF_THE_PERIOD: Final = (Reason.CORRECTION, Reason.CHARGE)
+
 
 def _movements(result: ChargeResult, zone: ZoneInfo) -> tuple[Movement, ...]:
-    """Return the statement's movements: charges of the month together, others by the day."""
-    charged = sum(m.amount_minor for m in result.movements if m.reason is Reason.CHARGE)
+    """Return the statement's movements: what is charged for the period as a sum, others by day."""
     others = tuple(
         Movement(_MOVEMENTS[m.reason], m.amount_minor, local_date(m.valid_at, zone))
         for m in result.movements
-        if m.reason is not Reason.CHARGE
+        if m.reason not in _OF_THE_PERIOD
     )
-    return (*others, Movement(MovementKind.CHARGE, charged)) if charged else others
+    sums = tuple(
+        Movement(
+            _MOVEMENTS[reason],
+            sum(m.amount_minor for m in result.movements if m.reason is reason),
+        )
+        for reason in _OF_THE_PERIOD
+    )
+    return (*others, *(movement for movement in sums if movement.amount_minor))
 
 
 def _begin(

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from billing import service as billing_service
 from billing import store as billing_store
+from billing.charges import AccountCharge
 from billing.models import Measurement, Service, Settlement
 from billing.service import RunningOrder
 from kilokassa.app.wiring import Application
@@ -90,7 +91,7 @@ def _rate_part(
 def _post(
     session: Session,
     application: Application,
-    charges: dict[AccountId, billing_service.AccountCharge],
+    charges: dict[AccountId, AccountCharge],
     month: Month,
     until: date,
     zone: ZoneInfo,

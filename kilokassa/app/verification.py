@@ -52,7 +52,7 @@ def verify_all(application: Application, *, progress: Progress | None = None) ->
 
 
 def _ledger(session: Session, progress: Progress | None) -> Iterator[Fault]:
-    numbers = dict(session.execute(select(AccountRow.id, AccountRow.number)).tuples().all())
+    numbers = _numbers(session)
     for fault in wallet_service.verify(session, progress):
         where = "" if fault.account_id is None else numbers[fault.account_id]
         yield Fault(where, fault.problem, fault.expected, fault.found)
@@ -79,13 +79,13 @@ def _totals(session: Session) -> Iterator[Fault]:
         .group_by(WalletRow.account_id, JournalEntryRow.charge_month)
     )
     charged = {(row[0], row[1]): int(row[2]) for row in session.execute(lines)}
-    taken = {(row[0], row[1]): int(row[2]) for row in session.execute(paid)}
+    taken = {(row[0], row[1] or 0): int(row[2]) for row in session.execute(paid)}
     differing = [
         key for key in charged.keys() | taken.keys() if charged.get(key, 0) != taken.get(key, 0)
     ]
     if not differing:
         return
-    numbers = dict(session.execute(select(AccountRow.id, AccountRow.number)).tuples().all())
+    numbers = _numbers(session)
     for account_id, month in sorted(differing):
         yield Fault(
             f"{numbers[account_id]} {Month.from_ordinal(month)}",
@@ -93,6 +93,11 @@ def _totals(session: Session) -> Iterator[Fault]:
             str(charged.get((account_id, month), 0)),
             str(taken.get((account_id, month), 0)),
         )
+
+
+def _numbers(session: Session) -> dict[int, str]:
+    rows = session.execute(select(AccountRow.id, AccountRow.number))
+    return {row.id: row.number for row in rows}
 
 
 def _documents(session: Session) -> Iterator[Fault]:

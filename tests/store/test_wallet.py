@@ -55,8 +55,8 @@ def three_accounts(database, clock):
             session.execute(
                 text(
                     "INSERT INTO account (id, number, payer_name, email, phone, premises_id,"
-                    f" persons, language, note, opened_on) VALUES ({number}, '{number}', 'n', '', '',"
-                    f" {number}, 1, 'ru', '', '2026-01-01')"
+                    f" persons, language, note, opened_on) VALUES ({number}, '{number}', 'n', '',"
+                    f" '', {number}, 1, 'ru', '', '2026-01-01')"
                 )
             )
         ids = [AccountId(n) for n in (1, 2, 3)]
