@@ -178,7 +178,12 @@ def _money_low(facts: MoneyLow, addressee: Addressee, language: Language) -> _Le
             )
             % {"count": facts.days_left}
         )
-    sentences.append(gettext(mark("Please top up before the money runs out."), language))
+    request = (
+        mark("Please top up your account.")
+        if gone
+        else mark("Please top up before the money runs out.")
+    )
+    sentences.append(gettext(request, language))
     subject = (
         mark("Account %(account)s: the money has run out")
         if gone

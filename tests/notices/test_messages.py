@@ -117,6 +117,7 @@ def test_a_gone_balance_keeps_its_sign():
     assert message.subject.endswith("the money has run out")
     assert "−₽17.05" in message.text
     assert "lasts" not in message.text
+    assert "before the money runs out" not in message.text
 
 
 def test_an_advance_is_nothing_to_pay():
