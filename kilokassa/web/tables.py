@@ -278,7 +278,7 @@ def terms(items: Sequence[ListedTerm], language: Language) -> Table[ListedTerm]:
             Column("from", mark("From"), lambda one: one.valid_from, Kind.DATE),
             Column("plan", mark("Plan"), lambda one: plan_name(one, language)),
             Column("settlement", mark("Settled"), lambda one: one.settlement, Kind.WORD),
-            Column("measurement", mark("Measured"), lambda one: one.measurement, Kind.WORD),
+            Column("measurement", mark("Metered"), lambda one: one.measurement, Kind.WORD),
         ),
         items=items,
     )
