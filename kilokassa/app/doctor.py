@@ -148,7 +148,7 @@ def _database(application: Application) -> Iterator[Check]:
         message = mark("there is no installation yet; run: kilokassa init")
         yield Check("installation", State.PROBLEM, message)
         return
-    values: dict[str, Any] = {
+    about: dict[str, Any] = {
         "name": retailer.name,
         "zone": retailer.zone,
         "accounts": accounts,
@@ -156,7 +156,7 @@ def _database(application: Application) -> Iterator[Check]:
     message = mark("%(name)s, %(zone)s, %(accounts)s accounts")
     if retailer.demo:
         message = mark("%(name)s, %(zone)s, %(accounts)s accounts: this is a demo")
-    yield Check("installation", State.FINE, message, values)
+    yield Check("installation", State.FINE, message, about)
     if users:
         yield Check("users", State.FINE, "%(count)s", {"count": users})
     else:

@@ -1,0 +1,143 @@
+"""Commands about readings: import, retry."""
+
+from pathlib import Path
+
+import click
+
+from kilokassa.core.text import gettext, mark
+from kilokassa.jobs.console import FINDINGS, Console, emit, existing_file, json_option, pass_console
+from metering.imports import ImportResult
+
+LISTED_MAX = 50
+
+
+@click.group()
+def readings() -> None:
+    """Interval and register readings from files.
+
+    Example: kilokassa readings import october.csv.gz
+    """
+
+
+@readings.command("import")
+@click.argument("file", type=existing_file())
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["auto", "csv", "registers"]),
+    default="auto",
+    help="csv: intervals in long form; registers: totals of registers; auto: by the header.",
+)
+@click.option("--unit", type=click.Choice(["kwh", "wh"]), default="kwh", help="Unit of the values.")
+@json_option
+@pass_console
+def import_file(
+    console: Console,
+    file: Path,
+    file_format: str,
+    unit: str,
+    as_json: bool,
+) -> int:
+    """Load readings from FILE (CSV, packed by gzip or not), again and again without harm.
+
+    A file that cannot be parsed is refused whole, before any of it is loaded. Rows that cannot be
+    placed are refused one by one, listed and kept for `kilokassa readings retry`; then the exit
+    code is 3. The format: docs/reference/readings-csv.md.
+
+    Example: kilokassa readings import october.csv.gz --json
+    """
+    from kilokassa.app.readings_import import import_readings
+
+    application = console.installed
+    with console.progress(mark("readings")) as progress:
+        result = import_readings(
+            application.database,
+            file,
+            fmt=file_format,
+            unit=unit,
+            scope=console.scope,
+            clock=application.clock,
+            progress=progress,
+        )
+    return _tell(console, result, as_json=as_json)
+
+
+@readings.command("retry")
+@click.option("--batch", "batch_id", type=int, help="Only what this import refused.")
+@json_option
+@pass_console
+def retry(console: Console, batch_id: int | None, as_json: bool) -> int:
+    """Try again the rows that were refused because their meter was not known.
+
+    Example: kilokassa accounts import new-meters.csv && kilokassa readings retry
+    """
+    from kilokassa.app.readings_import import retry_refused
+
+    application = console.installed
+    result = retry_refused(
+        application.database, scope=console.scope, clock=application.clock, batch_id=batch_id
+    )
+    if result is None:
+        if as_json:
+            emit(None)
+        else:
+            console.say(mark("No refused row waits for a second try."))
+        return 0
+    return _tell(console, result, as_json=as_json)
+
+
+def _tell(console: Console, result: ImportResult, *, as_json: bool) -> int:
+    def translate(message: str) -> str:
+        return gettext(message, console.language)
+
+    refusals = [refusal.sentence(translate) for refusal in result.refusals]
+    findings = [finding.sentence(translate) for finding in result.findings]
+    if as_json:
+        emit(
+            {
+                "batch": result.batch_id,
+                "rows": result.rows,
+                "new": result.new,
+                "repeated": result.repeated,
+                "revised": result.revised,
+                "refused": result.refused,
+                "energy_kwh": result.energy,
+                "refusals": refusals,
+                "findings_count": result.findings_count,
+                "findings": findings,
+                "same_as_batch": result.same_as_batch_id,
+                "resumed": result.resumed,
+            }
+        )
+        return FINDINGS if result.refused else 0
+    console.say(
+        mark(
+            "%(rows)s rows: %(new)s new, %(repeated)s repeated, %(revised)s revised, "
+            "%(refused)s refused; %(energy)s kWh."
+        ),
+        rows=result.rows,
+        new=result.new,
+        repeated=result.repeated,
+        revised=result.revised,
+        refused=result.refused,
+        energy=result.energy,
+    )
+    if result.resumed:
+        console.say(mark("This went on with an import that had been stopped."))
+    elif result.same_as_batch_id is not None:
+        console.say(mark("The very same file was imported before."))
+    for sentences, many in (
+        (findings, mark("Findings: %(count)s")),
+        (refusals, mark("Refused and kept for a second try: %(count)s")),
+    ):
+        if sentences:
+            count = result.findings_count if sentences is findings else result.refused
+            console.say(many, count=count)
+        for sentence in sentences[:LISTED_MAX]:
+            click.echo(f"  {sentence}")
+        if len(sentences) > LISTED_MAX:
+            click.echo("  …")
+    return FINDINGS if result.refused else 0
+
+
+COMMANDS = (readings,)

@@ -1,0 +1,96 @@
+"""What the scheduler does, one function a job: what, when, and what if it ran twice.
+
+A job only looks for what is due; the work is guarded by rows and keys, so that a second run, or two
+at once, change nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from billing import store as billing_store
+from kilokassa.app.documents import document_pdf
+from kilokassa.app.outbox import open_channel, send_due
+from kilokassa.app.running import rate_running_months
+from kilokassa.app.telling import tell_alarms
+from kilokassa.app.wiring import Application
+from kilokassa.core.calendar import Month, local_date
+from kilokassa.core.ids import AccountId
+from kilokassa.core.scope import system_scope
+from notices.notice import Notice
+from wallet.service import expire_lots, seal
+
+ACCOUNTS_A_PART: Final = 500
+SCOPE: Final = system_scope("scheduler")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job; the times are those on the wall of the retailer, as cron writes them."""
+
+    name: str
+    run: Callable[[Application], object]
+    hour: str
+    minute: str
+
+
+def rate_running(application: Application) -> int:
+    """Charge prepaid accounts for what became known, then tell whose money runs low.
+
+    Twice: the second finds nothing new to post, and an alarm is told once an episode.
+    """
+    report = rate_running_months(application)
+    for ids in _account_parts(application):
+        with application.database.writing() as session:
+            tell_alarms(session, ids, application.clock)
+    return report.posted
+
+
+def expire(application: Application) -> int:
+    """Post what is left of expired lots, each under its own key, valid at its expiry."""
+    with application.database.reading() as session:
+        zone = billing_store.retailer_zone(session)
+    expired = 0
+    for ids in _account_parts(application):
+        with application.database.writing() as session:
+            expired += expire_lots(session, ids, zone, application.clock)
+    return expired
+
+
+def send_notices(application: Application) -> int:
+    """Send the notices that are due; each has one taker at a time."""
+    with application.database.reading() as session:
+        name = billing_store.retailer(session).name
+
+    def pdf_of(notice: Notice) -> bytes | None:
+        if notice.document_number is None:
+            return None
+        return document_pdf(application.database, SCOPE, notice.document_number)
+
+    channel = open_channel(application.settings, sender_name=name)
+    result = send_due(application.database, channel, application.clock, attachment_for=pdf_of)
+    return result.sent
+
+
+def seal_day(application: Application) -> str:
+    """Digest the heads of all wallets once a local day; the day's first seal stands."""
+    with application.database.writing() as session:
+        zone = billing_store.retailer_zone(session)
+        return seal(session, local_date(application.clock.now(), zone), application.clock)
+
+
+JOBS: Final = (
+    Job("send_notices", send_notices, hour="*", minute="*"),
+    Job("rate_running", rate_running, hour="*", minute="20"),
+    Job("expire", expire, hour="0", minute="5"),
+    Job("seal_day", seal_day, hour="0", minute="15"),
+)
+
+
+def _account_parts(application: Application) -> list[list[AccountId]]:
+    with application.database.reading() as session:
+        zone = billing_store.retailer_zone(session)
+        month = Month.of(local_date(application.clock.now(), zone))
+        ids = iter(billing_store.account_id_range(session, month))
+    return [list(part) for part in iter(lambda: tuple(islice(ids, ACCOUNTS_A_PART)), ())]
