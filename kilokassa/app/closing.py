@@ -35,6 +35,7 @@ from invoices.service import IssueOrder
 from invoices.statement import Movement, MovementKind
 from kilokassa.app.executor import open_executor, run_parts
 from kilokassa.app.month_documents import AccountMonth, Issuer, draft_of, history_of
+from kilokassa.app.telling import tell_documents
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.clock import Clock, FixedClock
@@ -123,11 +124,13 @@ def close_month(
     scope: Scope,
     account_number: str | None = None,
     progress: Progress | None = None,
+    tell: bool = True,
 ) -> PartReport:
     """Charge `month` for every account, or for one, and issue its documents; repeat at will.
 
     Accounts whose month is closed already are left alone, apart from corrections of closed months
-    that later readings ask for: those become reversing and right lines on the next document.
+    that later readings ask for: those become reversing and right lines on the next document. Who
+    gave an e-mail address is sent the document, unless `tell` is false.
     """
     scope.demand(Right.RUN_BILLING)
     database, clock = application.database, application.clock
@@ -160,6 +163,8 @@ def close_month(
             .where(BillingRunRow.id == run_id)
             .values(state=RunState.DONE, ended_at=clock.now())
         )
+    if tell and report.documents:
+        tell_documents(database, month, clock, account_ids)
     return report
 
 

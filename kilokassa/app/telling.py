@@ -1,4 +1,4 @@
-"""Which facts become notices: a top-up that came, money that runs low."""
+"""Which facts become notices: a top-up, a payment document, money that runs low."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,15 +10,19 @@ from sqlalchemy.orm import Session
 from billing import store as billing_store
 from billing.accounts import BilledAccount
 from billing.models import RetailerRow, Settlement
+from invoices import store as invoice_store
+from invoices.payment_document import PaymentDocument
 from kilokassa.app.month_documents import premises_address
 from kilokassa.app.overview import Overview, overviews
-from kilokassa.core.calendar import local_date
+from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.clock import Clock
-from kilokassa.core.ids import AccountId
+from kilokassa.core.ids import AccountId, DocumentId
 from kilokassa.core.text import Language
+from kilokassa.db.session import Database
 from notices.messages import (
     Addressee,
     DaysLeft,
+    DocumentIssued,
     Facts,
     Letterhead,
     MoneyLow,
@@ -28,6 +32,9 @@ from notices.messages import (
 from notices.notice import NoticeKind, NoticeOrder
 from notices.rules import Standing, Thresholds, alarm_key
 from notices.service import AlarmOrder, enqueue_all, raise_alarms
+
+DOCUMENTS_A_PART = 200
+"""Letters written in one transaction: it is held for a second or two."""
 
 if TYPE_CHECKING:
     from kilokassa.app.payments import Payment, TakenPayment
@@ -60,6 +67,44 @@ def tell_top_up(
         for account, payment, receipt in taken
         if account.email and not receipt.result.repeated
     ]
+    return enqueue_all(session, orders, clock)
+
+
+def tell_documents(
+    database: Database, month: Month, clock: Clock, account_ids: Sequence[AccountId] | None = None
+) -> int:
+    """Write a notice for each live payment document of a month; a document is told of once."""
+    with database.reading() as session:
+        ids = invoice_store.live_document_ids(session, month, account_ids)
+    told = 0
+    for start in range(0, len(ids), DOCUMENTS_A_PART):
+        with database.writing() as session:
+            told += _tell_part(session, ids[start : start + DOCUMENTS_A_PART], month, clock)
+    return told
+
+
+def _tell_part(
+    session: Session, document_ids: Sequence[DocumentId], month: Month, clock: Clock
+) -> int:
+    retailer = billing_store.retailer(session)
+    documents = {d.account_id: d for d in invoice_store.documents_by_ids(session, document_ids)}
+    orders = []
+    for account in billing_store.billed_accounts(session, list(documents), month):
+        if not account.email:
+            continue
+        document = documents[account.id]
+        shown = PaymentDocument.from_snapshot(document.snapshot)
+        facts = DocumentIssued(
+            number=document.number,
+            month=month,
+            charged_minor=shown.total_minor,
+            balance_minor=shown.statement.closing.net_minor,
+            due_on=shown.due_on,
+        )
+        key = f"document:{document.number}"
+        orders.append(
+            _order(retailer, account, NoticeKind.PAYMENT_DOCUMENT, facts, key, document.number)
+        )
     return enqueue_all(session, orders, clock)
 
 

@@ -477,7 +477,8 @@ def _close(application: Application, here: _Town, month: Month) -> None:
     day = month.plus(1).first_day + timedelta(days=CLOSING_DAY - 1)
     at = min(local_midnight(day, plan.zone) + timedelta(hours=9), application.clock.now())
     then = Application(application.settings, application.database, FixedClock(at))
-    close_month(then, month, scope=SCOPE)
+    newest = month == plan.closed_months[-1]
+    close_month(then, month, scope=SCOPE, tell=newest)
     with application.database.reading() as session:
         due = billing_store.closing_debts(session, list(here.account_ids.values()), month)
     payments = []
