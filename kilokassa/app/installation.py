@@ -43,7 +43,7 @@ def install(application: Application, order: RetailerOrder) -> None:
 def check_retailer(order: RetailerOrder) -> None:
     """Refuse requisites that cannot be right, with one sentence that names the field."""
     if not order.name.strip():
-        raise Invalid(where=mark("name"), problem=mark("it is empty"))
+        raise Invalid(where=mark("name of the retailer"), problem=mark("it is empty"))
     if not is_inn(order.inn):
         raise Invalid(
             where=mark("INN"),
@@ -65,7 +65,7 @@ def check_retailer(order: RetailerOrder) -> None:
                 digits=digits,
             )
     if not order.bank_name.strip():
-        raise Invalid(where=mark("bank"), problem=mark("it is empty"))
+        raise Invalid(where=mark("name of the bank"), problem=mark("it is empty"))
     _check_zone(order.zone)
     known = {str(language) for language in Language}
     if not order.languages or set(order.languages) - known:
