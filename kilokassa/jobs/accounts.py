@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from kilokassa.core.text import Language, amount_text, mark
-from kilokassa.jobs.console import FINDINGS, Console, emit, existing_file, json_option, pass_console
+from kilokassa.jobs.console import REFUSED, Console, emit, existing_file, json_option, pass_console
 
 LISTED_MAX = 50
 
@@ -61,7 +61,7 @@ def import_file(console: Console, file: Path, dry_run: bool, as_json: bool) -> i
                 "refused": [console.sentence(line) for line in report.refused],
             }
         )
-        return FINDINGS if report.refused else 0
+        return REFUSED if report.refused else 0
     for line in report.refused[:LISTED_MAX]:
         click.echo(console.sentence(line), err=True)
     if report.refused:
@@ -69,7 +69,7 @@ def import_file(console: Console, file: Path, dry_run: bool, as_json: bool) -> i
             mark("%(count)s refused; nothing was loaded. Correct the file and repeat."),
             count=len(report.refused),
         )
-        return FINDINGS
+        return REFUSED
     console.say(
         mark(
             "Accounts: %(new)s new, %(changed)s changed, %(unchanged)s unchanged; "
