@@ -145,7 +145,7 @@ def charge_lines(items: Sequence[ChargeLineRow]) -> Table[ChargeLineRow]:
                 mark("Kind"),
                 lambda one: one.kind,
                 Kind.WORD,
-                tone=lambda one: "quiet" if one.kind is LineKind.ORIGINAL else "warn",
+                tone=lambda one: "" if one.kind is LineKind.ORIGINAL else "warn",
                 minor=True,
             ),
             Column("quantity", mark("Quantity"), quantity_text_of, Kind.TEXT),

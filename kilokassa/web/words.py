@@ -9,6 +9,7 @@ from kilokassa.core.scope import Role
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
 from metering.findings import FindingKind, FindingState
+from notices.notice import NoticeState
 from wallet.ledger import Reason
 from wallet.lots import LotKind
 
@@ -53,6 +54,11 @@ _PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
     (FindingKind.OFF_GRID, mark("Off the grid")),
     (FindingKind.REGISTER_BACKWARDS, mark("Register ran backwards")),
     (FindingKind.REGISTER_ROLLOVER, mark("Register rolled over")),
+    (NoticeState.PENDING, mark("Waiting")),
+    (NoticeState.SENDING, mark("Being sent")),
+    (NoticeState.SENT, mark("Delivered")),
+    (NoticeState.FAILED, mark("Put off")),
+    (NoticeState.GIVEN_UP, mark("Given up")),
     (Role.ADMINISTRATOR, mark("Administrator")),
     (Role.OPERATOR, mark("Operator")),
     (Role.ANALYST, mark("Tariff analyst")),

@@ -6,6 +6,7 @@ Made by the services that everyone else uses; the clock stands on 15 January 202
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from billing.service import RetailerOrder, establish_retailer
 from billing.store import accounts_by_numbers
@@ -20,7 +21,7 @@ from kilokassa.app.settings import Settings
 from kilokassa.app.user_admin import NewUser, add_user
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month
-from kilokassa.core.clock import FixedClock
+from kilokassa.core.clock import Clock, FixedClock
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Role, system_scope
 from kilokassa.db.session import Database
@@ -59,16 +60,20 @@ PEOPLE = {
 }
 
 
-def build(folder: Path, *, demo: bool = True, secure: bool = False) -> Application:
-    """Make the installation in a new embedded database in `folder`."""
+def build(
+    folder: Path, *, demo: bool = True, secure: bool = False, database: Database | None = None
+) -> Application:
+    """Make the installation, in a new embedded database in `folder` unless another is given."""
     settings = replace(
         Settings.from_env({"KILOKASSA_VAR": str(folder)}),
         secret_key="a key for tests that is long enough to sign",
         workers=1,
         secure_cookies=secure,
     )
-    database = Database(settings.database_url)
-    schema.upgrade(database)
+    if database is None:
+        database = Database(settings.database_url)
+        schema.upgrade(database)
+    settings = replace(settings, database_url=database.url.render_as_string(hide_password=False))
     application = Application(settings, database, FixedClock(NOW))
     _fill(application, folder, demo=demo)
     return application
@@ -146,9 +151,9 @@ def _take_money(application: Application) -> None:
 
 
 def _add_people(application: Application) -> None:
-    reach = {
+    reach: dict[str, dict[str, Any]] = {
         "company": {"company_code": "UK-OPYT"},
-        "other_company": {"building_code": "KHB-B"},
+        "other_company": {"building_codes": ("KHB-B",)},
         "resident": {"account_numbers": (PREPAID,)},
         "other_resident": {"account_numbers": (POSTPAID, BY_HAND)},
     }
@@ -162,3 +167,12 @@ def account_ids(application: Application) -> dict[str, AccountId]:
     """Return the ids of the town's accounts by number."""
     with application.database.reading() as session:
         return accounts_by_numbers(session, [a.number for a in town.ACCOUNTS])
+
+
+def copy_of(application: Application, folder: Path, clock: Clock | None = None) -> Application:
+    """Return an installation of its own with the same content; the clock may be another."""
+    file = folder / "kilokassa.sqlite"
+    with application.database.engine.connect() as connection:
+        connection.exec_driver_sql("VACUUM INTO ?", (str(file),))
+    settings = replace(application.settings, var=folder, database_url=f"sqlite:///{file}")
+    return Application(settings, Database(settings.database_url), clock or application.clock)

@@ -1,0 +1,250 @@
+"""Every route, as nobody, as the wrong resident, and as each role.
+
+The table is read from the application: a route that has no entry here fails, so nobody can add a
+page without saying who may open it and what an outsider gets.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from kilokassa.web.access import ACCESS
+from tests.web.conftest import NOBODY, Clients, token
+from tests.web.seed import BY_HAND, PEOPLE, POSTPAID, PREPAID
+
+EVERYONE = (NOBODY, *PEOPLE)
+STAFF = ("administrator", "operator", "analyst", "auditor", "company", "other_company")
+RETAILER = ("administrator", "operator", "analyst", "auditor")
+RESIDENTS = ("resident", "other_resident")
+DESK = ("administrator", "operator")
+
+# The company looks after both houses; the other one has been given the second house alone.
+REACHES_FIRST_HOUSE = ("administrator", "operator", "analyst", "auditor", "company")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a request to the route gives to whom; everyone else is refused."""
+
+    url: str
+    status: dict[str, int]
+    """By person; those that are missing get 403, and nobody 302 (a page) or 401 (an interface)."""
+    data: dict[str, str] = field(default_factory=dict)
+    json: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def of(self, person: str) -> int:
+        if person in self.status:
+            return self.status[person]
+        if person == NOBODY:
+            return 401 if self.url.startswith("/api/v1") else 302
+        return 403
+
+
+def open_to(people: tuple[str, ...], status: int = 200, **others: int) -> dict[str, int]:
+    return dict.fromkeys(people, status) | others
+
+
+def of_account(status: int = 200) -> dict[str, int]:
+    """Staff whose scope holds the first house, and the account's own resident."""
+    found = open_to(REACHES_FIRST_HOUSE, status, other_company=404)
+    return found | {"resident": status, "other_resident": 404}
+
+
+def on_console(status: int = 200) -> dict[str, int]:
+    return open_to(REACHES_FIRST_HOUSE, status, other_company=404)
+
+
+def on_account_page(status: int = 200) -> dict[str, int]:
+    return {"resident": status, "other_resident": 404}
+
+
+def routes(bill: str, receipt: str) -> dict[str, Expected]:
+    """Return the expectation for every method and endpoint; `bill` is of the second house."""
+    console, page, api = "/console", f"/account/{PREPAID}", "/api/v1"
+    account, money = f"{api}/accounts/{PREPAID}", f"{api}/accounts/{PREPAID}/top-ups"
+    key = {"Idempotency-Key": "every-route-1"}
+    return {
+        "GET static": Expected("/static/icon.svg", open_to(EVERYONE)),
+        "GET pages.index": Expected("/", open_to(EVERYONE, 302)),
+        "GET pages.health": Expected("/health", open_to(EVERYONE)),
+        "GET pages.robots": Expected("/robots.txt", open_to(EVERYONE)),
+        "GET pages.metrics": Expected(
+            "/metrics",
+            # From another machine: only those who audit.
+            open_to(("administrator", "auditor")) | {NOBODY: 403},
+            headers={"X-Forwarded-For": "203.0.113.7"},
+        ),
+        "GET pages.api_docs": Expected("/api/docs", open_to(EVERYONE)),
+        "GET api-docs.openapi_json": Expected("/api/openapi.json", open_to(EVERYONE)),
+        "POST pages.preferences": Expected(
+            "/preferences", open_to(EVERYONE, 302), data={"theme": "auto"}
+        ),
+        "GET security.login": Expected("/login", open_to(tuple(PEOPLE), 302) | {NOBODY: 200}),
+        "POST security.login": Expected(
+            "/login", open_to(tuple(PEOPLE), 302) | {NOBODY: 200}, data={"email": "x@y.example"}
+        ),
+        # Signing out is tried in `test_signing_in`: here it would end the others' tests.
+        "POST security.logout": Expected("/logout", {}),
+        # The console.
+        "GET console.home": Expected(f"{console}/", open_to(STAFF)),
+        "GET console.accounts": Expected(f"{console}/accounts", open_to(STAFF)),
+        "GET console.account": Expected(f"{console}/accounts/{PREPAID}", on_console()),
+        "GET console.account_consumption": Expected(
+            f"{console}/accounts/{PREPAID}/consumption", on_console()
+        ),
+        "GET console.top_up": Expected(f"{console}/accounts/{PREPAID}/top-up", open_to(DESK)),
+        "POST console.top_up": Expected(f"{console}/accounts/{PREPAID}/top-up", open_to(DESK, 422)),
+        "GET console.tariffs": Expected(f"{console}/tariffs", open_to(STAFF)),
+        "GET console.tariff": Expected(f"{console}/tariffs/two_zone", open_to(STAFF)),
+        "GET console.findings": Expected(f"{console}/findings", open_to(STAFF)),
+        "GET console.import_readings": Expected(
+            f"{console}/readings/import", open_to((*DESK, "company", "other_company"))
+        ),
+        "POST console.import_readings": Expected(
+            f"{console}/readings/import", open_to((*DESK, "company", "other_company"), 422)
+        ),
+        "GET console.runs": Expected(f"{console}/runs", open_to(RETAILER)),
+        "POST console.close_month": Expected(f"{console}/runs", open_to(DESK, 422)),
+        "GET console.documents": Expected(f"{console}/documents", open_to(STAFF)),
+        "GET console.document_pdf": Expected(f"{console}/documents/{bill}.pdf", open_to(STAFF)),
+        # The account page.
+        "GET account.choose": Expected("/account/", {"resident": 302, "other_resident": 200}),
+        "GET account.home": Expected(page, on_account_page()),
+        "GET account.consumption": Expected(f"{page}/consumption", on_account_page()),
+        "GET account.charges": Expected(f"{page}/charges", on_account_page()),
+        "GET account.operations": Expected(f"{page}/operations", on_account_page()),
+        "GET account.documents": Expected(f"{page}/documents", on_account_page()),
+        "GET account.document_pdf": Expected(f"{page}/documents/{receipt}.pdf", on_account_page()),
+        "GET account.top_up": Expected(f"{page}/top-up", on_account_page()),
+        "POST account.top_up": Expected(f"{page}/top-up", on_account_page(422)),
+        # The interface.
+        "GET api.accounts": Expected(f"{api}/accounts", open_to(tuple(PEOPLE))),
+        "GET api.account": Expected(account, of_account()),
+        "GET api.balance": Expected(f"{account}/balance", of_account()),
+        "GET api.entries": Expected(f"{account}/entries", of_account()),
+        "GET api.charge_lines": Expected(f"{account}/charge-lines", of_account()),
+        "GET api.documents": Expected(f"{account}/documents", of_account()),
+        "GET api.document": Expected(
+            f"{api}/documents/{bill}", open_to((*STAFF, "other_resident"), resident=404)
+        ),
+        "GET api.document_pdf": Expected(
+            f"{api}/documents/{receipt}/pdf",
+            open_to((*REACHES_FIRST_HOUSE, "resident"), other_company=404, other_resident=404),
+        ),
+        "POST api.top_up": Expected(money, open_to(DESK, 422), json={}, headers=key),
+        "GET api.tariffs": Expected(f"{api}/tariffs", open_to(tuple(PEOPLE))),
+        "GET api.tariff": Expected(f"{api}/tariffs/single", open_to(tuple(PEOPLE))),
+        "POST api.import_readings": Expected(
+            f"{api}/readings", open_to((*DESK, "company", "other_company"), 422)
+        ),
+        "POST api.close_month": Expected(
+            f"{api}/billing/closes", open_to(DESK, 422), json={"month": "soon"}
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
+def expected(clients: Clients) -> dict[str, Expected]:
+    def number(account: str, kind: str) -> str:
+        url = f"/api/v1/accounts/{account}/documents?kind={kind}"
+        answer = clients["operator"].get(url).get_json()
+        return str(answer["items"][0]["number"])
+
+    return routes(number(POSTPAID, "payment_document"), number(PREPAID, "receipt"))
+
+
+def every_route(app: Flask) -> list[str]:
+    return sorted(
+        f"{method} {rule.endpoint}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    )
+
+
+def test_every_route_says_who_may_open_it(app: Flask, expected: dict[str, Expected]):
+    unknown = [route for route in every_route(app) if route not in expected]
+    closed = [route for route in every_route(app) if route.split()[1] not in ACCESS]
+
+    assert not unknown, (
+        f"{unknown}: add each route to `routes()` in this file, with the status that every person "
+        "gets, and its endpoint to `kilokassa.web.access.ACCESS`"
+    )
+    assert not closed, f"{closed}: without an entry in `ACCESS` nobody can open these"
+
+
+def test_no_entry_is_left_of_a_route_that_is_gone(app: Flask, expected: dict[str, Expected]):
+    routes_now = every_route(app)
+
+    assert [route for route in expected if route not in routes_now] == []
+    assert set(ACCESS) - {route.split()[1] for route in routes_now} == set()
+
+
+@pytest.mark.parametrize("person", EVERYONE)
+def test_every_route_gives_each_person_what_is_theirs(
+    app: Flask, clients: Clients, expected: dict[str, Expected], person: str
+):
+    client = clients[person]
+    wrong = []
+
+    for route in every_route(app):
+        if route == "POST security.logout" or route not in expected:
+            continue
+        wanted = expected[route]
+        method = route.split()[0]
+        headers = dict(wanted.headers)
+        if method == "POST":
+            headers["X-CSRFToken"] = token(client)
+        answer = client.open(
+            wanted.url, method=method, data=wanted.data or None, json=wanted.json, headers=headers
+        )
+        answer.close()
+        if answer.status_code != wanted.of(person):
+            wrong.append((route, answer.status_code, wanted.of(person)))
+
+    assert not wrong, f"as {person}: (route, got, wanted) {wrong}"
+
+
+@pytest.mark.parametrize("person", [*RESIDENTS, "other_company"])
+def test_lists_hold_only_what_the_person_reaches(clients: Clients, person: str):
+    reach = {
+        "resident": {PREPAID},
+        "other_resident": {POSTPAID, BY_HAND},
+        "other_company": {"2799000009", "2799000010", "2799000011", "2799000012"},
+    }
+
+    answer = clients[person].get("/api/v1/accounts").get_json()
+
+    assert {item["number"] for item in answer["items"]} == reach[person]
+    assert answer["total"] == len(reach[person])
+
+
+def test_a_company_sees_documents_of_its_own_houses_only(clients: Clients):
+    page = clients["other_company"].get("/console/documents").text
+
+    assert POSTPAID in page
+    assert PREPAID not in page
+
+
+def test_a_post_without_the_token_of_the_session_is_refused(
+    app: Flask, clients: Clients, expected: dict[str, Expected]
+):
+    client = clients["administrator"]
+
+    for route in every_route(app):
+        if route.startswith("POST") and expected[route].of("administrator") != 403:
+            wanted = expected[route]
+            answer = client.post(wanted.url, data=wanted.data or None, json=wanted.json)
+            assert answer.status_code == 400, route
+
+
+def test_what_is_out_of_reach_looks_like_what_does_not_exist(clients: Clients):
+    client = clients["resident"]
+
+    foreign = client.get(f"/api/v1/accounts/{POSTPAID}").get_json()
+    missing = client.get("/api/v1/accounts/1").get_json()
+
+    assert foreign["code"] == missing["code"] == "not_found"
+    assert foreign["message"].replace(POSTPAID, "1") == missing["message"]
