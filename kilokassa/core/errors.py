@@ -34,6 +34,10 @@ class NotFound(DomainError):
     code = "not_found"
     template = "There is no %(what)s %(name)s."
 
+    def sentence(self, translate: Callable[[str], str]) -> str:
+        """Return the sentence with the kind of thing in the reader's language too."""
+        return translate(self.template) % (self.values | {"what": translate(self.values["what"])})
+
 
 class Forbidden(DomainError):
     """The actor's scope does not allow the action."""
