@@ -1,7 +1,9 @@
 """A wallet at work: operations on values, from which the rows to write are then taken.
 
 Pure: what was loaded goes in, what must be written comes out. Each operation appends an entry to
-the wallet's chain and moves its lots; `check` states what must hold after every one.
+the wallet's chain and moves its lots. A lot is spent by an operation only if it lives both at the
+instant for which that is valid and at the one at which it is recorded: otherwise value given back
+to it for an earlier day would expire at once.
 """
 
 from collections.abc import Sequence
@@ -9,8 +11,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from kilokassa.core.ids import AccountId, LotId, WalletId
-from wallet.ledger import Posting, Reason, entry_digest, instant_key
-from wallet.lots import SPEND_ORDER, Draw, Lot, LotKind, after, draw_down, give_back
+from wallet.ledger import Posting, Reason, entry_digest, instant_key, lot_key
+from wallet.lots import (
+    SPEND_ORDER,
+    Draw,
+    Lot,
+    LotKind,
+    Paid,
+    after,
+    draw_down,
+    give_back,
+    in_order_of_return,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +39,11 @@ class Facts:
     request_digest: str
     charge_month: int | None = None
     detail: str = ""
+
+    @property
+    def at(self) -> datetime:
+        """The instant at which a lot must live to take part."""
+        return max(self.valid_at, self.recorded_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +83,8 @@ class Wallet:
     entry_count: int
     head_digest: str
     closed_through_month: int | None
+    paid: tuple[Paid, ...] = ()
+    """What lots paid before, latest first; loaded only where value is to be given back."""
     entries: list[NewEntry] = field(default_factory=list)
     new_lots: list[NewLot] = field(default_factory=list)
 
@@ -81,7 +100,7 @@ class Wallet:
 
     def take(self, amount_minor: int, postings: Sequence[Posting], facts: Facts) -> NewEntry:
         """Pay `amount_minor` from the lots; what they cannot pay is uncovered."""
-        drawdown = draw_down(self.lots, amount_minor, at=facts.valid_at)
+        drawdown = draw_down(self.lots, amount_minor, at=facts.at)
         before = self.posted_minor
         self.lots = after(self.lots, drawdown.draws)
         self.uncovered_minor += drawdown.uncovered_minor
@@ -100,25 +119,25 @@ class Wallet:
         """Take in a new lot; it first covers what is owed. Return the entry and what it covered."""
         before = self.posted_minor
         lot = self._new_lot(amount_minor, kind, facts.valid_at, expires_at, rule)
-        covered_minor = min(amount_minor, self.uncovered_minor)
+        covered_minor = min(amount_minor, self.uncovered_minor) if lot.alive_at(facts.at) else 0
         draws = (Draw(lot.id, covered_minor),) if covered_minor else ()
         self.lots = after(self.lots, draws)
         self.uncovered_minor -= covered_minor
         return self._enter(amount_minor, before, postings, draws, facts), covered_minor
 
-    def restore(
-        self,
-        amount_minor: int,
-        postings: Sequence[Posting],
-        facts: Facts,
-        paid: Sequence[tuple[LotId, int]],
-    ) -> NewEntry:
-        """Give value back: to what is owed, to the lots that paid, else as a lot of its own."""
+    def restore(self, amount_minor: int, postings: Sequence[Posting], facts: Facts) -> NewEntry:
+        """Give value back: to what is owed, to the lots that paid, else as a lot of its own.
+
+        The lots that paid the corrected month come first, then all others, latest first.
+        """
         before = self.posted_minor
         by_id = {lot.id: lot for lot in self.lots}
-        payers = [(by_id[lot_id], net) for lot_id, net in paid if lot_id in by_id]
+        payers = in_order_of_return((*self._paid_now(), *self.paid), facts.charge_month)
         back = give_back(
-            amount_minor, uncovered_minor=self.uncovered_minor, paid=payers, at=facts.valid_at
+            amount_minor,
+            uncovered_minor=self.uncovered_minor,
+            paid=[(by_id[p.lot_id], p.amount_minor) for p in payers if p.lot_id in by_id],
+            at=facts.at,
         )
         self.uncovered_minor -= back.covered_minor
         self.lots = after(self.lots, back.draws)
@@ -126,27 +145,37 @@ class Wallet:
             self._new_lot(back.new_lot_minor, LotKind.RETURNED, facts.valid_at, None, "")
         return self._enter(amount_minor, before, postings, back.draws, facts)
 
-    def withdraw(self, draw: Draw, postings: Sequence[Posting], facts: Facts) -> NewEntry:
-        """Take an amount from one named lot: what an expiry or a reversal does."""
+    def expire(self, lot: Lot, postings: Sequence[Posting], facts: Facts) -> NewEntry:
+        """Take what is left of a lot that may no longer be spent."""
         before = self.posted_minor
+        draw = Draw(lot.id, lot.remaining_minor)
         self.lots = after(self.lots, (draw,))
         return self._enter(-draw.amount_minor, before, postings, (draw,), facts)
 
     def take_back(
-        self, draw: Draw | None, amount_minor: int, postings: Sequence[Posting], facts: Facts
+        self, lot_id: LotId, amount_minor: int, postings: Sequence[Posting], facts: Facts
     ) -> NewEntry:
-        """Take an amount back: what its lot still holds, and the rest as uncovered."""
+        """Take an amount back that came as one lot.
+
+        What was spent of it already, other lots now pay; what none can pay is uncovered.
+        """
         before = self.posted_minor
-        draws = () if draw is None else (draw,)
+        held_minor = sum(lot.remaining_minor for lot in self.lots if lot.id == lot_id)
+        own = Draw(lot_id, min(held_minor, amount_minor))
+        others = [lot for lot in self.lots if lot.id != lot_id]
+        rest = draw_down(others, amount_minor - own.amount_minor, at=facts.at)
+        draws = (*((own,) if own.amount_minor else ()), *rest.draws)
         self.lots = after(self.lots, draws)
-        self.uncovered_minor += amount_minor - (0 if draw is None else draw.amount_minor)
+        self.uncovered_minor += rest.uncovered_minor
         return self._enter(-amount_minor, before, postings, draws, facts)
 
-    def owe(self, amount_minor: int, postings: Sequence[Posting], facts: Facts) -> NewEntry:
-        """Add to what is uncovered, whatever the lots hold."""
-        before = self.posted_minor
-        self.uncovered_minor += amount_minor
-        return self._enter(-amount_minor, before, postings, (), facts)
+    def _paid_now(self) -> list[Paid]:
+        """Return what lots paid by entries that are not written yet, latest first."""
+        return [
+            Paid(draw.lot_id, entry.facts.charge_month, draw.amount_minor)
+            for entry in reversed(self.entries)
+            for draw in reversed(entry.draws)
+        ]
 
     def _new_lot(
         self,
@@ -184,6 +213,8 @@ class Wallet:
         closed = self.closed_through_month
         book_month = facts.month if closed is None else max(facts.month, closed + 1)
         numbers = {lot.id: lot.number for lot in self.lots}
+        place = len(self.entries)
+        came = [new for new in reversed(self.new_lots) if new.entry == place]
         self.entry_count += 1
         digest = entry_digest(
             self.head_digest,
@@ -203,8 +234,9 @@ class Wallet:
                 facts.request_digest,
                 facts.detail,
             ),
-            postings,
-            sorted((numbers[draw.lot_id], draw.amount_minor) for draw in draws),
+            [(p.debit, p.credit, p.amount_minor) for p in postings],
+            sorted([(numbers[draw.lot_id], draw.amount_minor) for draw in draws]),
+            [_lot_key(new) for new in came],
         )
         entry = NewEntry(
             facts=facts,
@@ -221,3 +253,16 @@ class Wallet:
         self.head_digest = digest
         self.entries.append(entry)
         return entry
+
+
+def _lot_key(new: NewLot) -> str:
+    lot = new.lot
+    return lot_key(
+        lot.number,
+        lot.kind,
+        lot.spend_order,
+        lot.amount_minor,
+        lot.came_at,
+        lot.expires_at,
+        new.rule,
+    )

@@ -1,7 +1,8 @@
 """The ledger: reasons, the house's accounts, which postings a reason makes, the chain's digest."""
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -70,19 +71,39 @@ def revenue(service: str) -> str:
 
 def entry_digest(
     previous_digest: str,
-    fields: Sequence[object],
-    postings: Sequence[Posting],
-    draws: Sequence[tuple[int, int]],
+    fields: Iterable[object],
+    postings: Iterable[tuple[str, str, int]],
+    draws: Iterable[tuple[int, int]],
+    lots: Iterable[str],
 ) -> str:
-    """Return the digest of an entry: over the one before, its fields, its postings and its draws.
+    """Return the digest of an entry: over the one before, and over all that belongs to it.
 
-    `draws` are pairs of a lot's number in the wallet and an amount. Nothing in it is an id of the
-    database, so the same history has the same digests wherever it is kept.
+    `postings` are (debit, credit, amount), `draws` pairs of a lot's number in the wallet and an
+    amount, in order of the numbers, and `lots` the `lot_key` of the lots it brought. Nothing in it
+    is an id of the database, so the same history has the same digests wherever it is kept.
     """
-    parts = [previous_digest, *(str(field) for field in fields)]
-    parts.extend(f"{p.debit}>{p.credit}={p.amount_minor}" for p in postings)
-    parts.extend(f"lot{number}:{amount}" for number, amount in draws)
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+    parts = [previous_digest, *map(str, fields)]
+    parts += [f"{debit}>{credit}={amount}" for debit, credit, amount in postings]
+    parts += [f"lot{number}:{amount}" for number, amount in draws]
+    parts += lots
+    # As JSON, a field cannot run into its neighbour whatever it holds.
+    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def lot_key(
+    number: int,
+    kind: str,
+    spend_order: int,
+    amount_minor: int,
+    came_at: datetime,
+    expires_at: datetime | None,
+    rule: str,
+) -> str:
+    """Return a new lot as the digest of its entry takes it."""
+    ends = "never" if expires_at is None else instant_key(expires_at)
+    came = instant_key(came_at)
+    return f"new{number}:{kind}/{spend_order}={amount_minor}@{came}..{ends}|{rule}"
 
 
 def instant_key(instant: datetime) -> str:

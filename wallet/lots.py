@@ -1,6 +1,6 @@
 """Lots: what is spent first, what value that comes back goes to, what will expire."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -54,6 +54,15 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
+class Paid:
+    """What one lot paid net towards one month; `charge_month` is None for what was owed before."""
+
+    lot_id: LotId
+    charge_month: int | None
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class Drawdown:
     """Which lots paid, and what none could pay."""
 
@@ -91,26 +100,33 @@ def give_back(
     amount_minor: int,
     *,
     uncovered_minor: int,
-    paid: Sequence[tuple[Lot, int]],
+    paid: Iterable[tuple[Lot, int]],
     at: datetime,
 ) -> GivenBack:
-    """Return value to a wallet: to what is uncovered, then to the lots that paid, latest first.
+    """Return value to a wallet: to what is uncovered, then to the lots that paid, in their order.
 
-    `paid` pairs the lots with what they paid net, the latest payer first. A lot that has expired is
-    not revived, nor a lot filled above its amount: what is left over becomes a lot without expiry,
-    so that a correction never costs the resident anything.
+    `paid` pairs lots with what they paid; `in_order_of_return` says who comes first. A lot that has
+    expired is not revived, nor a lot filled above its amount: what is left over becomes a lot
+    without expiry, so that a correction never costs the resident anything.
     """
     assert amount_minor >= 0, amount_minor
     covered_minor = min(amount_minor, uncovered_minor)
     left_minor = amount_minor - covered_minor
-    draws = []
+    returned: dict[LotId, int] = {}
     for lot, paid_minor in paid:
-        room_minor = min(paid_minor, lot.amount_minor - lot.remaining_minor)
-        back_minor = min(left_minor, room_minor)
+        room_minor = lot.amount_minor - lot.remaining_minor - returned.get(lot.id, 0)
+        back_minor = min(left_minor, paid_minor, room_minor)
         if back_minor > 0 and lot.alive_at(at):
-            draws.append(Draw(lot.id, -back_minor))
+            returned[lot.id] = returned.get(lot.id, 0) + back_minor
             left_minor -= back_minor
-    return GivenBack(covered_minor, tuple(draws), left_minor)
+    draws = tuple(Draw(lot_id, -minor) for lot_id, minor in returned.items())
+    assert covered_minor - sum(draw.amount_minor for draw in draws) + left_minor == amount_minor
+    return GivenBack(covered_minor, draws, left_minor)
+
+
+def in_order_of_return(paid: Iterable[Paid], charge_month: int | None) -> tuple[Paid, ...]:
+    """Order payers, latest first, so that those of the corrected month come before all others."""
+    return tuple(sorted(paid, key=lambda payer: payer.charge_month != charge_month))
 
 
 def after(lots: Iterable[Lot], draws: Iterable[Draw]) -> tuple[Lot, ...]:

@@ -2,50 +2,50 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.clock import Clock
 from kilokassa.core.digest import canonical_json, digest_parts, digest_value
-from kilokassa.core.errors import DomainError, NotFound, RequestConflict
+from kilokassa.core.errors import DomainError, Invalid, NotFound, RequestConflict
 from kilokassa.core.ids import AccountId, JournalEntryId, WalletId
 from kilokassa.core.text import mark
 from wallet import store
+from wallet.audit import LedgerFault as LedgerFault  # what `verify` yields
+from wallet.audit import audit_wallet
 from wallet.book import Facts, Wallet
 from wallet.ledger import (
     BONUS_EXPENSE,
     OPENING,
     WALLET,
-    Posting,
     Reason,
     cash,
-    entry_digest,
     from_wallet,
-    instant_key,
     revenue,
     signed,
     to_wallet,
 )
-from wallet.lots import Draw, LotKind
-from wallet.models import (
-    DailySealRow,
-    DrawRow,
-    JournalEntryRow,
-    LedgerAccountRow,
-    LotRow,
-    PostingRow,
-    WalletRow,
-)
-from wallet.topups import BonusRule, NotAnAmount, bonus_for
+from wallet.lots import LotKind
+from wallet.models import DailySealRow, JournalEntryRow, LedgerAccountRow, WalletRow
+from wallet.topups import MOST_MINOR, BonusRule, NotAnAmount, TooLarge, bonus_for
 
-ROWS_A_LOOK = 2_000
-"""How many wallets `verify` looks at together: memory does not grow with the ledger."""
+WALLETS_A_LOOK: Final = 2_000
+ENTRIES_A_LOOK: Final = 20_000
+"""How much `verify` looks at together: memory does not grow with the ledger."""
+
+OWN_KEYS: Final = ("bonus:", "opening:", "expire:")
+"""How the keys begin that the wallet makes itself; nobody else's may."""
+
+SYSTEM: Final = "system"
+"""Who does what no person or job asked for."""
 
 
 class MonthSkipped(DomainError):
@@ -53,6 +53,13 @@ class MonthSkipped(DomainError):
 
     code = "month_skipped"
     template = "Account %(account)s: close %(month)s first."
+
+
+class AlreadyReversed(DomainError):
+    """An entry that was taken back by another request."""
+
+    code = "already_reversed"
+    template = "Operation %(sequence)s of account %(account)s was already reversed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,17 +172,6 @@ class ChargeResult:
     """Of the balance, what bonus lots hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerFault:
-    """Something that `verify` found wrong."""
-
-    account_id: AccountId | None
-    problem: str
-    """A message of the catalogue."""
-    expected: str
-    found: str
-
-
 def open_wallets(
     session: Session, account_ids: Sequence[AccountId], clock: Clock
 ) -> dict[AccountId, WalletId]:
@@ -192,17 +188,14 @@ def open_wallets(
             "head_digest": "",
             "opened_at": now,
         }
-        connection = session.connection()
         rows: list[dict[str, Any]] = [{"account_id": a} | fixed for a in missing]
-        connection.execute(insert(WalletRow), rows)
+        store.insert_new(session, WalletRow.__table__, rows)  # type: ignore[arg-type]
         fresh = store.wallet_ids(session, missing)
-        connection.execute(
-            insert(LedgerAccountRow),
-            [
-                {"code": f"{WALLET}:{account_id}", "wallet_id": wallet_id, "currency": "RUB"}
-                for account_id, wallet_id in fresh.items()
-            ],
-        )
+        ledgers: list[dict[str, Any]] = [
+            {"code": f"{WALLET}:{account_id}", "wallet_id": wallet_id, "currency": "RUB"}
+            for account_id, wallet_id in sorted(fresh.items())
+        ]
+        store.insert_new(session, LedgerAccountRow.__table__, ledgers)  # type: ignore[arg-type]
         known |= fresh
     return known
 
@@ -211,13 +204,15 @@ def top_up(session: Session, order: TopUpOrder, clock: Clock) -> TopUpResult:
     """Take in money once: cover what is owed, keep the rest as a lot, grant the bonus it earns."""
     if order.amount_minor <= 0:
         raise NotAnAmount(account=order.account_id, amount=order.amount_minor)
+    if order.amount_minor > MOST_MINOR:
+        raise TooLarge(account=order.account_id, amount=order.amount_minor)
+    _refuse_own_key(order.idempotency_key)
     wallet = _locked(session, [order.account_id])[order.account_id]
     known = store.answers(session, order.actor, [order.idempotency_key]).get(order.idempotency_key)
     if known is not None:
-        entry_id, digest, detail = known
-        if digest != order.digest():
+        if known.request_digest != order.digest():
             raise RequestConflict(key=order.idempotency_key)
-        return _answered(entry_id, order.amount_minor, json.loads(detail))
+        return _answered(known.entry_id, order.amount_minor, json.loads(known.detail))
     now = clock.now()
     _expire_due(wallet, now, order.zone)
     bonus = bonus_for(order.amount_minor, order.bonus_rules, local_date(order.valid_at, order.zone))
@@ -230,12 +225,11 @@ def top_up(session: Session, order: TopUpOrder, clock: Clock) -> TopUpResult:
         "rule": bonus.rule if bonus else "",
         "balance": wallet.posted_minor + order.amount_minor + (bonus.amount_minor if bonus else 0),
     }
-    month = Month.of(local_date(order.valid_at, order.zone)).ordinal
     facts = Facts(
         reason=Reason.TOP_UP,
         valid_at=order.valid_at,
         recorded_at=now,
-        month=month,
+        month=Month.of(local_date(order.valid_at, order.zone)).ordinal,
         actor=order.actor,
         idempotency_key=order.idempotency_key,
         request_digest=order.digest(),
@@ -247,28 +241,24 @@ def top_up(session: Session, order: TopUpOrder, clock: Clock) -> TopUpResult:
         wallet.put(
             bonus.amount_minor,
             (to_wallet(BONUS_EXPENSE, bonus.amount_minor),),
-            Facts(
+            replace(
+                facts,
                 reason=Reason.BONUS,
-                valid_at=order.valid_at,
-                recorded_at=now,
-                month=month,
-                actor=order.actor,
                 idempotency_key=f"bonus:{order.idempotency_key}",
-                request_digest=order.digest(),
                 detail=canonical_json({"rule": bonus.rule}),
             ),
             kind=LotKind.BONUS,
             expires_at=order.valid_at + timedelta(days=bonus.expires_after_days),
             rule=bonus.rule,
         )
-    written = store.write(session, [wallet])
-    entry_id = written[order.account_id].entry_ids[place]
+    entry_id = _written(session, wallet, place, order.idempotency_key)
     return _answered(entry_id, order.amount_minor, answer, repeated=False)
 
 
 def post_opening(session: Session, orders: Sequence[OpeningOrder], clock: Clock) -> int:
     """Post what accounts bring along, once each; return how many were posted now."""
     wallets = _locked(session, [order.account_id for order in orders])
+    now = clock.now()
     posted = 0
     by_actor: dict[str, list[OpeningOrder]] = {}
     for order in orders:
@@ -279,23 +269,24 @@ def post_opening(session: Session, orders: Sequence[OpeningOrder], clock: Clock)
             amount_minor = order.advance_minor - order.debt_minor
             key = f"opening:{order.account_id}"
             if key in known:
-                if known[key][1] != str(amount_minor):
+                if known[key].request_digest != str(amount_minor):
                     raise RequestConflict(key=key)
                 continue
             if not amount_minor:
                 continue
             wallet = wallets[order.account_id]
+            _expire_due(wallet, now, order.zone)
             facts = Facts(
                 reason=Reason.OPENING_DEBT if amount_minor < 0 else Reason.OPENING_ADVANCE,
                 valid_at=order.valid_at,
-                recorded_at=clock.now(),
+                recorded_at=now,
                 month=Month.of(local_date(order.valid_at, order.zone)).ordinal,
                 actor=actor,
                 idempotency_key=key,
                 request_digest=str(amount_minor),
             )
             if amount_minor < 0:
-                wallet.owe(-amount_minor, (from_wallet(OPENING, -amount_minor),), facts)
+                wallet.take(-amount_minor, (from_wallet(OPENING, -amount_minor),), facts)
             else:
                 wallet.put(amount_minor, (to_wallet(OPENING, amount_minor),), facts)
             posted += 1
@@ -309,44 +300,50 @@ def charge_batch(session: Session, batch: ChargeBatch, clock: Clock) -> tuple[Ch
     An account whose month is closed already, or whose key is known, is left alone and said to be.
     """
     wallets = _locked(session, [order.account_id for order in batch.orders])
-    keys = [order.idempotency_key for order in batch.orders]
-    known = store.answers(session, batch.actor, keys)
+    known = store.answers(session, batch.actor, [o.idempotency_key for o in batch.orders])
     now = clock.now()
     closing = None if batch.close_month is None else batch.close_month.ordinal
-    done: dict[AccountId, bool] = {}
-    places: dict[AccountId, int | None] = {}
-    worked: list[Wallet] = []
+    closed: dict[AccountId, Wallet] = {}
+    fresh: dict[str, ChargeOrder] = {}
     for order in batch.orders:
         wallet = wallets[order.account_id]
-        done[order.account_id] = _is_done(order, wallet, known, closing)
-        places[order.account_id] = None
-        if done[order.account_id]:
-            continue
-        _refuse_skipped(wallet, closing)
-        worked.append(wallet)
+        if closing is not None:
+            if wallet.closed_through_month is not None and wallet.closed_through_month >= closing:
+                continue
+            _refuse_skipped(wallet, closing)
+            closed[wallet.account_id] = wallet
+        if not _is_repeated(order, known, fresh):
+            fresh[order.idempotency_key] = order
+    worked = {order.account_id: wallets[order.account_id] for order in fresh.values()} | closed
+    for wallet in worked.values():
         _expire_due(wallet, now, batch.zone)
-        if not any(amount for _, amount in order.parts):
-            continue
-        places[order.account_id] = len(wallet.entries)
-        _charge(session, wallet, order, batch.actor, now)
+    gaining = {o.account_id: wallets[o.account_id] for o in fresh.values() if o.total_minor < 0}
+    store.load_paid(session, list(gaining.values()))
+    places: dict[str, int] = {}
+    for key, order in fresh.items():
+        if any(amount for _, amount in order.parts):
+            places[key] = len(wallets[order.account_id].entries)
+            _charge(wallets[order.account_id], order, batch.actor, now)
     before = (
-        store.entries_from(session, [w.id for w in worked], closing) if closing is not None else {}
+        {}
+        if closing is None
+        else store.entries_from(session, [wallet.id for wallet in closed.values()], closing)
     )
-    written = store.write(session, worked)
+    written = store.write(session, list(worked.values()))
     if closing is not None:
-        store.close_through(session, worked, closing)
+        store.close_through(session, list(closed.values()), closing)
     results = []
     for order in batch.orders:
-        wallet, place = wallets[order.account_id], places[order.account_id]
-        entry_id = None if place is None else written[order.account_id].entry_ids[place]
-        if closing is None or done[order.account_id]:
-            results.append(
-                ChargeResult(
-                    order.account_id, entry_id, done[order.account_id], wallet.posted_minor
-                )
-            )
+        wallet, key = wallets[order.account_id], order.idempotency_key
+        entry_id = known[key].entry_id if key in known else None
+        if key in places:
+            entry_id = written[order.account_id].entry_ids[places[key]]
+        if order.account_id in closed and closing is not None:
+            earlier = before.get(wallet.id, [])
+            results.append(_statement(order, wallet, entry_id, closing, earlier))
         else:
-            results.append(_statement(order, wallet, entry_id, closing, before.get(wallet.id, [])))
+            repeated = fresh.get(key) is not order
+            results.append(ChargeResult(order.account_id, entry_id, repeated, wallet.posted_minor))
     return tuple(results)
 
 
@@ -355,7 +352,8 @@ def expire_lots(
 ) -> int:
     """Post what is left of lots that have expired, once each; return how many there were."""
     wallets = _locked(session, account_ids)
-    count = sum(_expire_due(wallet, clock.now(), zone) for wallet in wallets.values())
+    now = clock.now()
+    count = sum(_expire_due(wallet, now, zone) for wallet in wallets.values())
     store.write(session, list(wallets.values()))
     return count
 
@@ -374,25 +372,20 @@ class ReverseOrder:
 
 
 def reverse_top_up(session: Session, order: ReverseOrder, clock: Clock) -> JournalEntryId:
-    """Take a top-up back by an entry; what was spent of it becomes uncovered."""
+    """Take a top-up back by an entry; what was spent of it, other lots pay or nobody does."""
+    _refuse_own_key(order.idempotency_key)
     wallet = _locked(session, [order.account_id])[order.account_id]
     known = store.answers(session, order.actor, [order.idempotency_key]).get(order.idempotency_key)
     request = digest_value({"entry": order.entry_id, "why": order.why})
     if known is not None:
-        if known[1] != request:
+        if known.request_digest != request:
             raise RequestConflict(key=order.idempotency_key)
-        return known[0]
+        return known.entry_id
     entry = session.get(JournalEntryRow, order.entry_id)
     if entry is None or entry.wallet_id != wallet.id or entry.reason is not Reason.TOP_UP:
         raise NotFound(what=mark("top-up"), name=str(order.entry_id))
-    marker = f"reversal of {entry.sequence}"
-    taken = select(JournalEntryRow.id).where(
-        JournalEntryRow.wallet_id == wallet.id,
-        JournalEntryRow.reason == Reason.REVERSAL,
-        JournalEntryRow.detail.contains(canonical_json({"reverses": entry.sequence})[1:-1]),
-    )
-    if session.scalar(taken) is not None:
-        raise RequestConflict(key=marker)
+    if entry.sequence in store.reversals(session, wallet.id):
+        raise AlreadyReversed(account=order.account_id, sequence=entry.sequence)
     now = clock.now()
     _expire_due(wallet, now, order.zone)
     facts = Facts(
@@ -405,37 +398,37 @@ def reverse_top_up(session: Session, order: ReverseOrder, clock: Clock) -> Journ
         request_digest=request,
         detail=canonical_json({"reverses": entry.sequence, "why": order.why}),
     )
-    tender = json.loads(entry.detail)["tender"]
+    _take_bonus_back(session, wallet, entry, facts)
     place = len(wallet.entries)
-    _take_back(wallet, entry.id, entry.amount_minor, cash(tender), facts, session)
-    bonus = session.scalars(
-        select(JournalEntryRow).where(
-            JournalEntryRow.actor == entry.actor,
-            JournalEntryRow.idempotency_key == f"bonus:{entry.idempotency_key}",
-        )
-    ).one_or_none()
-    if bonus is not None:
-        with_bonus = Facts(
-            reason=Reason.REVERSAL,
-            valid_at=facts.valid_at,
-            recorded_at=now,
-            month=facts.month,
-            actor=facts.actor,
-            idempotency_key=f"bonus:{order.idempotency_key}",
-            request_digest=request,
-            detail=canonical_json({"reverses": bonus.sequence, "why": order.why}),
-        )
-        _take_back(wallet, bonus.id, bonus.amount_minor, BONUS_EXPENSE, with_bonus, session)
-    written = store.write(session, [wallet])
-    return written[order.account_id].entry_ids[place]
+    lot_id, _ = store.lot_of_entry(session, entry.id)
+    tender = json.loads(entry.detail)["tender"]
+    wallet.take_back(
+        lot_id, entry.amount_minor, (from_wallet(cash(tender), entry.amount_minor),), facts
+    )
+    return _written(session, wallet, place, order.idempotency_key)
 
 
 def seal(session: Session, day: date, clock: Clock) -> str:
-    """Digest the heads of all chains once a day; return the seal of the day."""
+    """Digest the heads of all chains once a day; return the seal of the day.
+
+    Writers wait meanwhile, so that a seal covers exactly the entries that came before it.
+    """
     known = session.get(DailySealRow, day)
+    if known is None and session.connection().dialect.name == "postgresql":
+        session.execute(text("LOCK TABLE wallet IN EXCLUSIVE MODE"))
+        known = session.get(DailySealRow, day)
     if known is not None:
         return known.digest
-    digest, wallets, entries = _heads(session)
+    wallets = entries = 0
+
+    def parts() -> Iterator[bytes]:
+        nonlocal wallets, entries
+        for account_id, head, count in store.heads(session):
+            wallets += 1
+            entries += count
+            yield _seal_part(account_id, head)
+
+    digest = digest_parts(parts())
     session.add(
         DailySealRow(
             day=day, wallets=wallets, entries=entries, digest=digest, recorded_at=clock.now()
@@ -450,19 +443,26 @@ def verify(
 ) -> Iterator[LedgerFault]:
     """Yield what is wrong with wallets and their ledger; nothing where all is right.
 
-    Each chain is computed anew from its entries, postings and draws; each balance from above (the
-    ledger) and from below (the lots).
+    Each chain is computed anew from its entries, postings, draws and lots; each balance from above
+    (the ledger) and from below (the lots); each daily seal from the heads that it covered.
     """
-    ids = [WalletId(i) for i in session.scalars(select(WalletRow.id).order_by(WalletRow.id))]
-    codes = {
-        row.id: row.code
-        for row in session.execute(select(LedgerAccountRow.id, LedgerAccountRow.code))
-    }
-    for start in range(0, len(ids), ROWS_A_LOOK):
-        part = ids[start : start + ROWS_A_LOOK]
-        yield from _verify_wallets(session, part, codes)
+    total = session.scalars(select(func.count()).select_from(WalletRow)).one()
+    done = 0
+    for block in store.blocks_to_audit(
+        session, wallets_max=WALLETS_A_LOOK, entries_max=ENTRIES_A_LOOK
+    ):
+        first, last = block[0].id, block[-1].id
+        entries = store.entries_to_audit(session, first, last)
+        legs = store.legs_to_audit(session, first, last)
+        draws = store.draws_to_audit(session, first, last)
+        lots = store.lots_to_audit(session, first, last)
+        for wallet in block:
+            theirs = entries.get(wallet.id, ())
+            yield from audit_wallet(wallet, theirs, legs, draws, lots.get(wallet.id, ()))
+        done += len(block)
         if progress is not None:
-            progress(min(start + ROWS_A_LOOK, len(ids)), len(ids))
+            progress(done, total)
+    yield from _verify_seals(session)
 
 
 def _locked(session: Session, account_ids: Sequence[AccountId]) -> dict[AccountId, Wallet]:
@@ -487,21 +487,39 @@ def _answered(
     )
 
 
-def _is_done(
-    order: ChargeOrder,
-    wallet: Wallet,
-    known: dict[str, tuple[JournalEntryId, str, str]],
-    closing: int | None,
+def _is_repeated(
+    order: ChargeOrder, known: dict[str, store.Answer], fresh: dict[str, ChargeOrder]
 ) -> bool:
-    closed = wallet.closed_through_month
-    if closing is not None and closed is not None and closed >= closing:
-        return True
-    earlier = known.get(order.idempotency_key)
-    if earlier is None:
+    """Say whether the key was used, before or in this batch; refuse it for another request."""
+    key = order.idempotency_key
+    if key in known:
+        asked = known[key].request_digest
+    elif key in fresh:
+        asked = fresh[key].digest()
+    else:
         return False
-    if earlier[1] != order.digest():
-        raise RequestConflict(key=order.idempotency_key)
+    if asked != order.digest():
+        raise RequestConflict(key=key)
     return True
+
+
+def _refuse_own_key(key: str) -> None:
+    if key.startswith(OWN_KEYS):
+        raise Invalid(
+            where=mark("idempotency key"),
+            problem="%(text)s begins like a key of the wallet's own",
+            text=repr(key),
+        )
+
+
+def _written(session: Session, wallet: Wallet, place: int, key: str) -> JournalEntryId:
+    """Write the wallet; another wallet's request with the same key, at this instant, is refused."""
+    try:
+        return store.write(session, [wallet])[wallet.account_id].entry_ids[place]
+    except IntegrityError as error:
+        if "idempotency_key" not in str(error.orig):
+            raise
+        raise RequestConflict(key=key) from error
 
 
 def _refuse_skipped(wallet: Wallet, closing: int | None) -> None:
@@ -510,9 +528,7 @@ def _refuse_skipped(wallet: Wallet, closing: int | None) -> None:
         raise MonthSkipped(account=wallet.account_id, month=str(Month.from_ordinal(closed + 1)))
 
 
-def _charge(
-    session: Session, wallet: Wallet, order: ChargeOrder, actor: str, now: datetime
-) -> None:
+def _charge(wallet: Wallet, order: ChargeOrder, actor: str, now: datetime) -> None:
     facts = Facts(
         reason=order.reason,
         valid_at=order.valid_at,
@@ -528,7 +544,7 @@ def _charge(
     if total_minor >= 0:
         wallet.take(total_minor, postings, facts)
     else:
-        wallet.restore(-total_minor, postings, facts, store.load_paid(session, wallet))
+        wallet.restore(-total_minor, postings, facts)
 
 
 def _expire_due(wallet: Wallet, now: datetime, zone: ZoneInfo) -> int:
@@ -536,15 +552,15 @@ def _expire_due(wallet: Wallet, now: datetime, zone: ZoneInfo) -> int:
     due = [lot for lot in wallet.lots if lot.remaining_minor and not lot.alive_at(now)]
     for lot in sorted(due, key=lambda lot: (lot.expires_at, lot.number)):
         assert lot.expires_at is not None
-        wallet.withdraw(
-            Draw(lot.id, lot.remaining_minor),
+        wallet.expire(
+            lot,
             (from_wallet(BONUS_EXPENSE, lot.remaining_minor),),
             Facts(
                 reason=Reason.EXPIRY,
                 valid_at=lot.expires_at,
                 recorded_at=now,
                 month=Month.of(local_date(lot.expires_at, zone)).ordinal,
-                actor="system",
+                actor=SYSTEM,
                 idempotency_key=f"expire:{wallet.account_id}:{lot.number}",
                 request_digest=str(lot.number),
             ),
@@ -578,161 +594,61 @@ def _statement(
     )
 
 
-def _take_back(
-    wallet: Wallet,
-    entry_id: int,
-    amount_minor: int,
-    account: str,
-    facts: Facts,
-    session: Session,
+def _take_bonus_back(
+    session: Session, wallet: Wallet, entry: JournalEntryRow, facts: Facts
 ) -> None:
-    """Take an amount back from the lot that an entry brought; the rest becomes uncovered."""
-    lot_id = session.scalar(select(LotRow.id).where(LotRow.entry_id == entry_id))
-    lot = next((lot for lot in wallet.lots if lot.id == lot_id), None)
-    left_minor = lot.remaining_minor if lot is not None else 0
-    wallet.take_back(
-        Draw(lot.id, left_minor) if lot is not None and left_minor else None,
-        amount_minor,
-        (from_wallet(account, amount_minor),),
-        facts,
+    """Take back the bonus that a top-up earned, apart from what of it has expired by itself."""
+    bonus = session.scalars(
+        select(JournalEntryRow).where(
+            JournalEntryRow.actor == entry.actor,
+            JournalEntryRow.idempotency_key == f"bonus:{entry.idempotency_key}",
+        )
+    ).one_or_none()
+    if bonus is None:
+        return
+    lot_id, expired_minor = store.lot_of_entry(session, bonus.id)
+    expired_minor += sum(
+        draw.amount_minor for new in wallet.entries for draw in new.draws if draw.lot_id == lot_id
     )
+    amount_minor = bonus.amount_minor - expired_minor
+    if amount_minor:
+        facts = replace(
+            facts,
+            idempotency_key=f"bonus:{facts.idempotency_key}",
+            detail=canonical_json({**json.loads(facts.detail), "reverses": bonus.sequence}),
+        )
+        wallet.take_back(lot_id, amount_minor, (from_wallet(BONUS_EXPENSE, amount_minor),), facts)
 
 
-def _heads(session: Session) -> tuple[str, int, int]:
-    query = select(WalletRow.account_id, WalletRow.head_digest, WalletRow.entry_count)
-    rows = session.execute(query.order_by(WalletRow.account_id)).all()
-    digest = digest_parts(f"{row.account_id}:{row.head_digest}".encode() for row in rows)
-    return digest, len(rows), sum(row.entry_count for row in rows)
+def _seal_part(account_id: AccountId, head: str) -> bytes:
+    return f"{account_id}:{head}".encode()
 
 
-def _verify_wallets(
-    session: Session, ids: Sequence[WalletId], codes: dict[int, str]
-) -> Iterator[LedgerFault]:
-    wallets = session.execute(
-        select(
-            WalletRow.id,
-            WalletRow.account_id,
-            WalletRow.lots_minor,
-            WalletRow.uncovered_minor,
-            WalletRow.entry_count,
-            WalletRow.head_digest,
-        ).where(WalletRow.id.in_(ids))
-    ).all()
-    lots: dict[int, list[Any]] = {}
-    lot_number: dict[int, int] = {}
-    drawn: dict[int, int] = {}
-    lot_query = select(
-        LotRow.id, LotRow.wallet_id, LotRow.number, LotRow.amount_minor, LotRow.remaining_minor
+def _verify_seals(session: Session) -> Iterator[LedgerFault]:
+    """Go through the entries as they were recorded, and compare each seal with the heads then.
+
+    Ids grow in the order of recording, and writers wait for a seal: so it covers as many wallets
+    and entries, from the first on, as it counted.
+    """
+    seals = list(
+        session.scalars(
+            select(DailySealRow).order_by(DailySealRow.entries, DailySealRow.recorded_at)
+        )
     )
-    for lot in session.execute(lot_query.where(LotRow.wallet_id.in_(ids))):
-        lots.setdefault(lot.wallet_id, []).append(lot)
-        lot_number[lot.id] = lot.number
-    columns = list(JournalEntryRow.__table__.columns)
-    entries: dict[int, list[Any]] = {}
-    query = select(*columns).where(JournalEntryRow.wallet_id.in_(ids))
-    for entry in session.execute(query.order_by(JournalEntryRow.sequence)):
-        entries.setdefault(entry.wallet_id, []).append(entry)
-    of_wallets = select(JournalEntryRow.id).where(JournalEntryRow.wallet_id.in_(ids))
-    postings: dict[int, list[Posting]] = {}
-    posting_query = select(
-        PostingRow.entry_id, PostingRow.debit_id, PostingRow.credit_id, PostingRow.amount_minor
-    )
-    for row in session.execute(
-        posting_query.where(PostingRow.entry_id.in_(of_wallets)).order_by(PostingRow.id)
-    ):
-        postings.setdefault(row.entry_id, []).append(
-            Posting(_code(codes, row.debit_id), _code(codes, row.credit_id), row.amount_minor)
-        )
-    draws: dict[int, list[tuple[int, int]]] = {}
-    draw_query = select(DrawRow.entry_id, DrawRow.lot_id, DrawRow.amount_minor)
-    for draw in session.execute(draw_query.where(DrawRow.entry_id.in_(of_wallets))):
-        draws.setdefault(draw.entry_id, []).append((lot_number[draw.lot_id], draw.amount_minor))
-        drawn[draw.lot_id] = drawn.get(draw.lot_id, 0) + draw.amount_minor
-    for wallet in wallets:
-        yield from _verify_chain(wallet, entries.get(wallet.id, []), postings, draws)
-        for lot in lots.get(wallet.id, []):
-            if lot.amount_minor - drawn.get(lot.id, 0) != lot.remaining_minor:
-                yield LedgerFault(
-                    AccountId(wallet.account_id),
-                    mark("A lot does not hold what its draws left."),
-                    str(lot.amount_minor - drawn.get(lot.id, 0)),
-                    str(lot.remaining_minor),
-                )
-        held = sum(lot.remaining_minor for lot in lots.get(wallet.id, []))
-        if held != wallet.lots_minor:
+    if not seals:
+        return
+    parts = {account_id: _seal_part(account_id, "") for account_id, _, _ in store.heads(session)}
+    heads = store.entry_heads(session)
+    passed = 0
+    for sealed in seals:
+        while passed < sealed.entries:
+            entry = next(heads, None)
+            if entry is None:
+                break
+            parts[entry[0]] = _seal_part(*entry)
+            passed += 1
+        digest = digest_parts(islice(parts.values(), sealed.wallets))
+        if digest != sealed.digest:
             yield LedgerFault(
-                AccountId(wallet.account_id),
-                mark("The lots do not come to the wallet."),
-                str(held),
-                str(wallet.lots_minor),
+                None, mark("The seal of a day is not that of its heads."), digest, sealed.digest
             )
-
-
-def _verify_chain(
-    wallet: Any,  # noqa: ANN401 - a row
-    entries: Sequence[Any],
-    postings: dict[int, list[Posting]],
-    draws: dict[int, list[tuple[int, int]]],
-) -> Iterator[LedgerFault]:
-    account_id = AccountId(wallet.account_id)
-    head, balance = "", 0
-    for number, entry in enumerate(entries, start=1):
-        moved = postings.get(entry.id, [])
-        net = sum(
-            p.amount_minor if p.credit == WALLET else -p.amount_minor
-            for p in moved
-            if WALLET in (p.debit, p.credit)
-        )
-        if net != entry.amount_minor:
-            yield LedgerFault(
-                account_id,
-                mark("The postings of an entry do not come to its amount."),
-                str(entry.amount_minor),
-                str(net),
-            )
-        digest = entry_digest(
-            head,
-            (
-                account_id,
-                number,
-                entry.reason,
-                entry.amount_minor,
-                balance,
-                balance + entry.amount_minor,
-                instant_key(entry.valid_at),
-                instant_key(entry.recorded_at),
-                entry.book_month,
-                entry.charge_month,
-                entry.actor,
-                entry.idempotency_key,
-                entry.request_digest,
-                entry.detail,
-            ),
-            moved,
-            sorted(draws.get(entry.id, [])),
-        )
-        if digest != entry.digest or entry.previous_digest != head or entry.sequence != number:
-            yield LedgerFault(
-                account_id, mark("The chain of entries is broken."), digest, entry.digest
-            )
-            return
-        head, balance = digest, balance + entry.amount_minor
-    if head != wallet.head_digest or len(entries) != wallet.entry_count:
-        yield LedgerFault(
-            account_id,
-            mark("The wallet's head is not that of its chain."),
-            head,
-            wallet.head_digest,
-        )
-    if balance != wallet.lots_minor - wallet.uncovered_minor:
-        yield LedgerFault(
-            account_id,
-            mark("Lots less what is uncovered do not come to the ledger."),
-            str(balance),
-            str(wallet.lots_minor - wallet.uncovered_minor),
-        )
-
-
-def _code(codes: dict[int, str], ledger_id: int) -> str:
-    code = codes[ledger_id]
-    return WALLET if code.startswith(f"{WALLET}:") else code

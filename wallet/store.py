@@ -1,20 +1,34 @@
 """Queries of wallets; loading them under their lock and writing what became of them."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Table, bindparam, func, insert, select, text, update
+from sqlalchemy import (
+    String,
+    Table,
+    bindparam,
+    case,
+    func,
+    insert,
+    select,
+    text,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from kilokassa.core.ids import AccountId, JournalEntryId, LotId, WalletId
 from kilokassa.core.scope import Scope
 from kilokassa.db.rights import account_in_scope
+from wallet.audit import Drawn, Leg, StoredEntry, StoredLot, StoredWallet
+from wallet.balance import Balance as Balance  # pages name it beside the queries
 from wallet.book import Wallet
 from wallet.ledger import WALLET, Reason
-from wallet.lots import Lot, spendable_minor
+from wallet.lots import Lot, LotKind, Paid, spendable_minor
 from wallet.models import (
     DrawRow,
     JournalEntryRow,
@@ -28,33 +42,14 @@ T = TypeVar("T")
 
 IDS_A_QUERY = 5_000
 
+ROWS_A_FETCH = 5_000
+
 _WALLET: Table = WalletRow.__table__  # type: ignore[assignment]
 _LEDGER: Table = LedgerAccountRow.__table__  # type: ignore[assignment]
 _ENTRY: Table = JournalEntryRow.__table__  # type: ignore[assignment]
 _POSTING: Table = PostingRow.__table__  # type: ignore[assignment]
 _LOT: Table = LotRow.__table__  # type: ignore[assignment]
 _DRAW: Table = DrawRow.__table__  # type: ignore[assignment]
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """A balance is never one number: what is posted, and what of it may be spent."""
-
-    posted_minor: int
-    """Lots less what is uncovered."""
-    held_minor: int
-    spendable_minor: int
-    """What living lots hold."""
-    uncovered_minor: int
-    bonus_minor: int
-    rated_minor: int = 0
-    """Rated since, not yet posted."""
-    known_until: datetime | None = None
-
-    @property
-    def available_minor(self) -> int:
-        """Posted less held and rated: what runway counts with."""
-        return self.posted_minor - self.held_minor - self.rated_minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +84,15 @@ class Written:
     entry_ids: tuple[JournalEntryId, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was done for an idempotency key, and for which request."""
+
+    entry_id: JournalEntryId
+    request_digest: str
+    detail: str
+
+
 def wallet_ids(session: Session, account_ids: Sequence[AccountId]) -> dict[AccountId, WalletId]:
     """Return the wallets that exist, by account."""
     found: dict[AccountId, WalletId] = {}
@@ -99,14 +103,17 @@ def wallet_ids(session: Session, account_ids: Sequence[AccountId]) -> dict[Accou
     return found
 
 
-def lock_wallets(session: Session, account_ids: Sequence[AccountId]) -> dict[AccountId, Wallet]:
-    """Lock the wallets, low to high, and load them with the lots that still hold something."""
+def lock_wallets(session: Session, account_ids: Iterable[AccountId]) -> dict[AccountId, Wallet]:
+    """Lock the wallets, low to high, and load them with the lots that still hold something.
+
+    Low to high is by account, also across queries: two that lock many never wait for each other.
+    """
     wallets: dict[WalletId, Wallet] = {}
-    for ids in _slices(sorted(account_ids)):
+    for ids in _slices(sorted(set(account_ids))):
         query = (
             select(_WALLET)
             .where(_WALLET.c.account_id.in_(ids))
-            .order_by(_WALLET.c.id)
+            .order_by(_WALLET.c.account_id)
             .with_for_update()
         )
         for row in session.execute(query):
@@ -133,39 +140,102 @@ def lock_wallets(session: Session, account_ids: Sequence[AccountId]) -> dict[Acc
     return {wallet.account_id: wallet for wallet in wallets.values()}
 
 
-def load_paid(session: Session, wallet: Wallet) -> list[tuple[LotId, int]]:
-    """Load the lots that have paid something, with what they paid net, the latest payer first.
+def load_paid(session: Session, wallets: Sequence[Wallet]) -> None:
+    """Load into wallets what their lots paid, and those of these lots that are spent.
 
-    Lots that are spent were not loaded with the wallet; they are added to it here.
+    A lot whose top-up was taken back has paid nothing: others pay for it since.
     """
-    latest = func.max(_DRAW.c.id).label("latest")
-    query = (
-        select(_DRAW.c.lot_id, func.sum(_DRAW.c.amount_minor).label("net"), latest)
-        .join(_LOT, _LOT.c.id == _DRAW.c.lot_id)
-        .where(_LOT.c.wallet_id == wallet.id)
-        .group_by(_DRAW.c.lot_id)
-        .order_by(latest.desc())
+    by_id = {wallet.id: wallet for wallet in wallets}
+    for part in _slices(sorted(by_id)):
+        voided = _voided_lots(session, part)
+        latest = func.max(_DRAW.c.id)
+        query = (
+            select(
+                _LOT.c.wallet_id,
+                _DRAW.c.lot_id,
+                _ENTRY.c.charge_month,
+                func.sum(_DRAW.c.amount_minor).label("net"),
+            )
+            .join(_LOT, _LOT.c.id == _DRAW.c.lot_id)
+            .join(_ENTRY, _ENTRY.c.id == _DRAW.c.entry_id)
+            .where(_LOT.c.wallet_id.in_(part))
+            .group_by(_LOT.c.wallet_id, _DRAW.c.lot_id, _ENTRY.c.charge_month)
+            .order_by(_LOT.c.wallet_id, latest.desc())
+        )
+        paid: dict[WalletId, list[Paid]] = {}
+        for row in session.execute(query):
+            if row.net > 0 and row.lot_id not in voided:
+                found = Paid(LotId(row.lot_id), row.charge_month, int(row.net))
+                paid.setdefault(WalletId(row.wallet_id), []).append(found)
+        for wallet_id, found_ in paid.items():
+            by_id[wallet_id].paid = tuple(found_)
+        _load_spent(session, [by_id[wallet_id] for wallet_id in paid])
+
+
+def _load_spent(session: Session, wallets: Sequence[Wallet]) -> None:
+    """Add to wallets those lots that paid but were not loaded, as they hold nothing any more."""
+    by_id = {wallet.id: wallet for wallet in wallets}
+    loaded = {lot.id for wallet in wallets for lot in wallet.lots}
+    missing = {p.lot_id for wallet in wallets for p in wallet.paid} - loaded
+    for part in _slices(sorted(missing)):
+        query = select(_LOT).where(_LOT.c.id.in_(part)).order_by(_LOT.c.id)
+        for row in session.execute(query):
+            wallet = by_id[WalletId(row.wallet_id)]
+            wallet.lots = (*wallet.lots, _lot(row))
+
+
+def _voided_lots(session: Session, ids: Sequence[WalletId]) -> frozenset[int]:
+    """Return the lots that came by entries which were taken back."""
+    query = select(_ENTRY.c.wallet_id, _ENTRY.c.detail).where(
+        _ENTRY.c.wallet_id.in_(ids), _ENTRY.c.reason == Reason.REVERSAL
     )
-    paid = [(LotId(row.lot_id), int(row.net)) for row in session.execute(query) if row.net > 0]
-    known = {lot.id for lot in wallet.lots}
-    missing = [lot_id for lot_id, _ in paid if lot_id not in known]
-    if missing:
-        rows = session.execute(select(_LOT).where(_LOT.c.id.in_(missing)))
-        wallet.lots = (*wallet.lots, *(_lot(row) for row in rows))
-    return paid
+    reversed_ = {(row.wallet_id, reversed_sequence(row.detail)) for row in session.execute(query)}
+    if not reversed_:
+        return frozenset()
+    lots = (
+        select(_LOT.c.id, _LOT.c.wallet_id, _ENTRY.c.sequence)
+        .join(_ENTRY, _ENTRY.c.id == _LOT.c.entry_id)
+        .where(_LOT.c.wallet_id.in_(sorted({wallet_id for wallet_id, _ in reversed_})))
+    )
+    return frozenset(
+        row.id for row in session.execute(lots) if (row.wallet_id, row.sequence) in reversed_
+    )
 
 
-def answers(
-    session: Session, actor: str, keys: Sequence[str]
-) -> dict[str, tuple[JournalEntryId, str, str]]:
-    """Return (entry, request digest, detail) of the keys that this actor used before."""
-    found: dict[str, tuple[JournalEntryId, str, str]] = {}
+def reversed_sequence(detail: str) -> int:
+    """Return which entry a reversal took back."""
+    found: int = json.loads(detail)["reverses"]
+    return found
+
+
+def reversals(session: Session, wallet_id: WalletId) -> frozenset[int]:
+    """Return the numbers of the wallet's entries that were taken back."""
+    query = select(_ENTRY.c.detail).where(
+        _ENTRY.c.wallet_id == wallet_id, _ENTRY.c.reason == Reason.REVERSAL
+    )
+    return frozenset(reversed_sequence(detail) for detail in session.scalars(query))
+
+
+def lot_of_entry(session: Session, entry_id: int) -> tuple[LotId, int]:
+    """Return the lot that an entry brought, and how much of it has expired."""
+    lot_id = session.scalars(select(_LOT.c.id).where(_LOT.c.entry_id == entry_id)).one()
+    expired = (
+        select(func.coalesce(func.sum(_DRAW.c.amount_minor), 0))
+        .join(_ENTRY, _ENTRY.c.id == _DRAW.c.entry_id)
+        .where(_DRAW.c.lot_id == lot_id, _ENTRY.c.reason == Reason.EXPIRY)
+    )
+    return LotId(lot_id), int(session.scalars(expired).one())
+
+
+def answers(session: Session, actor: str, keys: Sequence[str]) -> dict[str, Answer]:
+    """Return what was done for those of the keys that this actor used before."""
+    found: dict[str, Answer] = {}
     for part in _slices(keys):
         query = select(
             _ENTRY.c.idempotency_key, _ENTRY.c.id, _ENTRY.c.request_digest, _ENTRY.c.detail
         ).where(_ENTRY.c.actor == actor, _ENTRY.c.idempotency_key.in_(part))
         for key, entry_id, digest, detail in session.execute(query):
-            found[key] = (JournalEntryId(entry_id), digest, detail)
+            found[key] = Answer(JournalEntryId(entry_id), digest, detail)
     return found
 
 
@@ -175,12 +245,16 @@ def ledger_ids(session: Session, codes: Sequence[str]) -> dict[str, int]:
     found = _ledger_ids(session, wanted)
     missing = [code for code in wanted if code not in found]
     if missing:
-        connection = session.connection()
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(LedgerAccountRow).on_conflict_do_nothing()
-        connection.execute(statement, [{"code": code, "currency": "RUB"} for code in missing])
+        insert_new(session, _LEDGER, [{"code": code, "currency": "RUB"} for code in missing])
         found = _ledger_ids(session, wanted)
     return found
+
+
+def insert_new(session: Session, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert those of the rows that nobody inserted before, or is inserting now."""
+    connection = session.connection()
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
 
 
 def write(session: Session, wallets: Sequence[Wallet]) -> dict[AccountId, Written]:
@@ -352,7 +426,7 @@ def balances(
                 held_minor=0,
                 spendable_minor=spendable,
                 uncovered_minor=row.uncovered_minor,
-                bonus_minor=spendable_minor([lot for lot in held if lot.kind == "bonus"], at),
+                bonus_minor=spendable_minor([lot for lot in held if lot.kind is LotKind.BONUS], at),
             )
     return sums
 
@@ -445,6 +519,146 @@ def open_in(session: Session, account_ids: Sequence[AccountId], month: int) -> f
         )
         found.update(AccountId(account_id) for account_id in session.scalars(query))
     return frozenset(found)
+
+
+def blocks_to_audit(
+    session: Session, *, wallets_max: int, entries_max: int
+) -> Iterator[tuple[StoredWallet, ...]]:
+    """Yield all wallets by id, so few together that their entries fit into memory."""
+    query = select(
+        _WALLET.c.id,
+        _WALLET.c.account_id,
+        _WALLET.c.lots_minor,
+        _WALLET.c.uncovered_minor,
+        _WALLET.c.entry_count,
+        _WALLET.c.head_digest,
+    )
+    last = None
+    while True:
+        page = query.order_by(_WALLET.c.id).limit(wallets_max)
+        if last is not None:
+            page = page.where(_WALLET.c.id > last)
+        block: list[StoredWallet] = []
+        entries = 0
+        for row in session.execute(page).all():
+            wallet = StoredWallet._make(row)
+            entries += wallet.entry_count
+            if block and entries > entries_max:
+                break
+            block.append(wallet)
+        if not block:
+            return
+        yield tuple(block)
+        last = block[-1].id
+
+
+def entries_to_audit(session: Session, first: int, last: int) -> dict[int, list[StoredEntry]]:
+    """Return the entries of the wallets from `first` to `last`, by wallet and in order."""
+    # The reason as it rests: an unknown one is to be found, not to fail.
+    columns = [
+        type_coerce(_ENTRY.c[name], String) if name == "reason" else _ENTRY.c[name]
+        for name in StoredEntry._fields
+    ]
+    query = select(*columns).where(_ENTRY.c.wallet_id.between(first, last))
+    found: dict[int, list[StoredEntry]] = {}
+    for row in session.execute(query.order_by(_ENTRY.c.wallet_id, _ENTRY.c.sequence)):
+        entry = StoredEntry._make(row)
+        found.setdefault(entry.wallet_id, []).append(entry)
+    return found
+
+
+def legs_to_audit(session: Session, first: int, last: int) -> dict[int, list[Leg]]:
+    """Return the postings of those wallets' entries, by entry.
+
+    A wallet's own ledger account bears the code `wallet`; another wallet's keeps its name.
+    """
+    house = {
+        row.id: row.code
+        for row in session.execute(
+            select(_LEDGER.c.id, _LEDGER.c.code).where(_LEDGER.c.wallet_id.is_(None))
+        )
+    }
+    own = {
+        row.wallet_id: row.id
+        for row in session.execute(
+            select(_LEDGER.c.id, _LEDGER.c.wallet_id).where(
+                _LEDGER.c.wallet_id.between(first, last)
+            )
+        )
+    }
+    query = (
+        select(
+            _ENTRY.c.wallet_id,
+            _POSTING.c.entry_id,
+            _POSTING.c.debit_id,
+            _POSTING.c.credit_id,
+            _POSTING.c.amount_minor,
+        )
+        .join(_ENTRY, _ENTRY.c.id == _POSTING.c.entry_id)
+        .where(_ENTRY.c.wallet_id.between(first, last))
+        .order_by(_POSTING.c.id)
+    )
+    found: dict[int, list[Leg]] = {}
+    for wallet_id, entry_id, debit_id, credit_id, amount_minor in session.execute(query):
+        mine = own.get(wallet_id)
+        debit = WALLET if debit_id == mine else house.get(debit_id, f"another:{debit_id}")
+        credit = WALLET if credit_id == mine else house.get(credit_id, f"another:{credit_id}")
+        found.setdefault(entry_id, []).append((debit, credit, amount_minor))
+    return found
+
+
+def draws_to_audit(session: Session, first: int, last: int) -> dict[int, list[Drawn]]:
+    """Return the draws of those wallets' entries, by entry."""
+    query = (
+        select(
+            _DRAW.c.entry_id,
+            case((_LOT.c.wallet_id == _ENTRY.c.wallet_id, _LOT.c.number), else_=0),
+            _DRAW.c.amount_minor,
+        )
+        .join(_ENTRY, _ENTRY.c.id == _DRAW.c.entry_id)
+        .join(_LOT, _LOT.c.id == _DRAW.c.lot_id)
+        .where(_ENTRY.c.wallet_id.between(first, last))
+    )
+    found: dict[int, list[Drawn]] = {}
+    for entry_id, number, amount_minor in session.execute(query):
+        found.setdefault(entry_id, []).append((number, amount_minor))
+    return found
+
+
+def lots_to_audit(session: Session, first: int, last: int) -> dict[int, list[StoredLot]]:
+    """Return the lots of the wallets from `first` to `last`, by wallet."""
+    columns = [
+        type_coerce(_LOT.c[name], String) if name == "kind" else _LOT.c[name]
+        for name in StoredLot._fields
+    ]
+    query = select(_LOT.c.wallet_id, *columns).where(_LOT.c.wallet_id.between(first, last))
+    found: dict[int, list[StoredLot]] = {}
+    for wallet_id, *rest in session.execute(query):
+        found.setdefault(wallet_id, []).append(StoredLot._make(rest))
+    return found
+
+
+def heads(session: Session) -> Iterator[tuple[AccountId, str, int]]:
+    """Yield account, head and number of entries of every wallet, by wallet id."""
+    query = (
+        select(_WALLET.c.account_id, _WALLET.c.head_digest, _WALLET.c.entry_count)
+        .order_by(_WALLET.c.id)
+        .execution_options(yield_per=ROWS_A_FETCH)
+    )
+    for account_id, head, count in session.execute(query):
+        yield AccountId(account_id), head, count
+
+
+def entry_heads(session: Session) -> Iterator[tuple[AccountId, str]]:
+    """Yield account and digest of every entry in the order in which they were recorded."""
+    query = (
+        select(_WALLET.c.account_id, _ENTRY.c.digest)
+        .join(_WALLET, _WALLET.c.id == _ENTRY.c.wallet_id)
+        .order_by(_ENTRY.c.id)
+        .execution_options(yield_per=ROWS_A_FETCH)
+    )
+    for account_id, digest in session.execute(query):
+        yield AccountId(account_id), digest
 
 
 def _ledger_ids(session: Session, codes: Sequence[str]) -> dict[str, int]:

@@ -9,12 +9,22 @@ from kilokassa.core.money import half_up_ratio
 
 BASIS_POINTS = 10_000
 
+MOST_MINOR = 10**13
+"""A hundred thousand million roubles: sums of such amounts still fit 64 bits."""
+
 
 class NotAnAmount(DomainError):
     """A top-up of nothing or less."""
 
     code = "not_an_amount"
     template = "Account %(account)s: a top-up is more than zero, not %(amount)s kopecks."
+
+
+class TooLarge(DomainError):
+    """A top-up beyond what the ledger takes at once."""
+
+    code = "too_large"
+    template = "Account %(account)s: a top-up of %(amount)s kopecks is too large."
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from kilokassa.core.scope import Role, Scope, system_scope
 from wallet import store
 from wallet.ledger import Reason
 from wallet.service import (
+    AlreadyReversed,
     ChargeBatch,
     ChargeOrder,
     MonthSkipped,
@@ -246,7 +247,7 @@ def test_a_voided_top_up_takes_its_bonus_with_it(database, accounts, clock):
         once = reverse_top_up(session, void, clock)
         twice = reverse_top_up(session, void, clock)
 
-        with pytest.raises(RequestConflict):
+        with pytest.raises(AlreadyReversed):
             reverse_top_up(session, replace(void, idempotency_key="v2"), clock)
 
     assert once == twice

@@ -1,0 +1,34 @@
+"""The balance of a wallet: a tuple, never one number."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What is posted, and what of it may be spent; always given in this order."""
+
+    posted_minor: int
+    """What living lots hold, less what is uncovered."""
+    held_minor: int
+    spendable_minor: int
+    """What living lots hold."""
+    uncovered_minor: int
+    """What was charged and no lot could pay: the debt."""
+    bonus_minor: int
+    """Of the spendable amount, what bonus lots hold."""
+    rated_minor: int = 0
+    """Rated since, not yet posted."""
+    known_until: datetime | None = None
+    """Up to when readings are known."""
+    estimated_minor: int = 0
+    """What the time since the last reading is guessed to have cost."""
+
+    def __post_init__(self) -> None:
+        if self.posted_minor != self.spendable_minor - self.uncovered_minor:
+            raise ValueError(f"a balance adds up: {self!r}")
+
+    @property
+    def available_minor(self) -> int:
+        """Posted less held, rated and estimated: what runway counts with."""
+        return self.posted_minor - self.held_minor - self.rated_minor - self.estimated_minor
