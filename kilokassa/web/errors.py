@@ -22,9 +22,10 @@ STATUS: Final[Mapping[str, int]] = {
     "version_exists": 409,
     "month_not_over": 409,
     "month_skipped": 409,
-    "insufficient_funds": 409,
-    "already_cancelled": 409,
     "document_exists": 409,
+    "document_cancelled": 409,
+    "document_not_cancellable": 409,
+    "rendering_libraries_missing": 503,
     "not_set_up": 503,
 }
 """What is not named here is a value that cannot be accepted: 422."""

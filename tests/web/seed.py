@@ -46,17 +46,18 @@ DEBTOR = "2799000002"
 class Person:
     email: str
     role: Role
+    name: str
 
 
 PEOPLE = {
-    "administrator": Person("admin@town.example", Role.ADMINISTRATOR),
-    "operator": Person("operator@town.example", Role.OPERATOR),
-    "analyst": Person("analyst@town.example", Role.ANALYST),
-    "auditor": Person("auditor@town.example", Role.AUDITOR),
-    "company": Person("company@town.example", Role.COMPANY),
-    "other_company": Person("other@town.example", Role.COMPANY),
-    "resident": Person("resident@town.example", Role.RESIDENT),
-    "other_resident": Person("neighbour@town.example", Role.RESIDENT),
+    "administrator": Person("admin@town.example", Role.ADMINISTRATOR, "Админова Ада"),
+    "operator": Person("operator@town.example", Role.OPERATOR, "Окошкина Ольга"),
+    "analyst": Person("analyst@town.example", Role.ANALYST, "Ставкин Степан"),
+    "auditor": Person("auditor@town.example", Role.AUDITOR, "Проверкин Пётр"),
+    "company": Person("company@town.example", Role.COMPANY, "УК «Опытная»"),
+    "other_company": Person("other@town.example", Role.COMPANY, "Дом № 3"),
+    "resident": Person("resident@town.example", Role.RESIDENT, "Громова Нина"),
+    "other_resident": Person("neighbour@town.example", Role.RESIDENT, "Ильина Юлия"),
 }
 
 
@@ -159,7 +160,7 @@ def _add_people(application: Application) -> None:
     }
     with application.database.writing() as session:
         for name, person in PEOPLE.items():
-            user = NewUser(person.email, person.role, name=name, **reach.get(name, {}))
+            user = NewUser(person.email, person.role, name=person.name, **reach.get(name, {}))
             add_user(session, user, PASSWORD, application.clock)
 
 
