@@ -80,7 +80,7 @@ def _tests(*, slow: bool, rest: list[str]) -> tuple[bool, Counter[str]]:
         environ.setdefault("KILOKASSA_TEST_CHROMIUM", browser)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [PYTHON, "-m", "pytest", "-q", f"--junit-xml={report}"]
+        command = [PYTHON, "-m", "pytest", "-q", "-n", "auto", f"--junit-xml={report}"]
         if marks:
             command += ["-m", " and ".join(marks)]
         ended = subprocess.run([*command, *rest], env=environ, check=False)
