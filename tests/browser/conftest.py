@@ -80,6 +80,7 @@ def site(application: Application, browser: Browser) -> Iterator[Site]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     context = browser.new_context(locale="ru-RU")
+    context.set_default_timeout(10_000)
     complaints: list[str] = []
     yield Site(f"http://127.0.0.1:{server.server_port}", context, complaints)
     context.close()

@@ -39,6 +39,7 @@ PREPAID = "2799000004"
 POSTPAID = "2799000009"
 """Of the second house, with heat; the neighbour's."""
 BY_HAND = "2799000008"
+THREE_ZONES = "2799000005"
 DEBTOR = "2799000002"
 
 
