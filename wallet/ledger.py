@@ -87,8 +87,7 @@ def entry_digest(
     parts += [f"lot{number}:{amount}" for number, amount in draws]
     parts += lots
     # As JSON, a field cannot run into its neighbour whatever it holds.
-    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_as_json(parts).encode()).hexdigest()
 
 
 def lot_key(
@@ -109,3 +108,6 @@ def lot_key(
 def instant_key(instant: datetime) -> str:
     """Return an instant as the digests take it: in UTC, to the microsecond."""
     return instant.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -1,5 +1,6 @@
 """Use cases of the wallet: open, top up, charge, give back, expire, reverse, verify, seal."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -333,6 +334,7 @@ def charge_batch(session: Session, batch: ChargeBatch, clock: Clock) -> tuple[Ch
     if closing is not None:
         store.close_through(session, list(closed.values()), closing)
     results = []
+    unseen = set(fresh)
     for order in batch.orders:
         wallet, key = wallets[order.account_id], order.idempotency_key
         entry_id = known[key].entry_id if key in known else None
@@ -342,8 +344,10 @@ def charge_batch(session: Session, batch: ChargeBatch, clock: Clock) -> tuple[Ch
             earlier = before.get(wallet.id, [])
             results.append(_statement(order, wallet, entry_id, closing, earlier))
         else:
-            repeated = fresh.get(key) is not order
-            results.append(ChargeResult(order.account_id, entry_id, repeated, wallet.posted_minor))
+            results.append(
+                ChargeResult(order.account_id, entry_id, key not in unseen, wallet.posted_minor)
+            )
+        unseen.discard(key)
     return tuple(results)
 
 
@@ -638,17 +642,13 @@ def _verify_seals(session: Session) -> Iterator[LedgerFault]:
     if not seals:
         return
     parts = {account_id: _seal_part(account_id, "") for account_id, _, _ in store.heads(session)}
-    heads = store.entry_heads(session)
     passed = 0
-    for sealed in seals:
-        while passed < sealed.entries:
-            entry = next(heads, None)
-            if entry is None:
-                break
-            parts[entry[0]] = _seal_part(*entry)
-            passed += 1
-        digest = digest_parts(islice(parts.values(), sealed.wallets))
-        if digest != sealed.digest:
-            yield LedgerFault(
-                None, mark("The seal of a day is not that of its heads."), digest, sealed.digest
-            )
+    with contextlib.closing(store.entry_heads(session)) as heads:
+        for sealed in seals:
+            for account_id, head in islice(heads, max(0, sealed.entries - passed)):
+                parts[account_id] = _seal_part(account_id, head)
+                passed += 1
+            digest = digest_parts(islice(parts.values(), max(0, sealed.wallets)))
+            if digest != sealed.digest:
+                problem = mark("The seal of a day is not that of its heads.")
+                yield LedgerFault(None, problem, digest, sealed.digest)

@@ -1,7 +1,7 @@
 """Queries of wallets; loading them under their lock and writing what became of them."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -645,11 +645,12 @@ def heads(session: Session) -> Iterator[tuple[AccountId, str, int]]:
         .order_by(_WALLET.c.id)
         .execution_options(yield_per=ROWS_A_FETCH)
     )
-    for account_id, head, count in session.execute(query):
-        yield AccountId(account_id), head, count
+    with session.execute(query) as rows:
+        for account_id, head, count in rows:
+            yield AccountId(account_id), head, count
 
 
-def entry_heads(session: Session) -> Iterator[tuple[AccountId, str]]:
+def entry_heads(session: Session) -> Generator[tuple[AccountId, str]]:
     """Yield account and digest of every entry in the order in which they were recorded."""
     query = (
         select(_WALLET.c.account_id, _ENTRY.c.digest)
@@ -657,8 +658,9 @@ def entry_heads(session: Session) -> Iterator[tuple[AccountId, str]]:
         .order_by(_ENTRY.c.id)
         .execution_options(yield_per=ROWS_A_FETCH)
     )
-    for account_id, digest in session.execute(query):
-        yield AccountId(account_id), digest
+    with session.execute(query) as rows:
+        for account_id, digest in rows:
+            yield AccountId(account_id), digest
 
 
 def _ledger_ids(session: Session, codes: Sequence[str]) -> dict[str, int]:

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,9 +10,11 @@ from wallet.lots import (
     Draw,
     Lot,
     LotKind,
+    Paid,
     after,
     draw_down,
     give_back,
+    in_order_of_return,
     spendable_minor,
 )
 
@@ -66,6 +69,33 @@ def test_value_comes_back_first_to_the_debt_then_to_the_lots_that_paid():
     assert back.new_lot_minor == 0
 
 
+def test_a_lot_that_paid_twice_is_not_filled_above_its_amount():
+    spent = lot(1, 50_00, amount_minor=90_00)
+
+    back = give_back(100_00, uncovered_minor=0, paid=[(spent, 30_00), (spent, 60_00)], at=NOON)
+
+    assert back.draws == (Draw(LotId(1), -40_00),)
+    assert back.new_lot_minor == 60_00
+
+
+def test_the_lots_that_paid_the_corrected_month_come_first_and_of_them_the_latest():
+    latest_first = [
+        Paid(LotId(4), 24_324, 1),
+        Paid(LotId(3), 24_323, 1),
+        Paid(LotId(2), None, 1),
+        Paid(LotId(1), 24_323, 1),
+    ]
+
+    ordered = in_order_of_return(latest_first, 24_323)
+
+    assert [payer.lot_id for payer in ordered] == [3, 1, 4, 2]
+
+
+def test_a_lot_that_holds_more_than_it_was_cannot_be_made():
+    with pytest.raises(ValueError, match="between nothing and its amount"):
+        lot(1, 2_00, amount_minor=1_00)
+
+
 def test_an_expired_lot_is_not_revived_but_its_value_is_not_lost():
     paid = [(lot(1, 0, amount_minor=40_00, expires_in=timedelta(days=-1)), 40_00)]
 
@@ -100,6 +130,40 @@ def test_a_drawdown_accounts_for_every_kopeck(lots, amount_minor):
     assert (
         sum(k.remaining_minor for k in left) == sum(k.remaining_minor for k in lots) - drawn_minor
     )
+
+
+@given(lots=LOTS, amount_minor=st.integers(0, 50_000_00))
+def test_nothing_is_left_uncovered_while_a_living_lot_holds_something(lots, amount_minor):
+    drawdown = draw_down(lots, amount_minor, at=NOON)
+
+    left = spendable_minor(after(lots, drawdown.draws), NOON)
+    assert not (left and drawdown.uncovered_minor)
+
+
+@given(lots=LOTS, first_minor=st.integers(0, 900_00), second_minor=st.integers(0, 900_00))
+def test_paying_in_two_steps_leaves_the_same_lots_as_in_one(lots, first_minor, second_minor):
+    once = after(lots, draw_down(lots, first_minor + second_minor, at=NOON).draws)
+
+    step = after(lots, draw_down(lots, first_minor, at=NOON).draws)
+    twice = after(step, draw_down(step, second_minor, at=NOON).draws)
+
+    assert twice == once
+
+
+@given(lots=LOTS, amount_minor=st.integers(0, 50_000_00))
+def test_what_was_paid_and_given_back_leaves_the_wallet_as_it_was(lots, amount_minor):
+    drawdown = draw_down(lots, amount_minor, at=NOON)
+    spent = {k.id: k for k in after(lots, drawdown.draws)}
+
+    back = give_back(
+        amount_minor,
+        uncovered_minor=drawdown.uncovered_minor,
+        paid=[(spent[d.lot_id], d.amount_minor) for d in drawdown.draws],
+        at=NOON,
+    )
+
+    assert after(spent.values(), back.draws) == tuple(lots)
+    assert (back.covered_minor, back.new_lot_minor) == (drawdown.uncovered_minor, 0)
 
 
 @given(lots=LOTS, amount_minor=st.integers(0, 900_00), uncovered_minor=st.integers(0, 100_00))
