@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from kilokassa.core.calendar import Month
 from kilokassa.core.ids import AccountId
@@ -18,6 +18,17 @@ STAFF = system_scope("test")
 
 def at(day, hour=3):
     return datetime(2026, *day, hour, tzinfo=UTC)
+
+
+def without_waiting_for_the_disk(database):
+    """Let SQLite leave writing to the system: what a killed process wrote stays written.
+
+    Only a loss of power would show the difference, and no test here switches the machine off.
+    """
+    if database.is_sqlite:
+        event.listen(
+            database.engine, "connect", lambda c, _: c.execute("PRAGMA synchronous=OFF").close()
+        )
 
 
 def accounts_with_wallets(database, clock, count=3, first=1):
