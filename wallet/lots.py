@@ -55,7 +55,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What one lot paid net towards one month; `charge_month` is None for what was owed before."""
+    """What one lot paid towards one month; `charge_month` is None for what was owed before."""
 
     lot_id: LotId
     charge_month: int | None
@@ -125,8 +125,16 @@ def give_back(
 
 
 def in_order_of_return(paid: Iterable[Paid], charge_month: int | None) -> tuple[Paid, ...]:
-    """Order payers, latest first, so that those of the corrected month come before all others."""
-    return tuple(sorted(paid, key=lambda payer: payer.charge_month != charge_month))
+    """Return who paid how much net, from `paid`, latest first: of the corrected month, then others.
+
+    What a lot was given back for a month it no longer has paid for that month.
+    """
+    net: dict[tuple[LotId, int | None], int] = {}
+    for each in paid:
+        key = (each.lot_id, each.charge_month)
+        net[key] = net.get(key, 0) + each.amount_minor
+    payers = [Paid(lot_id, month, minor) for (lot_id, month), minor in net.items() if minor > 0]
+    return tuple(sorted(payers, key=lambda payer: payer.charge_month != charge_month))
 
 
 def after(lots: Iterable[Lot], draws: Iterable[Draw]) -> tuple[Lot, ...]:

@@ -164,7 +164,7 @@ def load_paid(session: Session, wallets: Sequence[Wallet]) -> None:
         )
         paid: dict[WalletId, list[Paid]] = {}
         for row in session.execute(query):
-            if row.net > 0 and row.lot_id not in voided:
+            if row.lot_id not in voided:
                 found = Paid(LotId(row.lot_id), row.charge_month, int(row.net))
                 paid.setdefault(WalletId(row.wallet_id), []).append(found)
         for wallet_id, found_ in paid.items():

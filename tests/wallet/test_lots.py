@@ -91,6 +91,19 @@ def test_the_lots_that_paid_the_corrected_month_come_first_and_of_them_the_lates
     assert [payer.lot_id for payer in ordered] == [3, 1, 4, 2]
 
 
+def test_what_was_given_back_for_a_month_was_not_paid_for_it():
+    latest_first = [
+        Paid(LotId(1), 24_323, -2),
+        Paid(LotId(2), 24_322, -1),
+        Paid(LotId(2), 24_322, 5),
+        Paid(LotId(1), 24_323, 2),
+    ]
+
+    ordered = in_order_of_return(latest_first, 24_323)
+
+    assert ordered == (Paid(LotId(2), 24_322, 4),)
+
+
 def test_a_lot_that_holds_more_than_it_was_cannot_be_made():
     with pytest.raises(ValueError, match="between nothing and its amount"):
         lot(1, 2_00, amount_minor=1_00)
