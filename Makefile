@@ -20,10 +20,10 @@ check: setup  ## format check, lint, import contracts, types
 	@$(BIN)/python scripts/check.py --no-tests
 
 test:  ## check, then the tests on SQLite, PostgreSQL and Chromium
-	@$(SETUP) --browser && $(BIN)/python scripts/check.py
+	@$(SETUP) --tests && $(BIN)/python scripts/check.py
 
 test-all:  ## test, the slow ones as well
-	@$(SETUP) --browser && $(BIN)/python scripts/check.py --slow
+	@$(SETUP) --tests && $(BIN)/python scripts/check.py --slow
 
 run: setup  ## load the demo town, bill it and serve it (PORT=8000); Ctrl-C stops it
 	@PORT=$(PORT) $(BIN)/kilokassa demo --serve

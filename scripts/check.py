@@ -70,20 +70,16 @@ def _tests(*, slow: bool, rest: list[str]) -> tuple[bool, Counter[str]]:
     """Run pytest; return whether it passed, and how many tests each reason left out."""
     print("== tests: SQLite, PostgreSQL, Chromium", flush=True)
     left_out: Counter[str] = Counter()
-    environ = dict(os.environ)
     marks = [] if slow else ["not slow"]
-    browser = setup.find_browser()
-    if browser is None:
+    if "chromium" in setup.missing_test_tools():
         marks.append("not browser")
-        left_out["every test in a browser: no Chromium, apt-get install chromium"] += 1
-    else:
-        environ.setdefault("KILOKASSA_TEST_CHROMIUM", browser)
+        left_out["every test in a browser (no Chromium; run: apt-get install chromium)"] += 1
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [PYTHON, "-m", "pytest", "-q", "-n", "auto", f"--junit-xml={report}"]
         if marks:
             command += ["-m", " and ".join(marks)]
-        ended = subprocess.run([*command, *rest], env=environ, check=False)
+        ended = subprocess.run([*command, *rest], check=False)
         if report.exists():
             left_out += _skipped(report)
     return ended.returncode == 0, left_out

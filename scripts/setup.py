@@ -30,7 +30,11 @@ LIBRARIES = {
 }
 """What PDFs need, by the Debian package that holds it; fonts are in the repository."""
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+TEST_TOOLS = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "poppler-utils": ("pdftoppm",),
+}
+"""What the tests drive, by the Debian package that holds it: any of the programs will do."""
 
 
 class CannotSetUp(Exception):
@@ -40,7 +44,7 @@ class CannotSetUp(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Set up what is missing; return the exit code."""
     parser = argparse.ArgumentParser(prog="make setup", description=__doc__)
-    parser.add_argument("--browser", action="store_true", help="find or install Chromium as well")
+    parser.add_argument("--tests", action="store_true", help="what the tests drive, as well")
     parser.add_argument(
         "--again", action="store_true", help="install anew, whatever the stamp says"
     )
@@ -52,9 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CannotSetUp as problem:
         print(f"make setup: {problem}", file=sys.stderr)
         return 1
-    if options.browser:
+    if options.tests:
         try:
-            install_browser()
+            install_test_tools()
         except CannotSetUp as problem:
             # The tests count and name what could not run; so this is no failure of its own.
             print(f"make setup: {problem}", file=sys.stderr)
@@ -96,18 +100,16 @@ def install_libraries() -> None:
         _install_system_packages(sorted(missing), "PDFs need them")
 
 
-def install_browser() -> None:
-    """Find a Chromium for the browser tests, or install one where the user may."""
-    if find_browser() is None:
-        _install_system_packages(["chromium"], "the browser tests need it")
+def install_test_tools() -> None:
+    """Find what the tests drive besides Python, or install it where the user may."""
+    missing = missing_test_tools()
+    if missing:
+        _install_system_packages(missing, "the tests need them")
 
 
-def find_browser() -> str | None:
-    """Return the path of a Chromium of this machine."""
-    given = os.environ.get("KILOKASSA_TEST_CHROMIUM")
-    if given:
-        return given if Path(given).exists() else None
-    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
+def missing_test_tools() -> list[str]:
+    """Return the Debian packages of the tools that the tests would miss."""
+    return [package for package, names in TEST_TOOLS.items() if not _has_program(names)]
 
 
 def _make_environment() -> None:
@@ -178,6 +180,10 @@ def _install_system_packages(packages: Sequence[str], why: str) -> None:
         _quietly([*prefix, "apt-get", "update"], environ=environ)
         if not _quietly(install, environ=environ):
             raise CannotSetUp(f"{names} could not be installed ({why}); run: sudo {command}")
+
+
+def _has_program(names: Iterable[str]) -> bool:
+    return any(shutil.which(name) for name in names)
 
 
 def _has_library(name: str) -> bool:
