@@ -138,7 +138,7 @@ def charge_lines(items: Sequence[ChargeLineRow]) -> Table[ChargeLineRow]:
             Column(
                 "month", mark("Month"), lambda one: Month.from_ordinal(one.charge_month), Kind.MONTH
             ),
-            Column("service", mark("Service"), lambda one: one.service, Kind.WORD),
+            Column("service", mark("Service"), lambda one: one.service, Kind.WORD, minor=True),
             Column("zone", mark("Zone"), line_name),
             Column(
                 "kind",
@@ -161,7 +161,7 @@ def charge_lines(items: Sequence[ChargeLineRow]) -> Table[ChargeLineRow]:
 def line_name(line: ChargeLineRow) -> str:
     """Return what a line is for within its service: its zone and, where there are some, range."""
     if line.service is Service.HEAT:
-        return ""
+        return translate(word(line.service))
     zone, *more = line.line_key.split("/")
     name = translate(word(Zone(zone))) if zone in set(Zone) else zone
     if more and more[0].isdigit() and int(more[0]):

@@ -7,7 +7,9 @@ import pytest
 from babel.messages.pofile import read_po
 from flask import Flask
 from jinja2.ext import extract_from_ast
+from sqlalchemy import update
 
+from billing.models import AccountRow
 from kilokassa.app.wiring import Application
 from kilokassa.web.app import create_app
 from tests.web.conftest import Clients, sign_in, token
@@ -96,6 +98,27 @@ def test_every_message_of_the_templates_is_in_the_catalogue(app: Flask):
                     missing.add((name, first))
 
     assert not missing
+
+
+def test_what_people_are_called_is_text_and_never_markup(own_installation: Application):
+    name = "<script>alert(1)</script>\"'><b>"
+    with own_installation.database.writing() as session:
+        session.execute(
+            update(AccountRow)
+            .where(AccountRow.number == PREPAID)
+            .values(payer_name=name, note=name)
+        )
+    client = create_app(own_installation).test_client()
+    sign_in(client, PEOPLE["operator"].email)
+
+    pages = [
+        client.get(url).text
+        for url in (f"/console/accounts/{PREPAID}", "/console/accounts", "/console/documents")
+    ]
+
+    for text in pages:
+        assert "<script>alert" not in text
+        assert "&lt;script&gt;alert" in text
 
 
 def test_the_balance_card_says_until_when_it_was_measured(clients: Clients):
