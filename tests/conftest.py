@@ -2,13 +2,16 @@
 
 import logging
 import os
+import socket
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
@@ -19,6 +22,29 @@ from kilokassa.migrations.tables import metadata
 
 SERVER_VARIABLE = "KILOKASSA_TEST_POSTGRESQL_URL"
 _numbers = count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loopback_only() -> Iterator[None]:
+    """Let no test reach another machine, by accident or through a library."""
+    original = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        inet = self.family in (socket.AF_INET, socket.AF_INET6)
+        if inet and self.type & socket.SOCK_STREAM and not _is_loopback(str(address[0])):
+            raise OSError(f"tests reach no other machine: {address!r}")
+        original(self, address)
+
+    socket.socket.connect = connect  # type: ignore[method-assign]
+    yield
+    socket.socket.connect = original  # type: ignore[method-assign]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @pytest.fixture
