@@ -71,6 +71,8 @@ def back_up(database: Database, file: Path, *, progress: Progress | None = None)
     try:
         if database.is_sqlite:
             _copy_sqlite(_sqlite_file(database), temporary, progress)
+            with closing(sqlite3.connect(temporary)) as copy:
+                copy.execute("PRAGMA journal_mode=DELETE")  # one file, no log beside it
         else:
             _run("pg_dump", database.url, ["--format=custom", f"--file={temporary}"])
         with temporary.open("rb") as handle:
@@ -111,8 +113,15 @@ def _copy_sqlite(source: Path, target: Path, progress: Progress | None) -> None:
         if progress is not None:
             progress(total - remaining, total)
 
-    with closing(sqlite3.connect(source)) as reading, closing(sqlite3.connect(target)) as writing:
+    with (
+        closing(sqlite3.connect(source, isolation_level=None)) as reading,
+        closing(sqlite3.connect(target, isolation_level=None)) as writing,
+    ):
         writing.execute("PRAGMA busy_timeout=30000")
+        # One state from the first page to the last: without it each write of others would let the
+        # copy begin anew.
+        reading.execute("BEGIN")
+        reading.execute("SELECT count(*) FROM sqlite_master").fetchone()
         reading.backup(writing, pages=PAGES_A_STEP, progress=tell)
 
 
@@ -121,7 +130,9 @@ def _check_sqlite(file: Path) -> None:
         if handle.read(len(_SQLITE)) != _SQLITE:
             raise NotABackup(file=file)
     try:
-        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as reading:
+        with closing(
+            sqlite3.connect(f"{file.resolve().as_uri()}?immutable=1", uri=True)
+        ) as reading:
             sound = reading.execute("PRAGMA quick_check").fetchone() == ("ok",)
             step = reading.execute("SELECT version_num FROM alembic_version").fetchone()
             held = reading.execute("SELECT 1 FROM retailer").fetchone()
