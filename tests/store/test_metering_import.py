@@ -134,7 +134,7 @@ def test_the_order_of_rows_in_a_file_does_not_matter(database, clock, places, tm
 def test_a_packed_file_in_watt_hours_is_understood(database, clock, places, tmp_path):
     path = tmp_path / "readings.csv.gz"
     path.write_bytes(
-        gzip.compress("точка;время;значение\nP1;01.10.2026 00:00;345\n".encode("cp1251"))
+        gzip.compress("точка;время;значение\nP1;01.10.2026 00:00;345\n".encode("cp1251"), mtime=0)
     )
 
     result = load(database, clock, path, unit="wh")
@@ -150,7 +150,10 @@ def test_a_packed_file_in_watt_hours_is_understood(database, clock, places, tmp_
         (b"point;time;value\nP1;2026-10-01T00:00;1\nP1;yesterday;1\n", "Line 3: 'yesterday'"),
         (b"point;time;value\nP1;2026-10-01T00:00;1\nP1;2026\n", "Line 3: there are 2 fields"),
         (b"point;time;value\nP1;2026-10-01T00:00;1\n\xca1;2026\n", "Line 3: the text is not utf-8"),
-        (gzip.compress(b"point;time;value\n" * 999)[:-30], "the compressed file is damaged"),
+        (
+            gzip.compress(b"point;time;value\n" * 999, mtime=0)[:-30],
+            "the compressed file is damaged",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_parsed_is_refused_whole(
