@@ -38,8 +38,8 @@ from wallet.lots import LotKind
 from wallet.models import DailySealRow, JournalEntryRow, LedgerAccountRow, WalletRow
 from wallet.topups import MOST_MINOR, BonusRule, NotAnAmount, TooLarge, bonus_for
 
-WALLETS_A_LOOK: Final = 2_000
-ENTRIES_A_LOOK: Final = 20_000
+WALLETS_A_LOOK: Final = 1_000
+ENTRIES_A_LOOK: Final = 10_000
 """How much `verify` looks at together: memory does not grow with the ledger."""
 
 OWN_KEYS: Final = ("bonus:", "opening:", "expire:")
