@@ -23,6 +23,9 @@ PYTHON = str(BIN / "python")
 LOAD_SERIES = "load series"
 """Every skip of a test on them says these words in its reason."""
 
+HALF = ("tests/store", "tests/jobs", "tests/scenarios", "tests/app")
+"""About half of what the tests take: each of two cores runs one half, with a server of its own."""
+
 CHECKS: tuple[tuple[str, list[str]], ...] = (
     ("format", [PYTHON, "-m", "ruff", "format", "--check", "--quiet", "."]),
     ("lint", [PYTHON, "-m", "ruff", "check", "--quiet", "."]),
@@ -67,22 +70,51 @@ def _step(name: str, command: list[str]) -> bool:
 
 
 def _tests(*, slow: bool, rest: list[str]) -> tuple[bool, Counter[str]]:
-    """Run pytest; return whether it passed, and how many tests each reason left out."""
+    """Run pytest in two processes, one a core; return whether all passed, and what was left out."""
     print("== tests: SQLite, PostgreSQL, Chromium", flush=True)
+    begun = time.monotonic()
     left_out: Counter[str] = Counter()
     marks = [] if slow else ["not slow"]
     if "chromium" in setup.missing_test_tools():
         marks.append("not browser")
         left_out["every test in a browser (no Chromium; run: apt-get install chromium)"] += 1
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.xml"
-        command = [PYTHON, "-m", "pytest", "-q", "-n", "auto", f"--junit-xml={report}"]
-        if marks:
-            command += ["-m", " and ".join(marks)]
-        ended = subprocess.run([*command, *rest], check=False)
-        if report.exists():
+    chosen = ["-m", " and ".join(marks)] if marks else []
+    halves = [rest] if rest else [list(HALF), [f"--ignore={folder}" for folder in HALF]]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        running = []
+        for number, half in enumerate(halves):
+            options = ["-q", f"--junit-xml={folder / f'{number}.xml'}"]
+            command = [PYTHON, "-m", "pytest", *options, *chosen, *half]
+            # The first tells how it goes while it runs; what the others say follows whole.
+            output = None if number == 0 else (folder / f"{number}.txt").open("wb")
+            running.append(subprocess.Popen(command, stdout=output, stderr=output))
+        try:
+            codes = [process.wait() for process in running]
+        except KeyboardInterrupt:
+            for process in running:
+                process.terminate()
+                process.wait()
+            raise
+        for said in sorted(folder.glob("*.txt")):
+            print(said.read_text(), flush=True)
+        reports = sorted(folder.glob("*.xml"))
+        for report in reports:
             left_out += _skipped(report)
-    return ended.returncode == 0, left_out
+        print(_counted(reports), f"in {time.monotonic() - begun:.0f} s", flush=True)
+    return not any(codes) and len(reports) == len(halves), left_out
+
+
+def _counted(reports: Sequence[Path]) -> str:
+    """Return the counts of all the reports together, as pytest words them."""
+    counts: Counter[str] = Counter()
+    for report in reports:
+        for suite in ET.parse(report).iter("testsuite"):
+            for name in ("tests", "failures", "errors", "skipped"):
+                counts[name] += int(suite.get(name, 0))
+    wrong = counts["failures"] + counts["errors"]
+    passed = counts["tests"] - wrong - counts["skipped"]
+    return f"tests: {passed} passed, {wrong} failed, {counts['skipped']} skipped"
 
 
 def _skipped(report: Path) -> Counter[str]:
