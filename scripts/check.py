@@ -23,7 +23,7 @@ PYTHON = str(BIN / "python")
 LOAD_SERIES = "load series"
 """Every skip of a test on them says these words in its reason."""
 
-HALF = ("tests/store", "tests/jobs", "tests/scenarios", "tests/app")
+HALF = ("tests/store", "tests/jobs")
 """About half of what the tests take: each of two cores runs one half, with a server of its own."""
 
 CHECKS: tuple[tuple[str, list[str]], ...] = (
