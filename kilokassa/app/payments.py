@@ -22,6 +22,7 @@ from kilokassa.core.errors import NotFound
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import Language, mark
+from wallet import store as wallet_store
 from wallet.service import TopUpOrder, TopUpResult, top_up
 from wallet.topups import BonusRule
 
@@ -74,6 +75,8 @@ def take_payments(
         if payment.tender not in TENDERS:
             raise NotFound(what=mark("tender"), name=payment.tender)
     accounts = _accounts(session, payments, zone)
+    # All wallets at once, low to high: two batches in other orders would wait for each other.
+    wallet_store.lock_wallets(session, sorted(accounts))
     results = [
         top_up(
             session,
