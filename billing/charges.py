@@ -51,6 +51,29 @@ class AccountCharge:
         return sum(line.amount_minor for line in self.lines if line.service is service)
 
 
+def zone_of(line_key: str) -> str:
+    """Return the zone that a line key of electricity starts with."""
+    return line_key.split("/", 1)[0]
+
+
+def range_of(line_key: str) -> int:
+    """Return the consumption range of a line key, 0 where the plan has none."""
+    parts = line_key.split("/")
+    return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
+
+
+def by_zone(quantities: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Return what pairs of a line key and a quantity come to by zone.
+
+    >>> by_zone([("day/-/2022-07-01", 5), ("night/-/2022-07-01", 1), ("day/-/2022-12-01", 2)])
+    {'day': 7, 'night': 1}
+    """
+    sums: dict[str, int] = {}
+    for key, quantity in quantities:
+        sums[zone_of(key)] = sums.get(zone_of(key), 0) + quantity
+    return sums
+
+
 def correcting_lines(standing: Sequence[NewLine], right: Sequence[NewLine]) -> tuple[NewLine, ...]:
     """Return the reversing and the right lines that turn `standing` into `right`.
 

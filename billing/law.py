@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
 from kilokassa.core.calendar import Month
+from kilokassa.core.money import half_up_ratio
 from kilokassa.core.text import mark
 
 T = TypeVar("T")
@@ -89,5 +90,4 @@ def included_vat_minor(total_minor: int, percent: int) -> int:
     >>> included_vat_minor(501_75, 20)
     8363
     """
-    magnitude = (2 * abs(total_minor) * percent + 100 + percent) // (2 * (100 + percent))
-    return -magnitude if total_minor < 0 else magnitude
+    return half_up_ratio(total_minor * percent, 100 + percent)

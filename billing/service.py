@@ -8,7 +8,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from billing.accounts import AccountOrder, BilledAccount
@@ -29,9 +29,7 @@ from billing.store import (
     areas_of_buildings,
     billed_accounts,
     first_close_at,
-    in_slices,
     standing_lines,
-    verified_until,
 )
 from heating import store as heating_store
 from heating.allocation import HeatedFlat, HouseMonth, share_building_month
@@ -44,6 +42,7 @@ from kilokassa.core.period import Period
 from kilokassa.core.series import Quality
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
+from kilokassa.db.slices import in_slices
 from metering import store as metering_store
 from metering.days import IntervalMatrix
 from metering.places import Commodity
@@ -274,11 +273,6 @@ def _account_values(order: AccountOrder) -> dict[str, Any]:
     return values | {"number": order.number, "opened_on": order.opened_on}
 
 
-def account_count(session: Session) -> int:
-    """Return how many accounts there are."""
-    return session.scalar(select(func.count()).select_from(AccountRow)) or 0
-
-
 @dataclass(frozen=True, slots=True)
 class MeterFact:
     """What one meter of an account gave in the month, in Wh, by zone where it has registers."""
@@ -386,46 +380,40 @@ def _rate_intervals(
     gathered: _Gathered,
 ) -> None:
     """Rate the interval accounts: one matrix for a zone and interval, one product for a plan."""
-    by_premises = {a.premises_id: a for a in accounts if a.measurement is Measurement.INTERVALS}
-    channels = [
-        channel
-        for channel in metering_store.channels_of_premises(session, by_premises)
-        if channel.commodity is Commodity.ELECTRICITY
-    ]
+    end = month.plus(1).first_day if until is None else min(until, month.plus(1).first_day)
+    if end <= month.first_day:
+        return
+    interval_accounts = [a for a in accounts if a.measurement is Measurement.INTERVALS]
     serials = {
         meter.point_id: meter
-        for meter in metering_store.meters_of_premises(session, by_premises)
+        for meter in metering_store.meters_of_premises(
+            session, [account.premises_id for account in interval_accounts]
+        )
         if meter.removed_on is None
     }
-    verified = verified_until(session, [meter.meter_id for meter in serials.values()])
-    with_channel = {channel.premises_id for channel in channels}
-    for premises_id, account in by_premises.items():
-        if premises_id not in with_channel:
-            gathered.warnings[account.id].append(NO_CHANNEL)
-    days = [day for day in month.days if until is None or day < until]
-    if not days:
-        return
-    groups: dict[tuple[str, int], list[PremisesChannel]] = {}
-    for channel in channels:
-        groups.setdefault((channel.zone, channel.interval_min), []).append(channel)
-    for (zone_name, interval_min), group in sorted(groups.items()):
-        zone = ZoneInfo(zone_name)
-        matrix = metering_store.load_matrix(
-            session, [channel.channel_id for channel in group], days, zone, interval_min
-        )
-        owners = [by_premises[PremisesId(channel.premises_id)] for channel in group]
+    with_channel: set[AccountId] = set()
+    for zone, group, owners, matrix in _matrices(session, accounts, month.first_day, end):
+        with_channel.update(owner.id for owner in owners)
         _mask_before_opening(matrix, owners, month, zone)
-        period = Period(
-            local_midnight(days[0], zone), local_midnight(days[-1] + timedelta(days=1), zone)
-        )
-        plan_ids = sorted({owner.plan_id for owner in owners})
-        versions = versions_in_force(session, plan_ids, period, zone)
-        rows_of: dict[TariffPlanId, list[int]] = {}
-        for row, owner in enumerate(owners):
-            rows_of.setdefault(owner.plan_id, []).append(row)
-        for plan_id, rows in rows_of.items():
-            _rate_rows(matrix, rows, owners, versions.get(plan_id, ()), zone, gathered)
-        _gather_meters(matrix, group, owners, serials, verified, until is None, gathered)
+        period = Period(matrix.start, local_midnight(end, zone))
+        for versions, rows in _by_plan(session, owners, period, zone):
+            _rate_rows(matrix, rows, owners, versions, zone, gathered)
+        _gather_meters(matrix, group, owners, serials, until is None, gathered)
+    for account in interval_accounts:
+        if account.id not in with_channel:
+            gathered.warnings[account.id].append(NO_CHANNEL)
+
+
+def _by_plan(
+    session: Session, owners: Sequence[BilledAccount], period: Period, zone: ZoneInfo
+) -> Iterator[tuple[Sequence[VersionInForce], list[int]]]:
+    """Yield for each plan the versions in force in `period`, and the rows of its accounts."""
+    rows_of: dict[TariffPlanId, list[int]] = {}
+    for row, owner in enumerate(owners):
+        rows_of.setdefault(owner.plan_id, []).append(row)
+    versions = versions_in_force(session, sorted(rows_of), period, zone)
+    for plan_id, rows in rows_of.items():
+        yield versions.get(plan_id, ()), rows
 
 
 def _rate_rows(
@@ -488,7 +476,6 @@ def _gather_meters(
     group: Sequence[PremisesChannel],
     owners: Sequence[BilledAccount],
     serials: dict[int, PremisesMeter],
-    verified: dict[int, date],
     whole_month: bool,
     gathered: _Gathered,
 ) -> None:
@@ -510,7 +497,7 @@ def _gather_meters(
                 service=Service.ELECTRICITY,
                 measured=totals[row] - estimated[row],
                 estimated=estimated[row],
-                verified_until=None if meter is None else verified.get(meter.meter_id),
+                verified_until=None if meter is None else meter.verified_until,
             )
         )
         if whole_month and missing[row] and account.opened_on <= matrix.start.date():
@@ -529,7 +516,6 @@ def _rate_registers(
         for meter in metering_store.meters_of_premises(session, by_premises)
         if meter.commodity is Commodity.ELECTRICITY
     ]
-    verified = verified_until(session, [meter.meter_id for meter in meters])
     for meter in meters:
         assert meter.premises_id is not None
         account = by_premises[PremisesId(meter.premises_id)]
@@ -563,7 +549,7 @@ def _rate_registers(
                     zone=zone,
                     previous=values[zone, first],
                     current=values[zone, last],
-                    verified_until=verified.get(meter.meter_id),
+                    verified_until=meter.verified_until,
                 )
             )
 
@@ -714,7 +700,7 @@ def rate_days(
     are reached later than in a whole month, so it is an estimate for accounts with a ladder.
     """
     found: dict[AccountId, tuple[int, int]] = {}
-    for zone, group, owners, matrix in _matrices(session, accounts, first, end):
+    for zone, _, owners, matrix in _matrices(session, accounts, first, end):
         per_day = [
             intervals_in_day(first + timedelta(days=n), zone, matrix.interval_min)
             for n in range((end - first).days)
@@ -725,17 +711,13 @@ def rate_days(
         )
         known_days = (whole_days > 0).sum(axis=1).tolist()
         period = Period(local_midnight(first, zone), local_midnight(end, zone))
-        versions = versions_in_force(session, sorted({o.plan_id for o in owners}), period, zone)
-        for row, owner in enumerate(owners):
+        for versions, rows in _by_plan(session, owners, period, zone):
             columns = rate_population(
-                versions.get(owner.plan_id, ()),
-                matrix.energy_wh[row : row + 1],
-                matrix.start,
-                matrix.interval_min,
-                zone,
+                versions, matrix.energy_wh[rows], matrix.start, matrix.interval_min, zone
             )
-            found[owner.id] = (int(columns.amount_minor.sum()), known_days[row])
-        assert len(group) == len(owners)
+            costs_minor = columns.amount_minor.sum(axis=1).tolist()
+            for row, cost_minor in zip(rows, costs_minor, strict=True):
+                found[owners[row].id] = (cost_minor, known_days[row])
     return found
 
 

@@ -1,12 +1,11 @@
 """Queries about accounts, charge lines and runs; those that serve a person take their `Scope`."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Row, Select, and_, desc, func, or_, select
+from sqlalchemy import Row, Select, and_, desc, func, or_, select
 from sqlalchemy.orm import Session
 
 from billing.accounts import BilledAccount
@@ -18,11 +17,9 @@ from billing.models import (
     BillingRunRow,
     ChargeLineRow,
     LineKind,
-    Measurement,
     RetailerRow,
     RunningChargeRow,
     RunState,
-    Settlement,
 )
 from kilokassa.core.calendar import Month, local_midnight
 from kilokassa.core.errors import NotFound
@@ -30,6 +27,7 @@ from kilokassa.core.ids import AccountId, BuildingId, PremisesId, TariffPlanId, 
 from kilokassa.core.scope import Scope
 from kilokassa.core.text import mark
 from kilokassa.db.rights import account_in_scope
+from kilokassa.db.slices import in_slices
 from metering.models import (
     BuildingRow,
     ChannelRow,
@@ -38,30 +36,7 @@ from metering.models import (
     PremisesRow,
 )
 from metering.store import changed_since, registers_changed_since
-from tariffs.models import TariffPlanRow
 from wallet import store as wallet_store
-
-T = TypeVar("T")
-
-IDS_A_QUERY = 5_000
-"""How many ids one `IN` list holds at the most: below the limits of both databases."""
-
-
-@dataclass(frozen=True, slots=True)
-class AccountSummary:
-    """An account as a list shows it."""
-
-    id: AccountId
-    number: str
-    payer_name: str
-    address: str
-    premises_number: str
-    building_code: str
-    plan_code: str
-    plan_name: str
-    plan_name_en: str
-    settlement: Settlement
-    measurement: Measurement
 
 
 def retailer(session: Session) -> RetailerRow:
@@ -194,68 +169,6 @@ def account_in_reach(session: Session, scope: Scope, account_id: AccountId) -> A
     if row is None:
         raise NotFound(what=mark("account"), name=str(account_id))
     return row
-
-
-def accounts_page(
-    session: Session,
-    scope: Scope,
-    *,
-    search: str = "",
-    building_code: str = "",
-    plan_code: str = "",
-    settlement: Settlement | None = None,
-    on: date,
-    limit: int = 50,
-    offset: int = 0,
-) -> tuple[tuple[AccountSummary, ...], int]:
-    """Return a page of the accounts in reach and how many there are, terms as of `on`."""
-    conditions: list[ColumnElement[bool]] = [account_in_scope(AccountRow.__table__.c.id, scope)]
-    for word in search.split():
-        pattern = f"%{_like(word)}%"
-        conditions.append(
-            or_(
-                AccountRow.number.like(pattern, escape="\\"),
-                AccountRow.payer_name.ilike(pattern, escape="\\"),
-                AccountRow.payer_name.like(f"%{_like(word.capitalize())}%", escape="\\"),
-                BuildingRow.address.like(pattern, escape="\\"),
-                PremisesRow.number == word,
-            )
-        )
-    if building_code:
-        conditions.append(BuildingRow.code == building_code)
-    if plan_code:
-        conditions.append(TariffPlanRow.code == plan_code)
-    if settlement is not None:
-        conditions.append(AccountTermRow.settlement == settlement)
-    base = _billed_query(Month.of(on)).join(
-        TariffPlanRow, TariffPlanRow.id == AccountTermRow.plan_id
-    )
-    base = base.where(*conditions)
-    count = session.scalar(select(func.count()).select_from(base.subquery())) or 0
-    columns = base.add_columns(
-        BuildingRow.code.label("building_code"),
-        TariffPlanRow.code.label("plan_code"),
-        TariffPlanRow.name.label("plan_name"),
-        TariffPlanRow.name_en.label("plan_name_en"),
-    )
-    rows = session.execute(columns.order_by(AccountRow.number).limit(limit).offset(offset))
-    page = tuple(
-        AccountSummary(
-            id=AccountId(row.id),
-            number=row.number,
-            payer_name=row.payer_name,
-            address=row.address,
-            premises_number=row.premises_number,
-            building_code=row.building_code,
-            plan_code=row.plan_code,
-            plan_name=row.plan_name,
-            plan_name_en=row.plan_name_en or row.plan_name,
-            settlement=row.settlement,
-            measurement=row.measurement,
-        )
-        for row in rows
-    )
-    return page, count
 
 
 def charge_lines_of(
@@ -399,22 +312,6 @@ def first_close_at(session: Session, month: Month) -> datetime | None:
     )
 
 
-def accounts_of_premises(
-    session: Session, premises_ids: Sequence[PremisesId]
-) -> Mapping[PremisesId, AccountId]:
-    """Return the newest account of each premises."""
-    found: dict[PremisesId, AccountId] = {}
-    for ids in in_slices(premises_ids):
-        query = (
-            select(AccountRow.premises_id, AccountRow.id)
-            .where(AccountRow.premises_id.in_(ids))
-            .order_by(AccountRow.opened_on, AccountRow.id)
-        )
-        for premises_id, account_id in session.execute(query):
-            found[PremisesId(premises_id)] = AccountId(account_id)
-    return found
-
-
 def accounts_with_later_readings(
     session: Session, account_ids: Sequence[AccountId], month: Month, closed_at: datetime
 ) -> list[AccountId]:
@@ -472,17 +369,6 @@ def areas_of_buildings(
     return found
 
 
-def verified_until(session: Session, meter_ids: Sequence[int]) -> dict[int, date]:
-    """Return until when meters are verified, where it is known."""
-    found: dict[int, date] = {}
-    for part in in_slices(sorted(set(meter_ids))):
-        query = select(MeterRow.id, MeterRow.verified_until).where(
-            MeterRow.id.in_(part), MeterRow.verified_until.is_not(None)
-        )
-        found.update({row.id: row.verified_until for row in session.execute(query)})
-    return found
-
-
 def retailer_zone(session: Session) -> ZoneInfo:
     """Return the zone of the retailer: what its billing month is."""
     return ZoneInfo(retailer(session).zone)
@@ -499,13 +385,3 @@ def buildings(session: Session, scope: Scope) -> tuple[tuple[str, str], ...]:
         .order_by(BuildingRow.code)
     )
     return tuple((code, address) for code, address in session.execute(query))
-
-
-def in_slices(items: Sequence[T], size: int = IDS_A_QUERY) -> Iterator[Sequence[T]]:
-    """Yield `items` in runs short enough for one query."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def _like(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")

@@ -28,8 +28,7 @@ from kilokassa.core.errors import RequestConflict
 from kilokassa.core.ids import AccountId, DocumentId
 from kilokassa.core.scope import Scope
 from kilokassa.core.text import Language, mark
-
-KEYS_A_QUERY = 5_000
+from kilokassa.db.slices import in_slices
 
 _DOCUMENT = DocumentRow.__table__
 _COUNTER = DocumentCounterRow.__table__
@@ -206,8 +205,7 @@ def _issued_before(
         _DOCUMENT.c.digest,
     )
     found: dict[str, IssuedDocument] = {}
-    for start in range(0, len(keys), KEYS_A_QUERY):
-        part = keys[start : start + KEYS_A_QUERY]
+    for part in in_slices(keys):
         for row in session.execute(select(*columns).where(_DOCUMENT.c.key.in_(part))):
             found[row.key] = IssuedDocument(
                 id=DocumentId(row.id),

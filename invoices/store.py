@@ -17,8 +17,8 @@ from kilokassa.core.ids import AccountId, DocumentId
 from kilokassa.core.scope import Scope
 from kilokassa.core.text import Language, mark
 from kilokassa.db.rights import account_in_scope
+from kilokassa.db.slices import in_slices
 
-IDS_A_QUERY = 5_000
 ROWS_A_FETCH = 500
 
 _DOCUMENT = DocumentRow.__table__
@@ -67,8 +67,8 @@ def document_by_number(session: Session, scope: Scope, number: str) -> Document:
 def documents_by_ids(session: Session, ids: Sequence[DocumentId]) -> tuple[Document, ...]:
     """Return these documents in the order of their numbers, for a job."""
     found: list[Document] = []
-    for start in range(0, len(ids), IDS_A_QUERY):
-        query = _whole().where(_DOCUMENT.c.id.in_(ids[start : start + IDS_A_QUERY]))
+    for part in in_slices(ids):
+        query = _whole().where(_DOCUMENT.c.id.in_(part))
         found.extend(_document(row) for row in session.execute(query.order_by(_DOCUMENT.c.id)))
     return tuple(found)
 
@@ -88,9 +88,9 @@ def live_document_ids(
     if account_ids is None:
         return [DocumentId(row_id) for row_id in session.scalars(query)]
     found: list[DocumentId] = []
-    for start in range(0, len(account_ids), IDS_A_QUERY):
-        part = query.where(_DOCUMENT.c.account_id.in_(account_ids[start : start + IDS_A_QUERY]))
-        found.extend(DocumentId(row_id) for row_id in session.scalars(part))
+    for part in in_slices(account_ids):
+        mine = query.where(_DOCUMENT.c.account_id.in_(part))
+        found.extend(DocumentId(row_id) for row_id in session.scalars(mine))
     return found
 
 
@@ -116,7 +116,7 @@ def live_payment_documents(
 ) -> Iterator[StandingDocument]:
     """Yield the latest payment document of each of the accounts that has one for `month`."""
     newest: dict[AccountId, StandingDocument] = {}
-    for start in range(0, len(account_ids), IDS_A_QUERY):
+    for part in in_slices(account_ids):
         query = (
             select(
                 _DOCUMENT.c.account_id,
@@ -127,7 +127,7 @@ def live_payment_documents(
             .outerjoin(_CANCELLING, _CANCELLING.c.cancels_id == _DOCUMENT.c.id)
             .where(_DOCUMENT.c.kind == DocumentKind.PAYMENT_DOCUMENT)
             .where(_DOCUMENT.c.month == month.ordinal)
-            .where(_DOCUMENT.c.account_id.in_(account_ids[start : start + IDS_A_QUERY]))
+            .where(_DOCUMENT.c.account_id.in_(part))
             .order_by(_DOCUMENT.c.revision)
         )
         for account_id, number, revision, live in session.execute(query):

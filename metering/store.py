@@ -1,12 +1,12 @@
 """Queries of places, intervals and registers; every one works on whole batches."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from itertools import islice, pairwise
-from typing import Any, Final, TypeVar, cast
+from itertools import pairwise
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -25,6 +25,7 @@ from kilokassa.core.series import Quality
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
 from kilokassa.db.rights import building_in_scope
+from kilokassa.db.slices import IDS_A_QUERY, in_slices
 from metering.arrivals import PointChannel, refused_lines
 from metering.days import (
     UWH_PER_WH,
@@ -64,10 +65,6 @@ from metering.places import ACTIVE_TAKEN, Commodity
 from metering.register_arrivals import KnownMeter
 from metering.registers import RegisterReading
 
-IN_MAX: Final = 5000
-"""Ids in one IN list: both databases take more, but plan it slowly."""
-
-_T = TypeVar("_T")
 _days = cast(Table, IntervalDayRow.__table__)
 _day_revisions = cast(Table, IntervalDayRevisionRow.__table__)
 _points = cast(Table, MeteringPointRow.__table__)
@@ -147,7 +144,7 @@ def _by_key(
     session: Session, table: Table, keys: tuple[str, ...], wanted: Iterable[tuple[Any, ...]]
 ) -> dict[tuple[Any, ...], Mapping[str, Any]]:
     found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
-    for part in batches(sorted({key[0] for key in wanted})):
+    for part in in_slices(sorted({key[0] for key in wanted})):
         for row in session.execute(select(table).where(table.c[keys[0]].in_(part))).mappings():
             found[tuple(row[key] for key in keys)] = dict(row)
     return found
@@ -156,7 +153,7 @@ def _by_key(
 def ids_by_code(session: Session, table: Table, codes: Iterable[str]) -> dict[str, int]:
     """Return the ids of the rows of `table` with these codes; an unknown code is absent."""
     found: dict[str, int] = {}
-    for part in batches(sorted(set(codes))):
+    for part in in_slices(sorted(set(codes))):
         query = select(table.c.code, table.c.id).where(table.c.code.in_(part))
         found.update({code: int(row_id) for code, row_id in session.execute(query)})
     return found
@@ -165,7 +162,7 @@ def ids_by_code(session: Session, table: Table, codes: Iterable[str]) -> dict[st
 def premises_by_number(session: Session, building_ids: Iterable[int]) -> dict[tuple[int, str], int]:
     """Return the ids of all premises of the buildings, by building and number."""
     found: dict[tuple[int, str], int] = {}
-    for part in batches(sorted(set(building_ids))):
+    for part in in_slices(sorted(set(building_ids))):
         query = select(PremisesRow.building_id, PremisesRow.number, PremisesRow.id).where(
             PremisesRow.building_id.in_(part)
         )
@@ -194,7 +191,7 @@ def channels_of_premises(
 ) -> tuple[PremisesChannel, ...]:
     """Return the channels of the premises, ordered by premises and point code."""
     found: list[PremisesChannel] = []
-    for part in batches(sorted(set(premises_ids))):
+    for part in in_slices(sorted(set(premises_ids))):
         query = (
             select(
                 MeteringPointRow.premises_id,
@@ -229,12 +226,13 @@ class PremisesMeter:
     digits: int
     installed_on: date
     removed_on: date | None
+    verified_until: date | None
 
 
 def meters_of_premises(session: Session, premises_ids: Iterable[int]) -> tuple[PremisesMeter, ...]:
     """Return the meters of the premises, past ones too, in the order they were installed."""
     found: list[PremisesMeter] = []
-    for part in batches(sorted(set(premises_ids))):
+    for part in in_slices(sorted(set(premises_ids))):
         found += _meters(session, MeteringPointRow.premises_id.in_(part))
     return tuple(sorted(found, key=lambda row: (row.premises_id, row.point_code, row.installed_on)))
 
@@ -242,7 +240,7 @@ def meters_of_premises(session: Session, premises_ids: Iterable[int]) -> tuple[P
 def meters_of_buildings(session: Session, building_ids: Iterable[int]) -> tuple[PremisesMeter, ...]:
     """Return the house meters of the buildings (общедомовые), past ones too."""
     found: list[PremisesMeter] = []
-    for part in batches(sorted(set(building_ids))):
+    for part in in_slices(sorted(set(building_ids))):
         found += _meters(
             session,
             MeteringPointRow.building_id.in_(part) & MeteringPointRow.premises_id.is_(None),
@@ -263,6 +261,7 @@ def _meters(session: Session, condition: Any) -> list[PremisesMeter]:  # noqa: A
             MeterRow.digits,
             MeterRow.installed_on,
             MeterRow.removed_on,
+            MeterRow.verified_until,
         )
         .join(MeterRow, MeterRow.point_id == MeteringPointRow.id)
         .where(condition)
@@ -280,7 +279,7 @@ def point_channels(
     """
     found: dict[str, PointChannel] = {}
     bare: set[str] = set()
-    for part in batches(sorted(set(codes))):
+    for part in in_slices(sorted(set(codes))):
         query = (
             select(
                 MeteringPointRow.code,
@@ -314,7 +313,7 @@ def meters_in_scope(
     """Return the meters at points with these codes, or with these serials, that `scope` reaches."""
     found: dict[int, KnownMeter] = {}
     for column, wanted in ((_points.c.code, codes), (_meters_table.c.serial, serials)):
-        for part in batches(sorted(set(wanted))):
+        for part in in_slices(sorted(set(wanted))):
             query = (
                 select(
                     _meters_table.c.id,
@@ -375,8 +374,8 @@ def write_days(
     recorded_at = clock.now()
     written = DaysWritten()
     for block in blocks:
-        for first in range(0, len(block), IN_MAX):
-            part = block.rows(slice(first, first + IN_MAX))
+        for first in range(0, len(block), IDS_A_QUERY):
+            part = block.rows(slice(first, first + IDS_A_QUERY))
             written += _write_part(session, part, recorded_at, source, fill_only=fill_only)
     return written
 
@@ -591,7 +590,7 @@ def load_matrix(
         _days.c[name]
         for name in ("channel_id", "day", "interval_min", "energy_wh", "quality", "digest")
     ]
-    for part in batches(sorted(row_of)):
+    for part in in_slices(sorted(row_of)):
         query = (
             select(*columns, _days.c.revision)
             .where(_days.c.channel_id.in_(part), _days.c.day.between(days[0], days[-1]))
@@ -650,7 +649,7 @@ def load_day_totals(
     totals = np.zeros((len(channel_ids), len(days)), np.int64)
     missing = np.zeros(totals.shape, np.int64)
     present = np.zeros(totals.shape, bool)
-    for part in batches(sorted(row_of)):
+    for part in in_slices(sorted(row_of)):
         query = select(_days.c.channel_id, _days.c.day, _days.c.total_wh, _days.c.missing).where(
             _days.c.channel_id.in_(part), _days.c.day.between(first, last)
         )
@@ -665,7 +664,7 @@ def load_total_by_day(
 ) -> dict[date, int]:
     """Return the summed energy of all the channels by local day, added up by the database."""
     totals: dict[date, int] = {}
-    for part in batches(sorted(set(channel_ids))):
+    for part in in_slices(sorted(set(channel_ids))):
         query = (
             select(_days.c.day, func.sum(_days.c.total_wh))
             .where(_days.c.channel_id.in_(part), _days.c.day.between(first, last))
@@ -692,7 +691,7 @@ def changed_since(
 def last_days(session: Session, channel_ids: Iterable[int]) -> dict[int, date]:
     """Return the last local day of which anything is stored, by channel."""
     found: dict[int, date] = {}
-    for part in batches(sorted(set(channel_ids))):
+    for part in in_slices(sorted(set(channel_ids))):
         query = (
             select(_days.c.channel_id, func.max(_days.c.day))
             .where(_days.c.channel_id.in_(part))
@@ -785,7 +784,7 @@ def load_registers(
     Ordered by meter, zone and instant.
     """
     found: dict[tuple[int, Zone, datetime], RegisterReading] = {}
-    for part in batches(sorted(set(meter_ids))):
+    for part in in_slices(sorted(set(meter_ids))):
         query = select(
             _registers.c.meter_id,
             _registers.c.zone,
@@ -995,7 +994,7 @@ def kept_refusals(
 
 def settle_refusals(session: Session, refusal_ids: Iterable[int]) -> None:
     """Note that a second try dealt with these refusals."""
-    for part in batches(refusal_ids):
+    for part in in_slices(refusal_ids):
         session.execute(
             update(_refusals).where(_refusals.c.id.in_(part)).values(state=RefusalState.PLACED)
         )
@@ -1025,7 +1024,7 @@ def add_findings(
 
 def close_findings(session: Session, finding_ids: Iterable[int]) -> None:
     """Close findings that no longer hold."""
-    for part in batches(finding_ids):
+    for part in in_slices(finding_ids):
         session.execute(
             update(_findings).where(_findings.c.id.in_(part)).values(state=FindingState.CLOSED)
         )
@@ -1034,7 +1033,7 @@ def close_findings(session: Session, finding_ids: Iterable[int]) -> None:
 def open_gaps(session: Session, channel_ids: Iterable[int]) -> dict[int, dict[Period, int]]:
     """Return the open gaps of channels, with the id of the finding of each."""
     found: dict[int, dict[Period, int]] = {}
-    for part in batches(sorted(set(channel_ids))):
+    for part in in_slices(sorted(set(channel_ids))):
         query = select(
             _findings.c.channel_id, _findings.c.starts_at, _findings.c.ends_at, _findings.c.id
         ).where(
@@ -1109,7 +1108,7 @@ def day_spans(
     Whole is a channel with a row for every day between, none of which misses a value.
     """
     found: dict[int, tuple[date, date, bool]] = {}
-    for part in batches(sorted(set(channel_ids))):
+    for part in in_slices(sorted(set(channel_ids))):
         query = (
             select(
                 _days.c.channel_id,
@@ -1132,7 +1131,7 @@ def day_qualities(
 ) -> dict[int, list[tuple[date, bytes]]]:
     """Return the packed qualities of the stored days of channels."""
     found: dict[int, list[tuple[date, bytes]]] = {}
-    for part in batches(sorted(set(channel_ids))):
+    for part in in_slices(sorted(set(channel_ids))):
         query = select(_days.c.channel_id, _days.c.day, _days.c.quality).where(
             _days.c.channel_id.in_(part), _days.c.day.between(first, last)
         )
@@ -1179,10 +1178,3 @@ def import_result(session: Session, batch_id: int, scope: Scope, *, resumed: boo
         same_as_batch_id=batch.same_as_id,
         resumed=resumed,
     )
-
-
-def batches(items: Iterable[_T], size: int = IN_MAX) -> Iterator[list[_T]]:
-    """Yield `items` in lists that fit an IN list."""
-    iterator = iter(items)
-    while part := list(islice(iterator, size)):
-        yield part

@@ -4,7 +4,7 @@ import json
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import (
     String,
@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from kilokassa.core.ids import AccountId, JournalEntryId, LotId, WalletId
 from kilokassa.core.scope import Scope
 from kilokassa.db.rights import account_in_scope
+from kilokassa.db.slices import in_slices
 from wallet.audit import Drawn, Leg, StoredEntry, StoredLot, StoredWallet
 from wallet.balance import Balance as Balance  # pages name it beside the queries
 from wallet.book import Wallet
@@ -37,10 +38,6 @@ from wallet.models import (
     PostingRow,
     WalletRow,
 )
-
-T = TypeVar("T")
-
-IDS_A_QUERY = 5_000
 
 ROWS_A_FETCH = 5_000
 
@@ -96,11 +93,18 @@ class Answer:
 def wallet_ids(session: Session, account_ids: Sequence[AccountId]) -> dict[AccountId, WalletId]:
     """Return the wallets that exist, by account."""
     found: dict[AccountId, WalletId] = {}
-    for ids in _slices(account_ids):
+    for ids in in_slices(account_ids):
         query = select(_WALLET.c.account_id, _WALLET.c.id).where(_WALLET.c.account_id.in_(ids))
         for account_id, wallet_id in session.execute(query):
             found[AccountId(account_id)] = WalletId(wallet_id)
     return found
+
+
+def hold_wallets(session: Session, account_ids: Iterable[AccountId]) -> None:
+    """Lock the wallets, low to high, and load nothing: what follows locks what it holds already."""
+    for ids in in_slices(sorted(set(account_ids))):
+        query = select(_WALLET.c.id).where(_WALLET.c.account_id.in_(ids))
+        session.execute(query.order_by(_WALLET.c.account_id).with_for_update()).all()
 
 
 def lock_wallets(session: Session, account_ids: Iterable[AccountId]) -> dict[AccountId, Wallet]:
@@ -109,7 +113,7 @@ def lock_wallets(session: Session, account_ids: Iterable[AccountId]) -> dict[Acc
     Low to high is by account, also across queries: two that lock many never wait for each other.
     """
     wallets: dict[WalletId, Wallet] = {}
-    for ids in _slices(sorted(set(account_ids))):
+    for ids in in_slices(sorted(set(account_ids))):
         query = (
             select(_WALLET)
             .where(_WALLET.c.account_id.in_(ids))
@@ -127,7 +131,7 @@ def lock_wallets(session: Session, account_ids: Iterable[AccountId]) -> dict[Acc
                 head_digest=row.head_digest,
                 closed_through_month=row.closed_through_month,
             )
-    for part in _slices(list(wallets)):
+    for part in in_slices(list(wallets)):
         counts = select(_LOT.c.wallet_id, func.max(_LOT.c.number)).where(_LOT.c.wallet_id.in_(part))
         for wallet_id, number in session.execute(counts.group_by(_LOT.c.wallet_id)):
             wallets[WalletId(wallet_id)].lot_count = number
@@ -146,7 +150,7 @@ def load_paid(session: Session, wallets: Sequence[Wallet]) -> None:
     A lot whose top-up was taken back has paid nothing: others pay for it since.
     """
     by_id = {wallet.id: wallet for wallet in wallets}
-    for part in _slices(sorted(by_id)):
+    for part in in_slices(sorted(by_id)):
         voided = _voided_lots(session, part)
         latest = func.max(_DRAW.c.id)
         query = (
@@ -177,7 +181,7 @@ def _load_spent(session: Session, wallets: Sequence[Wallet]) -> None:
     by_id = {wallet.id: wallet for wallet in wallets}
     loaded = {lot.id for wallet in wallets for lot in wallet.lots}
     missing = {p.lot_id for wallet in wallets for p in wallet.paid} - loaded
-    for part in _slices(sorted(missing)):
+    for part in in_slices(sorted(missing)):
         query = select(_LOT).where(_LOT.c.id.in_(part)).order_by(_LOT.c.id)
         for row in session.execute(query):
             wallet = by_id[WalletId(row.wallet_id)]
@@ -230,7 +234,7 @@ def lot_of_entry(session: Session, entry_id: int) -> tuple[LotId, int]:
 def answers(session: Session, actor: str, keys: Sequence[str]) -> dict[str, Answer]:
     """Return what was done for those of the keys that this actor used before."""
     found: dict[str, Answer] = {}
-    for part in _slices(keys):
+    for part in in_slices(keys):
         query = select(
             _ENTRY.c.idempotency_key, _ENTRY.c.id, _ENTRY.c.request_digest, _ENTRY.c.detail
         ).where(_ENTRY.c.actor == actor, _ENTRY.c.idempotency_key.in_(part))
@@ -378,7 +382,7 @@ def write(session: Session, wallets: Sequence[Wallet]) -> dict[AccountId, Writte
 
 def close_through(session: Session, wallets: Sequence[Wallet], month: int) -> None:
     """Mark the month as closed for the wallets: its statement takes no more entries."""
-    for part in _slices([wallet.id for wallet in wallets]):
+    for part in in_slices([wallet.id for wallet in wallets]):
         session.connection().execute(
             update(_WALLET).where(_WALLET.c.id.in_(part)).values(closed_through_month=month)
         )
@@ -389,7 +393,7 @@ def entries_from(
 ) -> dict[WalletId, list[tuple[int, Reason, datetime, int]]]:
     """Return (book month, reason, valid at, amount) of entries in `book_month` and later."""
     found: dict[WalletId, list[tuple[int, Reason, datetime, int]]] = {}
-    for part in _slices(ids):
+    for part in in_slices(ids):
         query = (
             select(
                 _ENTRY.c.wallet_id,
@@ -411,7 +415,7 @@ def balances(
 ) -> dict[AccountId, Balance]:
     """Return the balances of accounts; lots that expired by `at` no longer count."""
     sums: dict[AccountId, Balance] = {}
-    for ids in _slices(account_ids):
+    for ids in in_slices(account_ids):
         query = select(_WALLET).where(_WALLET.c.account_id.in_(ids))
         rows = {WalletId(row.id): row for row in session.execute(query)}
         lots: dict[WalletId, list[Lot]] = {}
@@ -498,7 +502,7 @@ def closings(
 ) -> dict[AccountId, int]:
     """Return how the statements of `month` closed: what all entries booked up to it come to."""
     found: dict[AccountId, int] = {}
-    for ids in _slices(account_ids):
+    for ids in in_slices(account_ids):
         query = (
             select(_WALLET.c.account_id, func.sum(_ENTRY.c.amount_minor))
             .join(_ENTRY, _ENTRY.c.wallet_id == _WALLET.c.id)
@@ -512,7 +516,7 @@ def closings(
 def open_in(session: Session, account_ids: Sequence[AccountId], month: int) -> frozenset[AccountId]:
     """Return those of the accounts whose wallet has not closed the month yet."""
     found: set[AccountId] = set()
-    for ids in _slices(account_ids):
+    for ids in in_slices(account_ids):
         query = select(_WALLET.c.account_id).where(
             _WALLET.c.account_id.in_(ids),
             (_WALLET.c.closed_through_month.is_(None)) | (_WALLET.c.closed_through_month < month),
@@ -665,7 +669,7 @@ def entry_heads(session: Session) -> Generator[tuple[AccountId, str]]:
 
 def _ledger_ids(session: Session, codes: Sequence[str]) -> dict[str, int]:
     found: dict[str, int] = {}
-    for part in _slices(codes):
+    for part in in_slices(codes):
         query = select(_LEDGER.c.code, _LEDGER.c.id).where(_LEDGER.c.code.in_(part))
         found.update({code: int(row_id) for code, row_id in session.execute(query)})
     return found
@@ -696,8 +700,3 @@ def _lot(row: Any) -> Lot:  # noqa: ANN401 - a row of the lot table
         came_at=row.came_at,
         expires_at=row.expires_at,
     )
-
-
-def _slices(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), IDS_A_QUERY):
-        yield items[start : start + IDS_A_QUERY]

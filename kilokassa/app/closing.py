@@ -235,7 +235,7 @@ def _write(session: Session, order: PartOrder, work: _Work, clock: Clock) -> Par
     """Post corrections, then the month, then issue the documents; numbers are taken last."""
     zone = work.issuer.zone
     month = order.month
-    wallet_store.lock_wallets(session, order.account_ids)
+    wallet_store.hold_wallets(session, order.account_ids)
     running = billing_store.running_charges(session, order.account_ids, month)
     corrected = _write_corrections(session, order, work, clock)
     end = month.period(zone).end

@@ -1,13 +1,13 @@
 """From charges and wallet movements of a month to payment documents; values in, drafts out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from billing.accounts import BilledAccount
-from billing.charges import NewLine
+from billing.charges import NewLine, by_zone, range_of, zone_of
 from billing.law import VAT_PERCENT, due_on, in_force
 from billing.models import LineKind, RetailerRow, Service
 from invoices.documents import Draft
@@ -142,34 +142,20 @@ def history_of(
 ) -> tuple[MonthUse, ...]:
     """Return the electricity by zone of the months before and of this one, for the chart."""
     uses = [
-        MonthUse(month, _by_zone([(zone_of(key), wh) for key, wh in keys.items()]))
+        MonthUse(month, _shown(keys.items()))
         for month, keys in sorted(by_month.items())
         if month < this_month
     ]
     current = [
-        (zone_of(line.key), line.quantity)
+        (line.key, line.quantity)
         for line in lines
         if line.service is Service.ELECTRICITY and line.kind is LineKind.ORIGINAL
     ]
-    return (*uses[-11:], MonthUse(this_month, _by_zone(current)))
+    return (*uses[-11:], MonthUse(this_month, _shown(current)))
 
 
-def zone_of(line_key: str) -> str:
-    """Return the zone that a line key of electricity starts with."""
-    return line_key.split("/", 1)[0]
-
-
-def range_of(line_key: str) -> int:
-    """Return the consumption range of a line key, 0 where the plan has none."""
-    parts = line_key.split("/")
-    return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
-
-
-def _by_zone(pairs: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
-    sums: dict[str, int] = {}
-    for zone, energy_wh in pairs:
-        sums[zone] = sums.get(zone, 0) + energy_wh
-    return tuple(sorted((zone, wh) for zone, wh in sums.items() if wh))
+def _shown(quantities: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted((zone, wh) for zone, wh in by_zone(quantities).items() if wh))
 
 
 def _document_line(issuer: Issuer, month: Month, line: NewLine) -> DocumentLine:

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from billing import service as billing_service
 from billing import store as billing_store
 from billing.accounts import BilledAccount
+from billing.charges import by_zone
 from billing.models import Measurement, Service, Settlement
 from billing.runway import Runway, runway
-from kilokassa.core.calendar import Month, local_date, local_midnight
+from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Scope
 from wallet import store as wallet_store
@@ -56,26 +56,28 @@ def overviews(
     month = Month.of(today)
     accounts = billing_store.billed_accounts(session, account_ids, month)
     balances = wallet_store.balances(session, account_ids, at)
+    before = month.plus(-1)
     running_rows = {
         month_: billing_store.running_charges(session, account_ids, month_)
-        for month_ in (month, month.plus(-1))
+        for month_ in (before, month)
     }
+    open_ids = wallet_store.open_in(session, account_ids, before.ordinal)
+    still_open = [account for account in accounts if account.id in open_ids]
     rated = {
-        month_: billing_service.rate_month(
-            session, accounts, month_, until=min(today, month_.plus(1).first_day)
-        ).charges
-        for month_ in (month.plus(-1), month)
+        before: billing_service.rate_month(
+            session, still_open, before, until=min(today, month.first_day)
+        ).charges,
+        month: billing_service.rate_month(session, accounts, month, until=today).charges,
     }
-    open_ids = wallet_store.open_in(session, account_ids, month.plus(-1).ordinal)
     spent = _spent(session, accounts, today)
     known = billing_service.known_until(session, accounts)
     found = {}
     for account in accounts:
         key = (account.id, str(Service.ELECTRICITY))
         unposted_minor = 0
-        for month_ in (month.plus(-1), month):
-            if month_ < month and account.id not in open_ids:
-                continue
+        for month_ in (before, month):
+            if account.id not in rated[month_]:
+                continue  # closed: what it came to is posted
             row = running_rows[month_].get(key)
             charged = rated[month_][account.id].total_minor(Service.ELECTRICITY)
             unposted_minor += charged - (0 if row is None else row.posted_minor)
@@ -136,16 +138,4 @@ def usage_by_month(
     first = last.plus(-months)
     found = billing_store.consumption_by_month(session, [account_id], first, last)
     by_month = found.get(account_id, {})
-    shown = []
-    for month, keys in sorted(by_month.items()):
-        zones: dict[str, int] = {}
-        for key, wh in keys.items():
-            zone = key.split("/", 1)[0]
-            zones[zone] = zones.get(zone, 0) + wh
-        shown.append((month, zones))
-    return tuple(shown)
-
-
-def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Return the instants at which a local day begins and ends."""
-    return local_midnight(day, zone), local_midnight(day + timedelta(days=1), zone)
+    return tuple((month, by_zone(keys.items())) for month, keys in sorted(by_month.items()))

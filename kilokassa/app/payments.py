@@ -76,7 +76,7 @@ def take_payments(
             raise NotFound(what=mark("tender"), name=payment.tender)
     accounts = _accounts(session, payments, zone)
     # All wallets at once, low to high: two batches in other orders would wait for each other.
-    wallet_store.lock_wallets(session, sorted(accounts))
+    wallet_store.hold_wallets(session, accounts)
     results = [
         top_up(
             session,

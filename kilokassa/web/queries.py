@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from billing.charges import by_zone
 from billing.models import (
     AccountRow,
     AccountTermRow,
@@ -279,12 +280,10 @@ def energy_by_month(
         )
         .group_by(_LINE.c.charge_month, _LINE.c.line_key)
     )
-    found: dict[Month, dict[str, int]] = {}
+    found: dict[Month, list[tuple[str, int]]] = {}
     for ordinal, key, quantity in session.execute(query):
-        zones = found.setdefault(Month.from_ordinal(ordinal), {})
-        zone = key.split("/", 1)[0]
-        zones[zone] = zones.get(zone, 0) + int(quantity)
-    return found
+        found.setdefault(Month.from_ordinal(ordinal), []).append((key, int(quantity)))
+    return {month: by_zone(quantities) for month, quantities in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
