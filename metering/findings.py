@@ -25,13 +25,27 @@ class FindingKind(StrEnum):
     OFF_GRID = "off_grid"
     REGISTER_BACKWARDS = "register_backwards"
     REGISTER_ROLLOVER = "register_rollover"
+    OUT_OF_ORDER = "out_of_order"
+    SPIKE = "spike"
+    STUCK = "stuck"
+    WRONG_INTERVAL = "wrong_interval"
+    OVER_CAPACITY = "over_capacity"
+    WHILE_DISCONNECTED = "while_disconnected"
+    REGISTER_DIFFERS = "register_differs"
+    ZONES_SWAPPED = "zones_swapped"
+    CLOCK_DRIFT = "clock_drift"
 
 
 class FindingState(StrEnum):
     """Whether a finding still waits for somebody."""
 
     OPEN = "open"
-    CLOSED = "closed"
+    ACCEPTED = "accepted"
+    """A person looked, and the readings stay as they are."""
+    CORRECTED = "corrected"
+    """What was wrong is so no longer: filled, revised or read anew."""
+    REPEATED = "repeated"
+    """The same file was imported again; the findings of that import speak for these."""
 
 
 TEMPLATES: Mapping[FindingKind, str] = {
@@ -56,6 +70,34 @@ TEMPLATES: Mapping[FindingKind, str] = {
     ),
     FindingKind.REGISTER_ROLLOVER: mark(
         "Point %(point)s, meter %(meter)s: the register rolled over, line %(line)s."
+    ),
+    FindingKind.OUT_OF_ORDER: mark(
+        "Point %(point)s: times go backwards in the file: %(count)s, first in line %(line)s."
+    ),
+    FindingKind.SPIKE: mark(
+        "Point %(point)s: far above what it ever used: %(value)s kWh where %(usual)s kWh is usual."
+    ),
+    FindingKind.STUCK: mark(
+        "Point %(point)s: the same value %(value)s kWh %(count)s times on end."
+    ),
+    FindingKind.WRONG_INTERVAL: mark(
+        "Point %(point)s: values every %(found)s minutes, though its intervals last %(expected)s."
+    ),
+    FindingKind.OVER_CAPACITY: mark(
+        "Point %(point)s: %(power)s kW, beyond its connected capacity of %(capacity)s kW."
+    ),
+    FindingKind.WHILE_DISCONNECTED: mark(
+        "Point %(point)s: %(value)s kWh used while it was disconnected."
+    ),
+    FindingKind.REGISTER_DIFFERS: mark(
+        "Point %(point)s, meter %(meter)s: the register counted %(register)s kWh, "
+        "its intervals sum to %(intervals)s kWh."
+    ),
+    FindingKind.ZONES_SWAPPED: mark(
+        "Point %(point)s, meter %(meter)s: the registers of %(zone)s and %(other)s look swapped."
+    ),
+    FindingKind.CLOCK_DRIFT: mark(
+        "Point %(point)s: the meter's clock was %(seconds)s seconds off when it was set."
     ),
 }
 

@@ -15,6 +15,9 @@ from kilokassa.core.zones import Zone
 ACTIVE_TAKEN: Final = "A+"
 """The channel of active energy taken: the one that is billed."""
 
+CHANNEL_CODES: Final = ("A+", "A-", "R+", "R-", "Q", "HW", "CW")
+"""Active taken and given, reactive taken and given, heat, hot and cold water."""
+
 INTERVAL_LENGTHS_MIN: Final = frozenset({1, 5, 10, 15, 20, 30, 60})
 """Lengths that divide an hour; a day of 23 or 25 hours still holds a whole number of them."""
 
@@ -27,6 +30,34 @@ class Commodity(StrEnum):
 
     ELECTRICITY = "electricity"
     HEAT = "heat"
+    HOT_WATER = "hot_water"
+    COLD_WATER = "cold_water"
+
+
+class CommonAreaKind(StrEnum):
+    """What a common area of a house is."""
+
+    STAIRS = "stairs"
+    LIFT = "lift"
+    CELLAR = "cellar"
+    ATTIC = "attic"
+    YARD = "yard"
+    TECHNICAL = "technical"
+    OTHER = "other"
+
+
+class LifeEventKind(StrEnum):
+    """A step in the life of a meter, in the order they usually come."""
+
+    MADE = "made"
+    INSTALLED = "installed"
+    COMMISSIONED = "commissioned"
+    SEALED = "sealed"
+    VERIFIED = "verified"
+    REPAIRED = "repaired"
+    REPLACED = "replaced"
+    RETIRED = "retired"
+    DISPOSED = "disposed"
 
 
 @dataclass(frozen=True, slots=True)

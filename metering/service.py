@@ -19,7 +19,7 @@ from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
 from metering.arrivals import Coverage, Placement, PointChannel, RefusedRows, pack_rows
 from metering.days import UWH_PER_WH
-from metering.findings import DayGrid, Finding, FindingKind
+from metering.findings import DayGrid, Finding, FindingKind, FindingState
 from metering.imports import RefusalReason
 from metering.models import (
     BuildingRow,
@@ -382,8 +382,15 @@ def find_gaps(
                 for period, finding_id in known.items()
                 if period not in found and grid.period.intersect(period)
             ]
-    close_findings(session, closed)
-    add_findings(session, fresh, clock.now(), batch_id=batch_id)
+    now = clock.now()
+    close_findings(
+        session,
+        closed,
+        state=FindingState.CORRECTED,
+        closed_by="" if batch_id is None else f"import:{batch_id}",
+        at=now,
+    )
+    add_findings(session, fresh, now, batch_id=batch_id)
 
 
 def _alike(

@@ -916,7 +916,7 @@ def finish_batch(session: Session, batch_id: int, clock: Clock) -> None:
             _findings.c.state == FindingState.OPEN,
             _findings.c.kind != FindingKind.GAP,
         )
-        .values(state=FindingState.CLOSED)
+        .values(state=FindingState.REPEATED, closed_by=f"import:{batch_id}", closed_at=now)
     )
 
 
@@ -1022,12 +1022,25 @@ def add_findings(
         session.execute(insert(_findings), rows)
 
 
-def close_findings(session: Session, finding_ids: Iterable[int]) -> None:
-    """Close findings that no longer hold."""
+def close_findings(
+    session: Session,
+    finding_ids: Iterable[int],
+    *,
+    state: FindingState,
+    closed_by: str,
+    at: datetime,
+    note: str = "",
+) -> int:
+    """Close those of the findings that are open; return how many there were."""
+    closed = 0
     for part in in_slices(finding_ids):
-        session.execute(
-            update(_findings).where(_findings.c.id.in_(part)).values(state=FindingState.CLOSED)
+        statement = (
+            update(_findings)
+            .where(_findings.c.id.in_(part), _findings.c.state == FindingState.OPEN)
+            .values(state=state, closed_by=closed_by, closed_at=at, note=note)
         )
+        closed += session.connection().execute(statement).rowcount
+    return closed
 
 
 def open_gaps(session: Session, channel_ids: Iterable[int]) -> dict[int, dict[Period, int]]:

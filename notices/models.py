@@ -24,7 +24,8 @@ class NoticeRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[NoticeKind] = mapped_column(EnumText(NoticeKind))
-    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+    """Null where it tells somebody who is no customer: who services meters."""
     language: Mapped[Language] = mapped_column(EnumText(Language))
     way: Mapped[Way] = mapped_column(EnumText(Way))
     recipient: Mapped[str]

@@ -17,6 +17,8 @@ class NoticeKind(StrEnum):
     DAYS_LEFT = "days_left"
     TOP_UP_RECEIVED = "top_up_received"
     PAYMENT_DOCUMENT = "payment_document"
+    READINGS_DUE = "readings_due"
+    VERIFICATIONS_DUE = "verifications_due"
 
 
 class Way(StrEnum):
@@ -59,7 +61,7 @@ class NoticeOrder:
     """
 
     kind: NoticeKind
-    account_id: AccountId
+    account_id: AccountId | None
     language: Language
     recipient: str
     message: Message
@@ -77,7 +79,7 @@ class Notice:
 
     id: int
     kind: NoticeKind
-    account_id: AccountId
+    account_id: AccountId | None
     language: Language
     way: Way
     recipient: str

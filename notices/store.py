@@ -75,7 +75,7 @@ def _summary(row: NoticeRow) -> NoticeSummary:
     return NoticeSummary(
         id=row.id,
         kind=row.kind,
-        account_id=AccountId(row.account_id),
+        account_id=None if row.account_id is None else AccountId(row.account_id),
         recipient=row.recipient,
         subject=row.subject,
         text=row.body_text,

@@ -24,6 +24,10 @@ class Right(StrEnum):
     VIEW = "view"
     VIEW_STAFF = "view_staff"
     IMPORT_READINGS = "import_readings"
+    SUBMIT_READINGS = "submit_readings"
+    MANAGE_METERS = "manage_meters"
+    WORK_FINDINGS = "work_findings"
+    RECORD_QUALITY = "record_quality"
     MANAGE_ACCOUNTS = "manage_accounts"
     MANAGE_WALLETS = "manage_wallets"
     PUBLISH_TARIFFS = "publish_tariffs"
@@ -39,6 +43,10 @@ RIGHTS: dict[Role, frozenset[Right]] = {
             Right.VIEW,
             Right.VIEW_STAFF,
             Right.IMPORT_READINGS,
+            Right.SUBMIT_READINGS,
+            Right.MANAGE_METERS,
+            Right.WORK_FINDINGS,
+            Right.RECORD_QUALITY,
             Right.MANAGE_ACCOUNTS,
             Right.MANAGE_WALLETS,
             Right.RUN_BILLING,
@@ -46,8 +54,16 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     ),
     Role.ANALYST: frozenset({Right.VIEW, Right.VIEW_STAFF, Right.PUBLISH_TARIFFS}),
     Role.AUDITOR: frozenset({Right.VIEW, Right.VIEW_STAFF, Right.AUDIT}),
-    Role.COMPANY: frozenset({Right.VIEW, Right.VIEW_STAFF, Right.IMPORT_READINGS}),
-    Role.RESIDENT: frozenset({Right.VIEW}),
+    Role.COMPANY: frozenset(
+        {
+            Right.VIEW,
+            Right.VIEW_STAFF,
+            Right.IMPORT_READINGS,
+            Right.WORK_FINDINGS,
+            Right.RECORD_QUALITY,
+        }
+    ),
+    Role.RESIDENT: frozenset({Right.VIEW, Right.SUBMIT_READINGS}),
 }
 
 
