@@ -45,6 +45,10 @@ class Forbidden(DomainError):
     code = "forbidden"
     template = "You have no right to do this: %(action)s."
 
+    def sentence(self, translate: Callable[[str], str]) -> str:
+        """Return the sentence with the deed in the reader's language too."""
+        return translate(self.template) % {"action": translate(self.values["action"])}
+
 
 class Invalid(DomainError):
     """A value that cannot be accepted; `where` names the line, field or account.

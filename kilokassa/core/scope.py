@@ -1,10 +1,13 @@
 """Whose things an actor may see and touch: a value every personal look-up takes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from kilokassa.core.errors import Forbidden
 from kilokassa.core.ids import AccountId, BuildingId, CompanyId
+from kilokassa.core.text import mark
 
 
 class Role(StrEnum):
@@ -35,6 +38,23 @@ class Right(StrEnum):
     MANAGE_USERS = "manage_users"
     AUDIT = "audit"
 
+
+DEEDS: Final[Mapping[Right, str]] = {
+    Right.VIEW: mark("look at accounts"),
+    Right.VIEW_STAFF: mark("open the console"),
+    Right.IMPORT_READINGS: mark("take readings in"),
+    Right.SUBMIT_READINGS: mark("submit readings"),
+    Right.MANAGE_METERS: mark("manage meters"),
+    Right.WORK_FINDINGS: mark("close findings"),
+    Right.RECORD_QUALITY: mark("record the quality of a service"),
+    Right.MANAGE_ACCOUNTS: mark("manage accounts"),
+    Right.MANAGE_WALLETS: mark("manage wallets"),
+    Right.PUBLISH_TARIFFS: mark("publish tariffs"),
+    Right.RUN_BILLING: mark("run the billing"),
+    Right.MANAGE_USERS: mark("manage users"),
+    Right.AUDIT: mark("audit"),
+}
+"""What each right is for, as a refusal names it."""
 
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.ADMINISTRATOR: frozenset(Right),
@@ -89,7 +109,7 @@ class Scope:
     def demand(self, right: Right) -> None:
         """Refuse where the role lacks `right`."""
         if not self.may(right):
-            raise Forbidden(action=str(right))
+            raise Forbidden(action=DEEDS[right])
 
 
 def system_scope(actor: str) -> Scope:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from kilokassa.app.users import UserRow, scope_of
 from kilokassa.app.wiring import Application
 from kilokassa.core.errors import DomainError, Forbidden
-from kilokassa.core.scope import RIGHTS, Role
+from kilokassa.core.scope import DEEDS, RIGHTS, Role
 from kilokassa.core.text import mark
 from kilokassa.web.access import ACCESS, Access
 from kilokassa.web.language import chosen_language
@@ -195,7 +195,8 @@ class Guard:
             wanted = request.full_path if request.method == "GET" else None
             return redirect(url_for("security.login", next=wanted))
         if not access.allows(here.known_scope):
-            raise Forbidden(action=str(access.right))
+            assert access.right is not None  # an endpoint without one is open to anyone
+            raise Forbidden(action=DEEDS[access.right])
         return None
 
     def _identify_by_session(self, here: Visit) -> None:
