@@ -64,6 +64,8 @@ class RetailerRow(Base):
     address: Mapped[str] = mapped_column(default="")
     phone: Mapped[str] = mapped_column(default="")
     email: Mapped[str] = mapped_column(default="")
+    page_url: Mapped[str] = mapped_column(default="")
+    """Web address of the account page, which letters point to; empty where there is none."""
     zone: Mapped[str]
     """IANA name: what a billing month is."""
     languages: Mapped[str]

@@ -73,6 +73,7 @@ class RetailerOrder:
     address: str = ""
     phone: str = ""
     email: str = ""
+    page_url: str = ""
     demo: bool = False
 
 

@@ -66,6 +66,12 @@ def check_retailer(order: RetailerOrder) -> None:
             )
     if not order.bank_name.strip():
         raise Invalid(where=mark("name of the bank"), problem=mark("it is empty"))
+    if order.page_url and not order.page_url.startswith(("https://", "http://")):
+        raise Invalid(
+            where=mark("address of the account page"),
+            problem=mark("%(text)s does not begin with https://"),
+            text=repr(order.page_url),
+        )
     _check_zone(order.zone)
     known = {str(language) for language in Language}
     if not order.languages or set(order.languages) - known:

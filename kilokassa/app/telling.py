@@ -193,6 +193,7 @@ def _order(
                 retailer_name=retailer.name,
                 phone=retailer.phone,
                 email=retailer.email,
+                page_url=retailer.page_url,
                 demo=retailer.demo,
             ),
             language,

@@ -23,6 +23,9 @@ from kilokassa.jobs.console import FINDINGS, Console, emit, existing_file, json_
 @click.option("--address", default="", help="Postal address.")
 @click.option("--phone", default="", help="Telephone that documents print.")
 @click.option("--email", default="", help="E-mail address that documents print.")
+@click.option(
+    "--page-url", default="", help="Web address of the account page, which letters point to."
+)
 @pass_console
 def init(console: Console, /, **given: Any) -> None:  # noqa: ANN401 - the options above
     r"""Make an empty installation: the schema and the retailer, and no log-in.

@@ -1,7 +1,7 @@
 from datetime import date
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert
 
 from heating.service import (
     HeatedHouseOrder,
@@ -11,6 +11,7 @@ from heating.service import (
 )
 from heating.store import heat_rate, heated_houses
 from kilokassa.core.errors import Invalid, RequestConflict
+from metering.models import BuildingRow
 
 
 def test_the_price_of_heat_is_that_of_its_day(database, clock):
@@ -31,9 +32,8 @@ def test_the_price_of_heat_is_that_of_its_day(database, clock):
 
 def test_a_house_shares_its_heat_from_a_day_on(database, clock):
     with database.writing() as session:
-        session.execute(
-            text("INSERT INTO building (id, code, address, zone) VALUES (1, 'B', 'x', 'UTC')")
-        )
+        house = {"id": 1, "code": "B", "address": "x", "zone": "UTC"}
+        session.execute(insert(BuildingRow), house)
         set_heated_house(session, HeatedHouseOrder(1, date(2022, 10, 1), "heat", 100), clock)
         set_heated_house(session, HeatedHouseOrder(1, date(2022, 10, 1), "heat", 200), clock)
 

@@ -5,20 +5,22 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
 from email.policy import SMTP
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, insert
 
+from billing.models import AccountRow
 from kilokassa.app.outbox import open_channel, outbox_folder, send_due
 from kilokassa.app.settings import Settings
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.scope import Role, Scope, system_scope
 from kilokassa.core.text import Language
+from metering.models import BuildingRow, CompanyRow, PremisesRow
 from notices.channels.email import Security, SmtpChannel, SmtpServer
 from notices.channels.files import FolderChannel
 from notices.notice import (
@@ -58,19 +60,27 @@ def database(database):
 
 def add_accounts(database):
     """Write two accounts in two buildings of two companies."""
-    statements = (
-        "INSERT INTO company (id, code, name, inn) VALUES (:n, :code, 'c', '')",
-        """INSERT INTO building (id, code, address, company_id, zone)
-        VALUES (:n, :code, 'x', :n, 'Asia/Vladivostok')""",
-        "INSERT INTO premises (id, building_id, number, area_dm2) VALUES (:n, :n, '1', 5000)",
-        """INSERT INTO account
-        (id, number, payer_name, email, phone, premises_id, persons, language, note, opened_on)
-        VALUES (:n, :code, 'x', '', '', :n, 1, 'ru', '', '2026-01-01')""",
-    )
     with database.writing() as session:
-        for statement in statements:
-            for n in (1, 2):
-                session.execute(text(statement), {"n": n, "code": f"A{n}"})
+        for n in (1, 2):
+            code = f"A{n}"
+            values = {
+                CompanyRow: {"code": code, "name": "c"},
+                BuildingRow: {
+                    "code": code,
+                    "address": "x",
+                    "company_id": n,
+                    "zone": "Asia/Vladivostok",
+                },
+                PremisesRow: {"building_id": n, "number": "1", "area_dm2": 5000},
+                AccountRow: {
+                    "number": code,
+                    "payer_name": "x",
+                    "premises_id": n,
+                    "opened_on": date(2026, 1, 1),
+                },
+            }
+            for table, row in values.items():
+                session.execute(insert(table), {"id": n, **row})
 
 
 def order(key="top-up:1", **changes):

@@ -1,13 +1,15 @@
 """Accounts, orders and looks at wallets that the tests of the wallet share."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import event, text
+from sqlalchemy import event, insert
 
+from billing.models import AccountRow
 from kilokassa.core.calendar import Month
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import system_scope
+from metering.models import BuildingRow, PremisesRow
 from wallet import store
 from wallet.service import ChargeBatch, ChargeOrder, TopUpOrder, open_wallets, verify
 
@@ -35,23 +37,13 @@ def accounts_with_wallets(database, clock, count=3, first=1):
     ids = [AccountId(number) for number in range(first, first + count)]
     with database.writing() as session:
         if first == 1:
-            session.execute(
-                text("INSERT INTO building (id, code, address, zone) VALUES (1, 'B', 'x', 'UTC')")
-            )
-        for number in ids:
-            session.execute(
-                text(
-                    "INSERT INTO premises (id, building_id, number, area_dm2)"
-                    f" VALUES ({number}, 1, '{number}', 5000)"
-                )
-            )
-            session.execute(
-                text(
-                    "INSERT INTO account (id, number, payer_name, email, phone, premises_id,"
-                    f" persons, language, note, opened_on) VALUES ({number}, '{number}', 'n', '',"
-                    f" '', {number}, 1, 'ru', '', '2026-01-01')"
-                )
-            )
+            house = {"id": 1, "code": "B", "address": "x", "zone": "UTC"}
+            session.execute(insert(BuildingRow), house)
+        flats = [{"id": n, "building_id": 1, "number": str(n), "area_dm2": 5000} for n in ids]
+        session.execute(insert(PremisesRow), flats)
+        accounts = [{"id": n, "number": str(n), "payer_name": "n", "premises_id": n} for n in ids]
+        opened = {"opened_on": date(2026, 1, 1)}
+        session.execute(insert(AccountRow), [account | opened for account in accounts])
         open_wallets(session, ids, clock)
     return ids
 

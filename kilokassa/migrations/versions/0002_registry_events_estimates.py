@@ -169,6 +169,9 @@ def upgrade() -> None:
         sa.Column(
             "measured_tenths", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
+        sa.Column(
+            "required_tenths", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
         sa.Column("document", sa.String(), nullable=False),
         sa.Column("note", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
@@ -375,7 +378,16 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("closed_by", sa.String(), nullable=True))
         batch_op.add_column(sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("note", sa.String(), nullable=False, server_default=""))
+        batch_op.add_column(
+            sa.Column(
+                "weight",
+                sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+                nullable=False,
+                server_default="0",
+            )
+        )
         batch_op.create_index("ix_finding_point", ["point_code", "state"], unique=False)
+        batch_op.create_index("ix_finding_weight", ["state", "weight"], unique=False)
 
     with op.batch_alter_table("import_refusal", schema=None) as batch_op:
         batch_op.add_column(
@@ -442,6 +454,9 @@ def upgrade() -> None:
     with op.batch_alter_table("notice", schema=None) as batch_op:
         batch_op.alter_column("account_id", existing_type=sa.INTEGER(), nullable=True)
 
+    with op.batch_alter_table("retailer", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("page_url", sa.String(), nullable=False, server_default=""))
+
     with op.batch_alter_table("premises", schema=None) as batch_op:
         batch_op.add_column(
             sa.Column("rooms", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True)
@@ -455,6 +470,9 @@ def downgrade() -> None:
     op.execute("DELETE FROM notice WHERE account_id IS NULL")
     with op.batch_alter_table("premises", schema=None) as batch_op:
         batch_op.drop_column("rooms")
+
+    with op.batch_alter_table("retailer", schema=None) as batch_op:
+        batch_op.drop_column("page_url")
 
     with op.batch_alter_table("notice", schema=None) as batch_op:
         batch_op.alter_column("account_id", existing_type=sa.INTEGER(), nullable=False)
@@ -482,7 +500,9 @@ def downgrade() -> None:
         batch_op.drop_column("channel_code")
 
     with op.batch_alter_table("finding", schema=None) as batch_op:
+        batch_op.drop_index("ix_finding_weight")
         batch_op.drop_index("ix_finding_point")
+        batch_op.drop_column("weight")
         batch_op.drop_column("note")
         batch_op.drop_column("closed_at")
         batch_op.drop_column("closed_by")
