@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from itertools import accumulate
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -101,6 +103,59 @@ TEMPLATES: Mapping[FindingKind, str] = {
     ),
 }
 
+VARIANTS: Mapping[tuple[FindingKind, str], str] = {
+    (FindingKind.CLOCK_DRIFT, "profile"): mark(
+        "Point %(point)s: its day looks as before, but shifted by %(minutes)s minutes."
+    ),
+    (FindingKind.STUCK, "zero"): mark(
+        "Point %(point)s: nothing was used on %(days)s days on end, where %(usual)s kWh a day "
+        "is usual."
+    ),
+    (FindingKind.ZONES_SWAPPED, "readings"): mark(
+        "Point %(point)s, meter %(meter)s: the readings of %(zone)s and %(other)s look as if "
+        "each was written down for the other."
+    ),
+}
+"""Sentences of findings whose detail names a `variant`; the other keys of the detail fill them."""
+
+SEVERITY: Mapping[FindingKind, int] = {
+    FindingKind.WHILE_DISCONNECTED: 9,
+    FindingKind.REGISTER_DIFFERS: 8,
+    FindingKind.ZONES_SWAPPED: 8,
+    FindingKind.STUCK: 7,
+    FindingKind.SPIKE: 7,
+    FindingKind.OVER_CAPACITY: 6,
+    FindingKind.REGISTER_BACKWARDS: 6,
+    FindingKind.NEGATIVE: 6,
+    FindingKind.CLOCK_DRIFT: 5,
+    FindingKind.WRONG_INTERVAL: 5,
+    FindingKind.DUPLICATE_DIFFERENT: 4,
+    FindingKind.GAP: 3,
+    FindingKind.OFF_GRID: 3,
+    FindingKind.OUT_OF_ORDER: 2,
+    FindingKind.REGISTER_ROLLOVER: 1,
+    FindingKind.DUPLICATE_SAME: 0,
+}
+"""What a kind of finding may cost somebody, from 0 (nothing) to 9; our own order, no law."""
+
+WEIGHT_OF_SEVERITY: Final = 1_000_000
+
+
+OF_REGISTERS: Mapping[FindingKind, str] = {
+    FindingKind.REGISTER_ROLLOVER: mark(
+        "Point %(point)s, meter %(meter)s: the register rolled over between two readings by hand."
+    ),
+    FindingKind.SPIKE: mark(
+        "Point %(point)s, meter %(meter)s: %(value)s %(unit)s since the reading before, where "
+        "%(usual)s %(unit)s is usual; whoever read it confirmed it."
+    ),
+    FindingKind.OVER_CAPACITY: mark(
+        "Point %(point)s, meter %(meter)s: %(value)s %(unit)s since the reading before, more than "
+        "its connected capacity of %(capacity)s kW lets through; whoever read it confirmed it."
+    ),
+}
+"""The sentences of findings in readings taken by hand: these have a unit in place of a line."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -114,7 +169,64 @@ class Finding:
 
     def sentence(self, translate: Callable[[str], str] = str) -> str:
         """Return the finding as a sentence, its template first passed through `translate`."""
-        return translate(TEMPLATES[self.kind]) % {"point": self.point_code, **self.detail}
+        template = VARIANTS.get((self.kind, str(self.detail.get("variant", ""))))
+        if template is None and "unit" in self.detail:
+            template = OF_REGISTERS.get(self.kind)
+        return translate(template or TEMPLATES[self.kind]) % {
+            "point": self.point_code,
+            **{name: _word(name, value, translate) for name, value in self.detail.items()},
+        }
+
+    @property
+    def weight(self) -> int:
+        """How much the finding matters: its kind first, then how much of it there is.
+
+        The size is the energy in question in kWh where the detail tells it, else how many values.
+        """
+        size = int(abs(self._size()))
+        return SEVERITY[self.kind] * WEIGHT_OF_SEVERITY + min(size, WEIGHT_OF_SEVERITY - 1)
+
+    def _size(self) -> Decimal:
+        told = {name: _number(value) for name, value in self.detail.items()}
+        match self.kind:
+            case FindingKind.REGISTER_DIFFERS:
+                return told.get("register", Decimal(0)) - told.get("intervals", Decimal(0))
+            case FindingKind.STUCK if "usual" in told:
+                return told["usual"] * told.get("days", Decimal(1))
+            case FindingKind.OVER_CAPACITY:
+                return told.get("power", Decimal(0)) - told.get("capacity", Decimal(0))
+            case FindingKind.CLOCK_DRIFT:
+                return told.get("seconds", told.get("minutes", Decimal(0)) * 60)
+            case FindingKind.SPIKE | FindingKind.WHILE_DISCONNECTED:
+                return told.get("value", Decimal(0))
+            case _:
+                return told.get("count", Decimal(0))
+
+
+_ZONE_WORDS: Mapping[str, str] = {
+    "all": mark("whole day"),
+    "peak": mark("peak"),
+    "semi_peak": mark("semi-peak"),
+    "day": mark("day"),
+    "night": mark("night"),
+}
+
+
+def _word(name: str, value: int | str, translate: Callable[[str], str]) -> int | str:
+    """Return what fills a place of a sentence: a zone of the day and a unit by their names."""
+    if name == "unit":
+        return translate(str(value))
+    if name in ("zone", "other") and value in _ZONE_WORDS:
+        return translate(_ZONE_WORDS[str(value)])
+    return value
+
+
+def _number(value: int | str) -> Decimal:
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return Decimal(0)
+    return number if number.is_finite() else Decimal(0)
 
 
 class DayGrid:

@@ -10,13 +10,18 @@ from zoneinfo import ZoneInfo
 
 from kilokassa.core.calendar import local_date, local_midnight
 from kilokassa.core.period import Period
-from kilokassa.core.quantity import KCAL_PER_GCAL
 from kilokassa.core.zones import Zone
 from metering.findings import Finding, FindingKind
 from metering.imports import RefusalReason
 from metering.parsers.csv_registers import RefusedLine, RegisterLine
 from metering.places import Commodity
-from metering.registers import RegisterReading, counted, modulus
+from metering.registers import (
+    ESTIMATES,
+    UNIT_OF,
+    RegisterReading,
+    counted_between,
+    modulus,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,8 @@ class MeterDirectory:
         taken_at = _instant(line.taken, ZoneInfo(meter.zone))
         if taken_at is None:
             return RefusalReason.NONEXISTENT_TIME
-        unit = unit_wh if meter.commodity is Commodity.ELECTRICITY else KCAL_PER_GCAL
+        electric = meter.commodity is Commodity.ELECTRICITY
+        unit = unit_wh if electric else UNIT_OF[meter.commodity]
         value = (line.value * unit).to_integral_value(ROUND_FLOOR)
         if value >= modulus(meter.digits, meter.commodity):
             return RefusalReason.TOO_LARGE
@@ -122,11 +128,13 @@ def check_registers(
     """Check each reading against those before and after it in time, stored or of the same file.
 
     One that is less than an earlier one, or more than a later one, is refused where the register
-    cannot have rolled over. A reading for a known instant corrects it, so it is not in its own way.
+    cannot have rolled over. A reading for a known instant corrects it, so it is not in its own way;
+    nor is an estimate in the way of what was read.
     """
     registers: defaultdict[tuple[int, Zone], list[tuple[datetime, int]]] = defaultdict(list)
     for reading in standing:
-        insort(registers[reading.meter_id, reading.zone], (reading.taken_at, reading.value))
+        if reading.quality not in ESTIMATES:
+            insort(registers[reading.meter_id, reading.zone], (reading.taken_at, reading.value))
     accepted: list[PlacedLine] = []
     refused: list[RefusedLine] = []
     findings: list[Finding] = []
@@ -137,9 +145,10 @@ def check_registers(
         top = modulus(one.meter.digits, one.meter.commodity)
         low = bisect_left(known, reading.taken_at, key=lambda pair: pair[0])
         high = bisect_right(known, reading.taken_at, key=lambda pair: pair[0])
-        since = counted(known[low - 1][1], reading.value, top) if low else (0, False)
-        until = counted(reading.value, known[high][1], top) if high < len(known) else (0, False)
-        if since is None or until is None:
+        before = known[low - 1][1] if low else None
+        after = known[high][1] if high < len(known) else None
+        since = counted_between(before, reading.value, after, top)
+        if since is None:
             refused.append(RefusedLine(one.line, RefusalReason.BACKWARDS))
             findings.append(_finding(FindingKind.REGISTER_BACKWARDS, one))
             continue

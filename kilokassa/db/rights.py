@@ -1,11 +1,13 @@
 """The one place where a scope becomes a condition on rows (`design.md`, decision 18)."""
 
+from typing import Any
+
 from sqlalchemy import ColumnElement, column, or_, select, table, true
 from sqlalchemy.sql.expression import ColumnClause
 
 from kilokassa.core.scope import Scope
 
-_account = table("account", column("id"), column("premises_id"))
+_account = table("account", column("id"), column("premises_id"), column("closed_on"))
 _premises = table("premises", column("id"), column("building_id"))
 _building = table("building", column("id"), column("company_id"))
 
@@ -43,3 +45,19 @@ def building_in_scope(
         _building.c.company_id.in_(sorted(scope.company_ids))
     )
     return or_(building_id.in_(sorted(scope.building_ids)), building_id.in_(of_companies))
+
+
+def premises_in_scope(
+    premises_id: ColumnElement[Any] | ColumnClause[Any], scope: Scope
+) -> ColumnElement[bool]:
+    """Return the condition that the premises lie in reach: by their building, or by an account.
+
+    An account that was closed reaches nothing: others live there now.
+    """
+    if scope.whole_retailer:
+        return true()
+    of_buildings = select(_premises.c.id).where(building_in_scope(_premises.c.building_id, scope))
+    of_accounts = select(_account.c.premises_id).where(
+        _account.c.id.in_(sorted(scope.account_ids)), _account.c.closed_on.is_(None)
+    )
+    return or_(premises_id.in_(of_buildings), premises_id.in_(of_accounts))
