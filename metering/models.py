@@ -339,6 +339,7 @@ class FindingRow(Base):
     __table_args__ = (
         Index("ix_finding_state", "state", "kind"),
         Index("ix_finding_point", "point_code", "state"),
+        Index("ix_finding_weight", "state", "weight"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -357,6 +358,8 @@ class FindingRow(Base):
     closed_at: Mapped[datetime | None]
     note: Mapped[str] = mapped_column(default="")
     """Why it was accepted, in the words of who did so."""
+    weight: Mapped[int] = mapped_column(default=0)
+    """How much it matters: the queue is worked through from the heaviest on."""
 
 
 class DeviceEventRow(Base):
@@ -403,6 +406,8 @@ class QualityEventRow(Base):
     """Null while it lasts."""
     measured_tenths: Mapped[int | None]
     """What was measured: tenths of a degree Celsius, or of a volt."""
+    required_tenths: Mapped[int | None]
+    """What had to be, where the document says so; null: what the rule says for most premises."""
     document: Mapped[str] = mapped_column(default="")
     """Number of the act or of the complaint."""
     note: Mapped[str] = mapped_column(default="")
