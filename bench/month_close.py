@@ -34,6 +34,7 @@ from kilokassa.demo.series import day_matrix, heat_readings, register_readings
 from metering import store as metering_store
 from metering.days import whole_days
 from metering.models import MeteringPointRow, MeterRow
+from metering.parsers.source import SeriesKey
 from metering.places import (
     Building,
     Channel,
@@ -248,12 +249,11 @@ def _readings(application: Application, plan: TownPlan, month: Month, copy: int)
     end = local_midnight(month.plus(1).first_day, plan.zone)
     with application.database.writing() as session:
         accounts, energy = day_matrix(plan, month.first_day, month.plus(1).first_day)
-        found, _ = metering_store.point_channels(
-            session, [_code(a.point_code, copy) for a in accounts], SCOPE
-        )
+        keys = [SeriesKey(_code(a.point_code, copy)) for a in accounts]
+        found, _ = metering_store.point_channels(session, keys, SCOPE)
         days = np.array(month.days, "datetime64[D]")
-        rows = [n for n, a in enumerate(accounts) if _code(a.point_code, copy) in found]
-        channels = np.array([found[_code(accounts[n].point_code, copy)].channel_id for n in rows])
+        rows = [n for n, key in enumerate(keys) if key in found]
+        channels = np.array([found[keys[n]].channel_id for n in rows])
         block = whole_days(
             30,
             np.repeat(channels, len(days)),
@@ -297,14 +297,14 @@ def _correct(application: Application, plan: TownPlan) -> None:
     day = date(2026, 9, 12)
     with application.database.writing() as session:
         matrix_accounts, energy = day_matrix(plan, day, day + timedelta(days=1))
-        codes = [
-            (n, _code(a.point_code, copy))
+        keys = [
+            (n, SeriesKey(_code(a.point_code, copy)))
             for copy in range(64)
             for n, a in enumerate(matrix_accounts)
             if n % CORRECTED_EVERY == 0
         ]
-        found, _ = metering_store.point_channels(session, [code for _, code in codes], SCOPE)
-        chosen = [(n, found[code].channel_id) for n, code in codes if code in found]
+        found, _ = metering_store.point_channels(session, [key for _, key in keys], SCOPE)
+        chosen = [(n, found[key].channel_id) for n, key in keys if key in found]
         block = whole_days(
             30,
             [channel for _, channel in chosen],

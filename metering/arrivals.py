@@ -12,11 +12,20 @@ import numpy.typing as npt
 
 from kilokassa.core.calendar import local_midnight
 from kilokassa.core.period import Period
-from metering.days import ENERGY_MAX_WH, UWH_PER_WH, DayBlock, Int64, exact_days
+from metering.days import UWH_PER_WH, DayBlock, Int64, exact_days
 from metering.findings import Finding, FindingKind
 from metering.imports import LINES_MAX, NUMBER_OF, REASONS, RefusalReason
+from metering.parsers.source import ARRIVAL, VALUE_MAX_UWH, Arrivals, SeriesKey
+from metering.places import ACTIVE_TAKEN
 
-ARRIVAL: Final = np.dtype(
+Mask = npt.NDArray[np.bool_]
+
+DAY_S: Final = 24 * 60 * 60
+PPM: Final = 1_000_000
+
+_PACKED: Final = b"2"
+"""Before rows that were kept: the version of their layout; the first one had no such mark."""
+_OLDER_ARRIVAL: Final = np.dtype(
     [
         ("time_s", "<i8"),
         ("value_uwh", "<i8"),
@@ -28,33 +37,36 @@ ARRIVAL: Final = np.dtype(
     ],
     align=True,
 )
-"""A row as it arrived: seconds since 1970 in UTC, or by the clock on the wall where `local`;
-millionths of a watt-hour; its line in the file; its point's place in the list of codes; a fault,
-the number of a `RefusalReason`, or 0."""
-
-Arrivals = npt.NDArray[Any]
-Mask = npt.NDArray[np.bool_]
-
-DAY_S: Final = 24 * 60 * 60
-VALUE_MAX_UWH: Final = ENERGY_MAX_WH * UWH_PER_WH
+"""Rows as version 2026.11.0 kept them."""
 
 
 @dataclass(frozen=True, slots=True)
 class PointChannel:
-    """Where the interval values of a point go, and how its local day runs."""
+    """Where the interval values of a series go, and how its local day runs."""
 
     point_code: str
     channel_id: int
     interval_min: int
     multiplier: int
     zone: str
+    channel_code: str = ACTIVE_TAKEN
+    loss_ppm: int = 0
+    """Losses between the metering and the delivery point, millionths of what is measured."""
+    point_id: int = 0
+    capacity_w: int | None = None
+    """Connected capacity of the point; None where it is not known."""
+
+    @property
+    def most_uwh(self) -> int:
+        """The largest value of the file that an interval can hold once it is taken up."""
+        return VALUE_MAX_UWH * PPM // (self.multiplier * (PPM + self.loss_ppm))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RefusedRows:
-    """The rows of one point that one reason refused, as they arrived."""
+    """The rows of one series that one reason refused, as they arrived."""
 
-    point_code: str
+    key: SeriesKey
     reason: RefusalReason
     rows: Arrivals
 
@@ -83,22 +95,23 @@ class Placement:
 
 def place(
     rows: Arrivals,
-    points: Sequence[str],
-    channels: Mapping[str, PointChannel],
-    bare: frozenset[str] = frozenset(),
+    keys: Sequence[SeriesKey],
+    channels: Mapping[SeriesKey, PointChannel],
+    bare: frozenset[SeriesKey] = frozenset(),
 ) -> Placement:
-    """Place `rows`, those of a point in file order, onto the days of their channels.
+    """Place `rows`, those of a series in file order, onto the days of their channels.
 
-    `rows["point"]` counts in `points`; `bare` are points that exist without a channel. Of two rows
-    for the same interval the first is kept: with another value, the later one is refused.
+    `rows["series"]` counts in `keys`; `bare` are series whose point exists without such a channel.
+    Two keys may lead to one channel. Of two rows for the same interval the first is kept: with
+    another value, the later one is refused.
     """
-    work = _Work(rows, points, channels, bare)
+    work = _Work(rows, keys, channels, bare)
     blocks = tuple(work.blocks())
     return Placement(
         blocks=blocks,
         duplicates=work.duplicates,
         refused=tuple(work.refused()),
-        findings=(*work.findings, *work.refused_findings()),
+        findings=(*work.findings, *work.refused_findings(), *work.backwards()),
         coverage=tuple(work.coverage(blocks)),
         energy_uwh=_sum(rows["value_uwh"][work.fault == 0]),
     )
@@ -122,33 +135,40 @@ class _ZoneDays:
 
 
 class _Work:
-    """The state of one placement: for every row its day, its seconds since midnight, its fault."""
+    """The state of one placement: for every row its day, its seconds since midnight, its fault.
+
+    `_own` is the number of each row's channel in `_channels`; a series without one has its own
+    number there, so that every row counts somewhere.
+    """
 
     def __init__(
         self,
         rows: Arrivals,
-        points: Sequence[str],
-        channels: Mapping[str, PointChannel],
-        bare: frozenset[str],
+        keys: Sequence[SeriesKey],
+        channels: Mapping[SeriesKey, PointChannel],
+        bare: frozenset[SeriesKey],
     ) -> None:
         self.rows = rows
-        self.points = points
+        self.keys = keys
         self.fault: npt.NDArray[np.uint8] = rows["fault"].copy()
         self.day = np.zeros(len(rows), np.int32)
         self.elapsed_s = np.zeros(len(rows), np.int64)
         self.duplicates = 0
+        self._again = np.zeros(len(rows), bool)
         self.findings: list[Finding] = []
         self.zones: dict[str, _ZoneDays] = {}
-        self._used, self._own = _numbered(rows["point"])
-        codes = [points[point] for point in self._used.tolist()]
-        self._channels = [channels.get(code) for code in codes]
+        used, series = _numbered(rows["series"])
+        self._channels, own_of = _merged([channels.get(keys[number]) for number in used.tolist()])
+        self._own = series if own_of is None else own_of[series]
         known = np.array([channel is not None for channel in self._channels], bool)
-        alone = np.array([code in bare for code in codes], bool)
-        unknown = np.where(
-            alone, NUMBER_OF[RefusalReason.NO_CHANNEL], NUMBER_OF[RefusalReason.UNKNOWN_POINT]
-        )
         self._known = known[self._own] if len(rows) else np.zeros(0, bool)
-        self._refuse(~self._known, unknown.astype(np.uint8)[self._own])
+        if not known.all():
+            alone = np.array([keys[number] in bare for number in used.tolist()], bool)
+            unknown = np.where(
+                alone, NUMBER_OF[RefusalReason.NO_CHANNEL], NUMBER_OF[RefusalReason.UNKNOWN_POINT]
+            )
+            self._refuse(~self._known, unknown.astype(np.uint8)[series])
+        self._length()
         self._time()
         self._value()
 
@@ -156,15 +176,27 @@ class _Work:
         hit = where & (self.fault == 0)
         self.fault[hit] = reason if np.isscalar(reason) else reason[hit]
 
-    def _number(self, name: str) -> Int64:
-        """Return an attribute of the channel of every row, 1 where there is none."""
+    def _number(self, name: str) -> Int64 | int:
+        """Return an attribute of the channel of every row, 1 where there is none; or of all."""
         own = [1 if channel is None else getattr(channel, name) for channel in self._channels]
+        if len(set(own)) == 1:
+            return int(own[0])
         return np.array(own, np.int64)[self._own]
+
+    # --- lengths ---
+
+    def _length(self) -> None:
+        """Refuse rows for which the file states a length that is not the channel's."""
+        stated = self.rows["interval_min"]
+        if stated.any():
+            other = self._known & (stated != 0) & (stated != self._number("interval_min"))
+            self._refuse(other, NUMBER_OF[RefusalReason.WRONG_INTERVAL])
 
     # --- times ---
 
     def _time(self) -> None:
         timed = self._known & (self.fault != NUMBER_OF[RefusalReason.TIME_OUT_OF_RANGE])
+        self._timed = timed
         zones = sorted({channel.zone for channel in self._channels if channel is not None})
         own_zone = np.array(
             [-1 if channel is None else zones.index(channel.zone) for channel in self._channels],
@@ -235,9 +267,20 @@ class _Work:
     # --- values ---
 
     def _value(self) -> None:
-        most = VALUE_MAX_UWH // self._number("multiplier")
-        too_large = self.rows["value_uwh"] > most
+        too_large = self.rows["value_uwh"] > self._number("most_uwh")
         self._refuse(too_large, NUMBER_OF[RefusalReason.TOO_LARGE])
+
+    def _taken_up(self, value_uwh: Int64, rows: npt.NDArray[np.intp]) -> Int64:
+        """Return values with the multiplier and the losses of their channels, rounded down."""
+        multiplier = self._per_channel("multiplier", self._own[rows])
+        measured_uwh: Int64 = value_uwh * multiplier
+        if not any(channel is not None and channel.loss_ppm for channel in self._channels):
+            return measured_uwh
+        # In two parts, for the product with the losses does not fit into 64 bits.
+        loss_ppm = self._per_channel("loss_ppm", self._own[rows])
+        whole, rest = np.divmod(measured_uwh, PPM)
+        lost_uwh: Int64 = whole * loss_ppm + rest * loss_ppm // PPM
+        return measured_uwh + lost_uwh
 
     def blocks(self) -> Iterator[DayBlock]:
         """Yield the days, in groups of equal shape; notes what was given twice."""
@@ -297,7 +340,7 @@ class _Work:
         value_uwh = self.rows["value_uwh"][rows]
         energy = np.zeros(size, np.int64)
         quality = np.zeros(size, np.uint8)
-        energy[flat] = value_uwh * self._per_channel("multiplier", self._own[rows])
+        energy[flat] = self._taken_up(value_uwh, rows)
         quality[flat] = self.rows["quality"][rows]
         return exact_days(
             interval_min,
@@ -313,6 +356,7 @@ class _Work:
             self.rows["quality"][later] == self.rows["quality"][kept]
         )
         self.duplicates += int(same.sum())
+        self._again[later] = True
         self.fault[later[~same]] = NUMBER_OF[RefusalReason.DUPLICATE_DIFFERENT]
         for kind, chosen in (
             (FindingKind.DUPLICATE_SAME, same),
@@ -341,15 +385,15 @@ class _Work:
 
     def _refused_groups(self) -> Iterator[npt.NDArray[np.intp]]:
         rows = np.flatnonzero(self.fault)
-        keys = self._own[rows].astype(np.int64) * 256 + self.fault[rows]
+        keys = self.rows["series"][rows].astype(np.int64) * 256 + self.fault[rows]
         for group in _groups(keys):
             yield rows[group]
 
     def refused(self) -> Iterator[RefusedRows]:
-        """Yield the refused rows, grouped by point and reason."""
+        """Yield the refused rows, grouped by series and reason."""
         for group in self._refused_groups():
             yield RefusedRows(
-                point_code=self.points[int(self.rows["point"][group[0]])],
+                key=self.keys[int(self.rows["series"][group[0]])],
                 reason=REASONS[int(self.fault[group[0]]) - 1],
                 rows=self.rows[group],
             )
@@ -359,12 +403,39 @@ class _Work:
         kinds = {
             NUMBER_OF[RefusalReason.NEGATIVE]: FindingKind.NEGATIVE,
             NUMBER_OF[RefusalReason.OFF_GRID]: FindingKind.OFF_GRID,
+            NUMBER_OF[RefusalReason.WRONG_INTERVAL]: FindingKind.WRONG_INTERVAL,
         }
         for group in self._refused_groups():
             kind = kinds.get(int(self.fault[group[0]]))
-            if kind is not None and self._known[group[0]]:
-                detail = {"count": len(group), "line": int(self.rows["line"][group].min())}
-                yield self._finding(kind, group, detail)
+            if kind is None or not self._known[group[0]]:
+                continue
+            detail = {"count": len(group), "line": int(self.rows["line"][group].min())}
+            if kind is FindingKind.WRONG_INTERVAL:
+                channel = self._channels[int(self._own[group[0]])]
+                assert channel is not None
+                detail |= {
+                    "found": int(self.rows["interval_min"][group[0]]),
+                    "expected": channel.interval_min,
+                }
+            yield self._finding(kind, group, detail)
+
+    def backwards(self) -> Iterator[Finding]:
+        """Yield one finding for each series whose times go back somewhere in the file.
+
+        A row for an interval that had one is a duplicate, and told as that alone.
+        """
+        rows = np.flatnonzero(self._timed & ~self._again)
+        series = self.rows["series"][rows]
+        if (np.diff(series) < 0).any():
+            order = np.argsort(series, kind="stable")
+            rows, series = rows[order], series[order]
+        # Within a series days and seconds since midnight are as good as instants.
+        passed_s = self.day[rows].astype(np.int64) * 2 * DAY_S + self.elapsed_s[rows]
+        back = np.flatnonzero((np.diff(passed_s) < 0) & (np.diff(series) == 0)) + 1
+        for group in _groups(series[back].astype(np.int64)):
+            at = rows[back[group]]
+            detail = {"count": len(at), "line": int(self.rows["line"][at].min())}
+            yield self._finding(FindingKind.OUT_OF_ORDER, at, detail)
 
     def _finding(
         self, kind: FindingKind, rows: npt.NDArray[np.intp], detail: Mapping[str, int | str]
@@ -400,20 +471,30 @@ class _Work:
 
 def pack_rows(rows: Arrivals) -> bytes:
     """Return refused rows as they are kept for a second try."""
-    return zlib.compress(rows.tobytes(), 1)
+    return _PACKED + zlib.compress(rows.tobytes(), 1)
 
 
 def refused_lines(packed: bytes) -> tuple[int, ...]:
     """Return the first line numbers of rows that were kept, in order."""
-    lines = np.frombuffer(zlib.decompress(packed), ARRIVAL)["line"]
+    lines = _unpacked(packed)["line"]
     return tuple(np.sort(lines)[:LINES_MAX].tolist())
 
 
 def unpack_rows(packed: bytes) -> Arrivals:
-    """Return rows that were kept, free of their old place among the points and of their fault."""
-    rows = np.frombuffer(zlib.decompress(packed), ARRIVAL).copy()
-    rows["point"] = 0
+    """Return rows that were kept, free of their old place among the series and of their fault."""
+    rows = _unpacked(packed)
+    rows["series"] = 0
     rows["fault"] = 0
+    return rows
+
+
+def _unpacked(packed: bytes) -> Arrivals:
+    if packed[: len(_PACKED)] == _PACKED:
+        return np.frombuffer(zlib.decompress(packed[len(_PACKED) :]), ARRIVAL).copy()
+    older = np.frombuffer(zlib.decompress(packed), _OLDER_ARRIVAL)
+    rows = np.zeros(len(older), ARRIVAL)
+    for name in ("time_s", "value_uwh", "line", "quality", "fault", "local"):
+        rows[name] = older[name]
     return rows
 
 
@@ -426,6 +507,24 @@ def kwh_text(value_uwh: int) -> str:
     sign = "-" if value_uwh < 0 else ""
     whole, fraction = divmod(abs(value_uwh), 1000 * UWH_PER_WH)
     return f"{sign}{whole}" + (f".{fraction:09d}".rstrip("0") if fraction else "")
+
+
+def _merged(
+    found: Sequence[PointChannel | None],
+) -> tuple[list[PointChannel | None], Int64 | None]:
+    """Return channels, each once, and where each of `found` is among them; None if as they are."""
+    place_of: dict[int, int] = {}
+    channels: list[PointChannel | None] = []
+    own = []
+    for channel in found:
+        if channel is not None and channel.channel_id in place_of:
+            own.append(place_of[channel.channel_id])
+            continue
+        if channel is not None:
+            place_of[channel.channel_id] = len(channels)
+        own.append(len(channels))
+        channels.append(channel)
+    return channels, None if len(channels) == len(found) else np.array(own, np.int64)
 
 
 def _sum(value_uwh: Int64) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from kilokassa.core.errors import DomainError
 from kilokassa.core.text import mark
 from metering.findings import Finding
+from metering.places import ACTIVE_TAKEN
 
 INTERVALS: Final = "csv"
 """The format of interval values in long form."""
@@ -50,6 +51,7 @@ class RefusalReason(StrEnum):
     STORED_DIFFERENT = "stored_different"
     UNKNOWN_METER = "unknown_meter"
     BACKWARDS = "backwards"
+    WRONG_INTERVAL = "wrong_interval"
 
 
 class BatchState(StrEnum):
@@ -94,17 +96,19 @@ REASON_TEXTS: Final[Mapping[RefusalReason, str]] = {
     RefusalReason.STORED_DIFFERENT: mark("another value has been stored in the meantime"),
     RefusalReason.UNKNOWN_METER: mark("the meter is not known, or not alone at its point"),
     RefusalReason.BACKWARDS: mark("the reading is less than the one before"),
+    RefusalReason.WRONG_INTERVAL: mark("the file's interval length is not the channel's"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Rows of one point that were refused for one reason; `lines` names the first of them."""
+    """Rows of one series that were refused for one reason; `lines` names the first of them."""
 
     point_code: str
     reason: RefusalReason
     count: int
     lines: tuple[int, ...]
+    channel_code: str = ACTIVE_TAKEN
 
     def sentence(self, translate: Callable[[str], str] = str) -> str:
         """Return the refusal as a sentence in the reader's language."""
@@ -112,7 +116,8 @@ class Refusal:
         return translate(template) % {
             "lines": ", ".join(map(str, self.lines))
             + ("…" if len(self.lines) < self.count else ""),
-            "point": self.point_code or "«»",
+            "point": (self.point_code or "«»")
+            + ("" if self.channel_code == ACTIVE_TAKEN else f" {self.channel_code}"),
             "reason": translate(REASON_TEXTS[self.reason]),
             "count": self.count,
         }

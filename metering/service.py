@@ -30,6 +30,7 @@ from metering.models import (
     PremisesRow,
 )
 from metering.parsers.csv_registers import RegisterLine
+from metering.parsers.source import SeriesKey
 from metering.places import MeterReplacement, PlacesOrder, RegisteredPlaces
 from metering.register_arrivals import MeterDirectory, check_registers
 from metering.registers import RegisterReading
@@ -253,7 +254,7 @@ def load_chunk(session: Session, order: ChunkOrder, clock: Clock) -> None:
         order.batch_id,
         (
             (
-                part.point_code,
+                part.key,
                 part.reason,
                 count,
                 int(part.rows["line"].min()),
@@ -319,7 +320,7 @@ def load_registers_file(session: Session, order: RegistersOrder, clock: Clock) -
         order.batch_id,
         (
             (
-                one.line.point_code or one.line.serial,
+                SeriesKey(one.line.point_code or one.line.serial),
                 one.reason,
                 1,
                 one.line.line,

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import LargeBinary, Select, Table, bindparam, func, insert, select, update
+from sqlalchemy import LargeBinary, Select, Table, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -39,8 +39,8 @@ from metering.days import (
 )
 from metering.findings import Finding, FindingKind, FindingState
 from metering.imports import (
-    INTERVALS,
     LISTED_MAX,
+    REGISTERS,
     BatchState,
     ImportResult,
     Refusal,
@@ -61,6 +61,7 @@ from metering.models import (
     PremisesRow,
     RegisterReadingRow,
 )
+from metering.parsers.source import SeriesKey
 from metering.places import ACTIVE_TAKEN, Commodity
 from metering.register_arrivals import KnownMeter
 from metering.registers import RegisterReading
@@ -271,39 +272,67 @@ def _meters(session: Session, condition: Any) -> list[PremisesMeter]:  # noqa: A
 
 
 def point_channels(
-    session: Session, codes: Iterable[str], scope: Scope, *, channel_code: str = ACTIVE_TAKEN
-) -> tuple[dict[str, PointChannel], frozenset[str]]:
-    """Return the channels of the points that `scope` reaches, and its points without a channel.
+    session: Session, keys: Iterable[SeriesKey], scope: Scope
+) -> tuple[dict[SeriesKey, PointChannel], frozenset[SeriesKey]]:
+    """Return the channels of the points that `scope` reaches, and the series without a channel.
 
-    A point outside the scope is absent from both, exactly as one that does not exist.
+    A point is named by its code or, where no other point has that code, by its `exchange_code`. One
+    outside the scope is absent from both, exactly as one that does not exist.
     """
-    found: dict[str, PointChannel] = {}
-    bare: set[str] = set()
-    for part in in_slices(sorted(set(codes))):
+    wanted = set(keys)
+    by_exchange_code: dict[str, dict[str, PointChannel]] = {}
+    by_code: dict[str, dict[str, PointChannel]] = {}
+    for part in in_slices(sorted({key.point_code for key in wanted})):
         query = (
             select(
-                MeteringPointRow.code,
-                ChannelRow.id,
+                _points.c.code,
+                _points.c.exchange_code,
+                _points.c.id.label("point_id"),
+                _points.c.capacity_w,
+                BuildingRow.zone,
+                ChannelRow.id.label("channel_id"),
+                ChannelRow.code.label("channel_code"),
                 ChannelRow.interval_min,
                 ChannelRow.multiplier,
-                BuildingRow.zone,
+                ChannelRow.loss_ppm,
             )
-            .join(BuildingRow, BuildingRow.id == MeteringPointRow.building_id)
-            .outerjoin(
-                ChannelRow,
-                (ChannelRow.point_id == MeteringPointRow.id) & (ChannelRow.code == channel_code),
-            )
+            .join(BuildingRow, BuildingRow.id == _points.c.building_id)
+            .outerjoin(ChannelRow, ChannelRow.point_id == _points.c.id)
             .where(
-                MeteringPointRow.code.in_(part),
+                or_(_points.c.code.in_(part), _points.c.exchange_code.in_(part)),
                 building_in_scope(_points.c.building_id, scope),
             )
         )
-        rows: Sequence[Any] = session.execute(query).all()
-        for code, channel_id, interval_min, multiplier, zone in rows:
-            if channel_id is None:
-                bare.add(code)
-            else:
-                found[code] = PointChannel(code, channel_id, interval_min, multiplier, zone)
+        for row in session.execute(query):
+            named = [by_code.setdefault(row.code, {})]
+            if row.exchange_code is not None:
+                named.append(by_exchange_code.setdefault(row.exchange_code, {}))
+            if row.channel_id is None:
+                continue
+            channel = PointChannel(
+                point_code=row.code,
+                channel_id=row.channel_id,
+                interval_min=row.interval_min,
+                multiplier=row.multiplier,
+                zone=row.zone,
+                channel_code=row.channel_code,
+                loss_ppm=row.loss_ppm,
+                point_id=row.point_id,
+                capacity_w=row.capacity_w,
+            )
+            for channels in named:
+                channels[row.channel_code] = channel
+    of_point = by_exchange_code | by_code
+    found: dict[SeriesKey, PointChannel] = {}
+    bare: set[SeriesKey] = set()
+    for key in wanted:
+        channels_there = of_point.get(key.point_code)
+        if channels_there is None:
+            continue
+        if key.channel_code in channels_there:
+            found[key] = channels_there[key.channel_code]
+        else:
+            bare.add(key)
     return found, frozenset(bare)
 
 
@@ -927,22 +956,29 @@ class KeptRefusal:
     id: int
     batch_id: int
     point_code: str
+    channel_code: str
     reason: RefusalReason
     row_count: int
     rows: bytes
+
+    @property
+    def key(self) -> SeriesKey:
+        """What the file called the series."""
+        return SeriesKey(self.point_code, self.channel_code)
 
 
 def add_refusals(
     session: Session,
     batch_id: int,
-    refused: Iterable[tuple[str, RefusalReason, int, int, bytes]],
+    refused: Iterable[tuple[SeriesKey, RefusalReason, int, int, bytes]],
     recorded_at: datetime,
 ) -> None:
-    """Keep refused rows: point code, reason, count, first line and the packed rows of each."""
+    """Keep refused rows: their series, reason, count, first line and the packed rows of each."""
     rows = [
         {
             "batch_id": batch_id,
-            "point_code": point_code,
+            "point_code": key.point_code,
+            "channel_code": key.channel_code,
             "reason": reason,
             "row_count": count,
             "first_line": first_line,
@@ -950,7 +986,7 @@ def add_refusals(
             "state": RefusalState.OPEN,
             "recorded_at": recorded_at,
         }
-        for point_code, reason, count, first_line, packed in refused
+        for key, reason, count, first_line, packed in refused
     ]
     if rows:
         session.execute(insert(_refusals), rows)
@@ -961,16 +997,17 @@ def kept_refusals(
     scope: Scope,
     *,
     batch_id: int | None = None,
-    file_format: str | None = None,
+    intervals: bool = False,
     reasons: Iterable[RefusalReason] = RefusalReason,
     after_id: int = 0,
     limit: int | None = None,
 ) -> tuple[KeptRefusal, ...]:
     """Return refused rows that still wait: of the actor's own imports, or of all for the retailer.
 
-    Rows of unknown points have no building by which a company could see them.
+    Where `intervals`, those of interval values alone. Rows of unknown points have no building by
+    which a company could see them.
     """
-    names = ("id", "batch_id", "point_code", "reason", "row_count", "rows")
+    names = ("id", "batch_id", "point_code", "channel_code", "reason", "row_count", "rows")
     query = (
         select(*(_refusals.c[name] for name in names))
         .join(_import_batches, _import_batches.c.id == _refusals.c.batch_id)
@@ -986,8 +1023,8 @@ def kept_refusals(
         query = query.where(_import_batches.c.actor == scope.actor)
     if batch_id is not None:
         query = query.where(_refusals.c.batch_id == batch_id)
-    if file_format is not None:
-        query = query.where(_import_batches.c.format == file_format)
+    if intervals:
+        query = query.where(_import_batches.c.format != REGISTERS)
     found: Sequence[Any] = session.execute(query).all()
     return tuple(KeptRefusal(*row) for row in found)
 
@@ -1015,6 +1052,7 @@ def add_findings(
             "state": FindingState.OPEN,
             "batch_id": batch_id,
             "recorded_at": recorded_at,
+            "weight": finding.weight,
         }
         for finding in findings
     ]
@@ -1182,7 +1220,8 @@ def import_result(session: Session, batch_id: int, scope: Scope, *, resumed: boo
                 point_code=row.point_code,
                 reason=row.reason,
                 count=row.row_count,
-                lines=refused_lines(row.rows) if batch.format == INTERVALS else (row.first_line,),
+                lines=(row.first_line,) if batch.format == REGISTERS else refused_lines(row.rows),
+                channel_code=row.channel_code,
             )
             for row in kept
         ),

@@ -16,16 +16,17 @@ from kilokassa.core.errors import Invalid
 from kilokassa.core.period import Period
 from kilokassa.core.series import EnergySeries, Quality
 from kilokassa.core.text import mark
-from metering.arrivals import ARRIVAL, Arrivals, PointChannel, RefusedRows, place
+from metering.arrivals import PointChannel, RefusedRows, place
 from metering.days import DayBlock
 from metering.imports import REASON_TEXTS, RefusalReason, UnreadableFile
-from metering.parsers.csv_long import LongCsvReader, whole_lines
+from metering.parsers.csv_long import LongCsvReader
 from metering.parsers.detect import HEADER_MAX_BYTES, detect_layout
+from metering.parsers.source import ARRIVAL, Arrivals, SeriesKey
+from metering.places import ACTIVE_TAKEN
 from tariffs.documents import parse_tariff
 from tariffs.plans import TariffVersion
 from tariffs.rating import ChargeLine, VersionInForce, rate_energy
 
-BLOCK_BYTES: Final = 8 * 1024 * 1024
 INTERVALS_MIN: Final = (1, 5, 10, 15, 30, 60)
 """The lengths of intervals, in minutes, that a file of readings may have."""
 
@@ -99,33 +100,44 @@ def _days(first: date, last: date) -> Iterator[date]:
 
 
 def _days_by_point(readings: Path, zone: ZoneInfo) -> Iterator[tuple[str, int, Mapping[date, Day]]]:
-    """Yield each point of a file, in its order, with its interval length and its days."""
-    points, rows = _arrivals(readings)
-    channels = [
-        PointChannel(code, number, _interval_min(code, rows[rows["point"] == number]), 1, zone.key)
-        for number, code in enumerate(points)
-    ]
-    placement = place(rows, points, {channel.point_code: channel for channel in channels})
+    """Yield each point of a file, in its order, with its interval length and its days.
+
+    Energy taken alone is priced: other channels are passed over.
+    """
+    keys, rows = _arrivals(readings)
+    taken = np.array([key.channel_code == ACTIVE_TAKEN for key in keys], bool)
+    rows = rows[taken[rows["series"]]] if len(rows) else rows
+    channels = {
+        key: PointChannel(
+            key.point_code,
+            number,
+            _interval_min(key.point_code, rows[rows["series"] == number]),
+            1,
+            zone.key,
+        )
+        for number, key in enumerate(keys)
+        if key.channel_code == ACTIVE_TAKEN
+    }
+    placement = place(rows, keys, channels)
     _refuse_bad_rows(placement.refused)
-    days: list[dict[date, Day]] = [{} for _ in channels]
+    days: list[dict[date, Day]] = [{} for _ in keys]
     for block in placement.blocks:
         _sort_in(block, days)
-    for channel, own in zip(channels, days, strict=True):
-        yield channel.point_code, channel.interval_min, own
+    for channel in channels.values():
+        yield channel.point_code, channel.interval_min, days[channel.channel_id]
 
 
-def _arrivals(readings: Path) -> tuple[Sequence[str], Arrivals]:
+def _arrivals(readings: Path) -> tuple[Sequence[SeriesKey], Arrivals]:
     with readings.open("rb") as file:
-        header = file.readline(HEADER_MAX_BYTES)
-        layout = detect_layout(header)
+        layout = detect_layout(file.readline(HEADER_MAX_BYTES))
         if layout.is_registers:
             raise UnreadableFile(
                 line=1, problem=mark("these are register readings; intervals are priced here")
             )
+        file.seek(0)
         reader = LongCsvReader(layout)
-        blocks = whole_lines(iter(lambda: file.read(BLOCK_BYTES), b""))
-        rows = [reader.read(block) for block in blocks]
-    return reader.points, np.concatenate(rows) if rows else np.zeros(0, ARRIVAL)
+        rows = list(reader.blocks(file))
+    return reader.index.keys, np.concatenate(rows) if rows else np.zeros(0, ARRIVAL)
 
 
 def _refuse_bad_rows(refused: Sequence[RefusedRows]) -> None:

@@ -6,9 +6,9 @@ repeat endlessly in such a file: each distinct one is understood once.
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +18,17 @@ from kilokassa.core.errors import Invalid
 from kilokassa.core.quantity import WH_PER_KWH
 from kilokassa.core.series import Quality
 from kilokassa.core.text import mark
-from metering.arrivals import ARRIVAL, VALUE_MAX_UWH, Arrivals
 from metering.days import UWH_PER_WH
 from metering.imports import NUMBER_OF, RefusalReason, UnreadableFile
-from metering.parsers.detect import Column, CsvLayout
+from metering.parsers.detect import HEADER_MAX_BYTES, Column, CsvLayout
+from metering.parsers.source import ARRIVAL, VALUE_MAX_UWH, Arrivals, SeriesIndex
+from metering.places import ACTIVE_TAKEN
 
 UNITS_UWH: Final[Mapping[str, int]] = {"kwh": WH_PER_KWH * UWH_PER_WH, "wh": UWH_PER_WH}
 """Millionths of a watt-hour in the units that a file may give values in."""
+
+BLOCK_BYTES: Final = 16 * 1024 * 1024
+"""What is read at once."""
 
 LINE_MAX_BYTES: Final = 1024 * 1024
 """Longer than any line of such a file."""
@@ -74,7 +78,7 @@ def parse_time(text: str) -> datetime:
 
 
 class LongCsvReader:
-    """Reads blocks of one file in order; `points` is the codes met so far, in that order."""
+    """Reads one file; a `metering.parsers.source.Reader`."""
 
     def __init__(self, layout: CsvLayout, *, unit: str = "kwh") -> None:
         if unit not in UNITS_UWH:
@@ -82,12 +86,17 @@ class LongCsvReader:
                 where="unit", problem=mark("%(unit)s is not a unit: kwh or wh"), unit=repr(unit)
             )
         self.layout = layout
-        self.points: list[str] = []
+        self.index = SeriesIndex()
         self.lines = 1
         """Lines read so far; the header is the first."""
         self._unit_uwh = UNITS_UWH[unit]
-        self._point_of: dict[str, int] = {}
         self._time_of: dict[str, tuple[int, bool, int]] = {}
+
+    def blocks(self, stream: BinaryIO) -> Iterator[Arrivals]:
+        """Yield the rows of a file, its header first, in the order of the file."""
+        head = stream.read(HEADER_MAX_BYTES)
+        _, _, rest = head.partition(b"\n")
+        yield from map(self.read, whole_lines(_pieces(rest, stream)))
 
     def read(self, block: bytes) -> Arrivals:
         """Return the rows of the next block of whole lines, in the order of the file."""
@@ -97,7 +106,7 @@ class LongCsvReader:
         frame, lines = self._frame(text, first_line)
         rows: Arrivals = np.zeros(len(frame), ARRIVAL)
         rows["line"] = lines
-        self._fill_points(rows, frame["point"])
+        self._fill_series(rows, frame)
         self._fill_times(rows, frame["time"], lines)
         self._fill_qualities(rows, frame, lines)
         self._fill_values(rows, frame["value"], lines)
@@ -206,15 +215,22 @@ class LongCsvReader:
             }
         )
 
-    def _fill_points(self, rows: Arrivals, column: pl.Series) -> None:
-        distinct, places = _distinct(column)
-        for text in distinct:
-            code = text.strip()
-            if code not in self._point_of:
-                self._point_of[code] = len(self.points)
-                self.points.append(code)
-        number = np.array([self._point_of[text.strip()] for text in distinct], np.int32)
-        rows["point"] = number[places]
+    def _fill_series(self, rows: Arrivals, frame: pl.DataFrame) -> None:
+        codes, places = _distinct(frame["point"])
+        if self.layout.index(Column.CHANNEL) is None:
+            number = np.array([self.index.number(code.strip()) for code in codes], np.int32)
+            rows["series"] = number[places]
+            return
+        channels, channel_places = _distinct(frame["channel"])
+        pairs = places.astype(np.int64) * len(channels) + channel_places
+        distinct, first, of_pair = np.unique(pairs, return_index=True, return_inverse=True)
+        numbers = np.zeros(len(distinct), np.int32)
+        for at in np.argsort(first).tolist():
+            code, channel = divmod(int(distinct[at]), len(channels))
+            numbers[at] = self.index.number(
+                codes[code].strip(), channels[channel].strip() or ACTIVE_TAKEN
+            )
+        rows["series"] = numbers[of_pair]
 
     def _fill_times(self, rows: Arrivals, column: pl.Series, lines: _Numbers) -> None:
         distinct, places = _distinct(column)
@@ -313,6 +329,12 @@ def _understood(text: str) -> tuple[int, bool, int] | None:
 
 def _fault(rows: Arrivals, where: npt.NDArray[np.bool_], reason: RefusalReason) -> None:
     rows["fault"][where & (rows["fault"] == 0)] = NUMBER_OF[reason]
+
+
+def _pieces(first: bytes, stream: BinaryIO) -> Iterator[bytes]:
+    yield first + stream.read(BLOCK_BYTES)
+    while piece := stream.read(BLOCK_BYTES):
+        yield piece
 
 
 def whole_lines(chunks: Iterable[bytes]) -> Iterable[bytes]:

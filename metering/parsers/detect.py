@@ -15,6 +15,7 @@ class Column(StrEnum):
     """What a column holds."""
 
     POINT = "point"
+    CHANNEL = "channel"
     METER = "meter"
     ZONE = "zone"
     TIME = "time"
@@ -29,6 +30,10 @@ NAMES: Final[Mapping[str, Column]] = {
     "точка": Column.POINT,
     "точка учёта": Column.POINT,
     "точка учета": Column.POINT,
+    "channel": Column.CHANNEL,
+    "канал": Column.CHANNEL,
+    "канал учёта": Column.CHANNEL,
+    "канал учета": Column.CHANNEL,
     "meter": Column.METER,
     "serial": Column.METER,
     "прибор": Column.METER,

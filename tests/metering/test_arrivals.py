@@ -1,5 +1,6 @@
 """Rows find their channel, day and interval, on days of 23, 24 and 25 hours."""
 
+import zlib
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,17 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kilokassa.core.series import Quality
-from metering.arrivals import ARRIVAL, PointChannel, pack_rows, place, unpack_rows
+from metering.arrivals import PointChannel, pack_rows, place, refused_lines, unpack_rows
 from metering.days import pack
 from metering.findings import DayGrid, FindingKind
 from metering.imports import NUMBER_OF, RefusalReason
+from metering.parsers.source import ARRIVAL, VALUE_MAX_UWH, SeriesKey
 
 NEW_YORK = "America/New_York"
 VLADIVOSTOK = "Asia/Vladivostok"
+P2 = SeriesKey("P2")
 
 
-def channel(code="P1", channel_id=7, *, interval_min=30, multiplier=1, zone=VLADIVOSTOK):
-    return PointChannel(code, channel_id, interval_min, multiplier, zone)
+def channel(code="P1", channel_id=7, *, interval_min=30, multiplier=1, zone=VLADIVOSTOK, **more):
+    return PointChannel(code, channel_id, interval_min, multiplier, zone, **more)
 
 
 def wall(text):
@@ -36,6 +39,7 @@ def arrivals(*rows):
             value_wh * 10**6,
             number + 2,
             point,
+            0,
             Quality.ACTUAL,
             NUMBER_OF[RefusalReason.NEGATIVE] if value_wh < 0 else 0,
             instant.tzinfo is None,
@@ -44,12 +48,17 @@ def arrivals(*rows):
 
 
 def placed(*rows, channels=None, bare=frozenset(), points=("P1", "P2")):
-    return place(arrivals(*rows), points, channels or {"P1": channel()}, bare)
+    return place(
+        arrivals(*rows),
+        [SeriesKey(point) for point in points],
+        {SeriesKey(point): one for point, one in (channels or {"P1": channel()}).items()},
+        frozenset(map(SeriesKey, bare)),
+    )
 
 
 def reasons(placement):
     return {
-        (part.point_code, part.reason): part.rows["line"].tolist() for part in placement.refused
+        (part.key.point_code, part.reason): part.rows["line"].tolist() for part in placement.refused
     }
 
 
@@ -183,6 +192,94 @@ def test_a_value_too_large_after_its_multiplier_is_refused():
     assert placement.blocks == ()
 
 
+@pytest.mark.parametrize(
+    ("value_wh", "multiplier", "loss_ppm", "stored_uwh"),
+    [
+        (1000, 1, 25_000, 1_025_000_000),
+        (7, 40, 1_234, 280_345_520),
+        (1, 1, 1, 1_000_001),
+        (53_687_091, 40, 0, 2_147_483_640_000_000),
+        (2_147_400_000, 1, 38, 2_147_481_601_200_000),
+    ],
+)
+def test_losses_are_added_exactly(value_wh, multiplier, loss_ppm, stored_uwh):
+    one = channel(multiplier=multiplier, loss_ppm=loss_ppm)
+
+    (block,) = placed((0, "2026-10-01T00:00", value_wh), channels={"P1": one}).blocks
+
+    assert block.exact_uwh()[0, 0] == stored_uwh
+
+
+@given(
+    value_uwh=st.integers(0, 2**31 * 10**6),
+    multiplier=st.integers(1, 2000),
+    loss_ppm=st.integers(0, 999_999),
+)
+def test_losses_are_a_floored_share_of_any_value_that_fits(value_uwh, multiplier, loss_ppm):
+    row = arrivals((0, "2026-10-01T00:00", 0))
+    row["value_uwh"] = value_uwh
+    one = channel(multiplier=multiplier, loss_ppm=loss_ppm)
+
+    placement = place(row, [SeriesKey("P1")], {SeriesKey("P1"): one})
+
+    expected = value_uwh * multiplier * (10**6 + loss_ppm) // 10**6
+    if placement.refused:
+        assert reasons(placement) == {("P1", RefusalReason.TOO_LARGE): [2]}
+        assert value_uwh * multiplier * (10**6 + loss_ppm) > VALUE_MAX_UWH * 10**6
+    else:
+        assert placement.blocks[0].exact_uwh()[0, 0] == expected
+
+
+def test_a_stated_length_other_than_the_channels_is_refused():
+    made = arrivals(
+        *((0, f"2026-10-01T{n:02d}:00", n) for n in range(3)), (0, "2026-10-01T03:00", 3)
+    )
+    made["interval_min"] = [60, 60, 60, 30]
+
+    placement = place(made, [SeriesKey("P1")], {SeriesKey("P1"): channel()})
+
+    assert reasons(placement) == {("P1", RefusalReason.WRONG_INTERVAL): [2, 3, 4]}
+    (finding,) = placement.findings
+    assert (finding.kind, finding.detail["found"], finding.detail["expected"]) == (
+        FindingKind.WRONG_INTERVAL, 60, 30,
+    )  # fmt: skip
+    assert placement.blocks[0].total_wh.tolist() == [3]
+
+
+def test_two_names_of_a_channel_lead_to_one_day():
+    one = channel()
+    keys = [SeriesKey("P1"), SeriesKey("EXCHANGE-1")]
+
+    placement = place(
+        arrivals((0, "2026-10-01T00:00", 1), (1, "2026-10-01T00:30", 2)),
+        keys,
+        dict.fromkeys(keys, one),
+    )
+
+    (block,) = placement.blocks
+    assert block.energy_wh[0, :2].tolist() == [1, 2]
+
+
+def test_times_that_go_back_in_a_file_make_one_finding_a_series():
+    rows_of_file = [
+        (1, "2026-10-01T05:00", 1),
+        (0, "2026-10-01T03:00", 1),
+        (0, "2026-10-01T02:00", 1),
+        (1, "2026-10-01T06:00", 1),
+        (0, "2026-10-01T02:30", 1),
+        (0, "2026-10-01T01:00", 1),
+        (0, "2026-10-01T01:00", 1),
+    ]
+
+    placement = placed(*rows_of_file, channels={"P1": channel(), "P2": channel("P2", 8)})
+
+    same, back = placement.findings
+    assert same.kind is FindingKind.DUPLICATE_SAME
+    assert (back.kind, back.point_code) == (FindingKind.OUT_OF_ORDER, "P1")
+    assert back.detail == {"count": 2, "line": 4}
+    assert placement.blocks[0].total_wh.tolist() == [4, 2]
+
+
 def test_no_rows_make_no_blocks():
     placement = place(np.zeros(0, ARRIVAL), [], {})
 
@@ -201,9 +298,29 @@ def test_the_order_of_rows_does_not_change_the_day(order):
 def test_refused_rows_come_back_ready_for_a_second_try():
     (refused,) = placed((1, "2026-10-01T00:00", 9)).refused
 
-    again = place(unpack_rows(pack_rows(refused.rows)), ["P2"], {"P2": channel("P2", 8)})
+    again = place(unpack_rows(pack_rows(refused.rows)), [P2], {P2: channel("P2", 8)})
 
     assert again.refused == ()
+    assert again.blocks[0].total_wh.tolist() == [9]
+
+
+def test_rows_kept_by_the_first_version_are_still_understood():
+    older = np.zeros(
+        1,
+        np.dtype(
+            [
+                ("time_s", "<i8"), ("value_uwh", "<i8"), ("line", "<u4"), ("point", "<i4"),
+                ("quality", "u1"), ("fault", "u1"), ("local", "?"),
+            ],
+            align=True,
+        ),
+    )  # fmt: skip
+    older[0] = (wall("2026-10-01T00:00"), 9 * 10**6, 5, 77, Quality.ACTUAL, 5, True)
+    packed = zlib.compress(older.tobytes(), 1)
+
+    again = place(unpack_rows(packed), [P2], {P2: channel("P2", 8)})
+
+    assert refused_lines(packed) == (5,)
     assert again.blocks[0].total_wh.tolist() == [9]
 
 

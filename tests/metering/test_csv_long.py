@@ -1,5 +1,7 @@
 """What a CSV file of interval values may look like, and the one sentence that refuses another."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -89,8 +91,8 @@ def test_lines_go_on_counting_from_block_to_block():
 
     assert first["line"].tolist() == [2, 4]
     assert second["line"].tolist() == [5, 6]
-    assert reader.points == ["P1", "P2", "P3"]
-    assert second["point"].tolist() == [2, 0]
+    assert [key.point_code for key in reader.index.keys] == ["P1", "P2", "P3"]
+    assert second["series"].tolist() == [2, 0]
 
 
 @pytest.mark.parametrize(
@@ -173,6 +175,26 @@ def test_qualities_are_read_and_an_unknown_one_refuses_the_file():
         read("P1;2026-10-01T00:30;1;guess\n", header)
 
 
+def test_a_channel_may_be_named_and_is_energy_taken_where_it_is_not():
+    header = "точка;канал;время;значение".encode()
+    text = "P1;;2026-10-01T00:30;1\nP2;A-;2026-10-01T00:30;2\nP1;R+;2026-10-01T00:30;3\n"
+
+    reader, rows = read(text + "P1;A+;2026-10-01T01:00;4\n", header)
+
+    assert reader.index.keys == [("P1", "A+"), ("P2", "A-"), ("P1", "R+")]
+    assert rows["series"].tolist() == [0, 1, 2, 0]
+
+
+def test_a_whole_file_is_read_from_its_header_on():
+    file = BytesIO(b"point;time;value\nP1;2026-10-01T00:30;1\nP2;2026-10-01T00:30;2")
+    reader = LongCsvReader(detect_layout(HEADER))
+
+    rows = np.concatenate(list(reader.blocks(file)))
+
+    assert rows["line"].tolist() == [2, 3]
+    assert [key.point_code for key in reader.index.keys] == ["P1", "P2"]
+
+
 def test_columns_that_mean_nothing_to_us_are_passed_over():
     _, rows = read("7;P1;x;2026-10-01T00:30;1\n", b"id;point;note;time;value")
 
@@ -184,7 +206,7 @@ def test_windows_1251_and_windows_line_ends_are_understood():
 
     reader, rows = read("Кв 1;2026-10-01T00:30;1,5\r\n".encode("cp1251"), header)
 
-    assert reader.points == ["Кв 1"]
+    assert reader.index.keys == [("Кв 1", "A+")]
     assert rows["value_uwh"].tolist() == [1_500_000_000]
 
 

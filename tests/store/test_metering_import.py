@@ -6,7 +6,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 import kilokassa.app.readings_import as readings_import
 from kilokassa.app.readings_import import import_readings, import_register_readings, retry_refused
@@ -23,6 +23,7 @@ from metering.models import (
     ImportChunkRow,
     ImportRefusalRow,
     IntervalDayRow,
+    MeteringPointRow,
 )
 from metering.places import Building, Channel, Company, Meter, MeteringPoint, PlacesOrder
 from metering.service import register_places
@@ -439,3 +440,56 @@ def test_findings_and_refusals_outlive_the_import(database, clock, places, tmp_p
 
     assert count(database, FindingRow) == 1
     assert count(database, ImportRefusalRow) == 2
+
+
+def test_each_channel_of_a_point_is_a_series_of_its_own(database, clock, places, tmp_path):
+    given_back = Channel("P1", 60, code="A-")
+    with database.writing() as session:
+        made = register_places(session, PlacesOrder(channels=(given_back,)), clock)
+    rows = ["P1;;2026-10-01T00:00;1", "P1;A-;2026-10-01T00:00;2", "P1;R+;2026-10-01T00:00;3"]
+
+    result = load(database, clock, write(tmp_path, rows, header="point;channel;time;value"))
+
+    assert counts(result) == (2, 0, 0, 1)
+    (refusal,) = result.refusals
+    assert (refusal.channel_code, refusal.reason) == ("R+", RefusalReason.NO_CHANNEL)
+    assert refusal.sentence() == (
+        "Line 4, P1 R+: the metering point has no interval channel (rows: 1)."
+    )
+    with database.reading() as session:
+        back = load_matrix(session, [made.channel_ids["P1", "A-"]], DAYS[:1], ZONE, 60)
+    assert back.energy_wh[0, 0] == 2000
+
+
+def test_a_refused_channel_is_placed_at_a_second_try(database, clock, places, tmp_path):
+    path = write(tmp_path, ["P1;A-;2026-10-01T00:00;2"], header="point;channel;time;value")
+    load(database, clock, path)
+    with database.writing() as session:
+        made = register_places(session, PlacesOrder(channels=(Channel("P1", 60, "A-"),)), clock)
+
+    result = retry_refused(database, scope=RETAILER, clock=clock)
+
+    assert counts(result) == (1, 0, 0, 0)
+    with database.reading() as session:
+        back = load_matrix(session, [made.channel_ids["P1", "A-"]], DAYS[:1], ZONE, 60)
+    assert back.energy_wh[0, 0] == 2000
+
+
+def test_a_point_is_found_by_the_name_it_has_in_exchange_files(database, clock, places, tmp_path):
+    with database.writing() as session:
+        session.execute(
+            update(MeteringPointRow)
+            .where(MeteringPointRow.code == "P1")
+            .values(exchange_code="250000000001")
+        )
+        session.execute(
+            update(MeteringPointRow).where(MeteringPointRow.code == "P2").values(exchange_code="P3")
+        )
+    rows = ["250000000001;2026-10-01T00:00;1", "P3;2026-10-01T00:00;2", "P1;2026-10-01T00:30;3"]
+
+    result = load(database, clock, write(tmp_path, rows))
+
+    assert counts(result) == (3, 0, 0, 0)
+    assert matrix(database, places, "P1").energy_wh[0, :2].tolist() == [1000, 3000]
+    assert matrix(database, places, "P2").missing.tolist() == [192]
+    assert matrix(database, places, "P3").energy_wh[0, 0] == 2000
