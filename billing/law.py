@@ -3,22 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
 from kilokassa.core.calendar import Month
+from kilokassa.core.confidence import Confidence
 from kilokassa.core.money import half_up_ratio
 from kilokassa.core.text import mark
 
 T = TypeVar("T")
-
-
-class Confidence(StrEnum):
-    """How a value came to be known."""
-
-    HIGH = "high"
-    MEDIUM = "medium"
-    MEMORY = "memory"
 
 
 @dataclass(frozen=True, slots=True)

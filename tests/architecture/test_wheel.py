@@ -57,7 +57,9 @@ def test_the_wheel_holds_what_runs_and_no_tests(wheel: Path):
         "kilokassa/migrations/alembic.ini",
         "kilokassa/migrations/env.py",
         "kilokassa/locale/ru/cli.po",
-        "kilokassa/demo/data/profiles.csv",
+        "kilokassa/demo/data/khabarovsk_prices.csv",
+        "metering/rules/estimation.yaml",
+        "metering/rules/standard_profiles.csv",
         "invoices/fonts/PTSans_400Regular.ttf",
         "invoices/templates/payment_document.html",
     ):
