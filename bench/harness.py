@@ -20,6 +20,7 @@ BENCHMARKS = {
     "rating": "bench.rating",
     "import": "bench.import_readings",
     "month_close": "bench.month_close",
+    "suspects": "bench.suspects",
 }
 SAMPLED_EVERY_S = 0.2
 """Often enough to see a part of a run, seldom enough not to slow it down."""
