@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -30,6 +30,7 @@ from metering.arrivals import PointChannel, refused_lines
 from metering.days import (
     UWH_PER_WH,
     DayBlock,
+    Days,
     DayTotals,
     IntervalMatrix,
     PackedDay,
@@ -397,8 +398,10 @@ def write_days(
 ) -> DaysWritten:
     """Store days as they arrive: fill what is missing, revise what changed, repeat nothing.
 
-    A day whose missing intervals arrive keeps its revision; a known value that changes makes the
-    next one, and the day as it stood is kept in `interval_day_revision`.
+    A day whose missing intervals arrive while its month runs keeps its revision; a known value that
+    changes makes the next one, and so does a gap that is filled once the month is over, since a
+    charge may have been computed without it. The day as it stood is kept in
+    `interval_day_revision`.
     """
     recorded_at = clock.now()
     written = DaysWritten()
@@ -544,7 +547,9 @@ def _merge_days(
     )
     merged = merge(standing, arriving, fill_only=fill_only)
     revised: npt.NDArray[np.bool_] = np.asarray(merged.changed.any(axis=1)) & (not fill_only)
-    touched: npt.NDArray[np.bool_] = np.asarray(merged.filled.any(axis=1)) | revised
+    filled: npt.NDArray[np.bool_] = np.asarray(merged.filled.any(axis=1))
+    revised |= filled & _month_is_over(arriving.days, recorded_at)
+    touched: npt.NDArray[np.bool_] = filled | revised
     rows = np.flatnonzero(touched).tolist()
     if rows:
         superseded = [dict(old[row]) for row in np.flatnonzero(revised).tolist()]
@@ -574,6 +579,17 @@ def _merge_days(
         refused=changed if fill_only else 0,
         days_touched=len(rows),
     )
+
+
+_EARLIEST_MIDNIGHT: Final = timedelta(hours=14)
+"""How long before midnight UTC a local day may end: at UTC+14."""
+
+
+def _month_is_over(days: Days, recorded_at: datetime) -> npt.NDArray[np.bool_]:
+    """Say of which days the month may have been charged: it was over, somewhere, by then."""
+    today = np.datetime64((recorded_at + _EARLIEST_MIDNIGHT).date(), "M")
+    over: npt.NDArray[np.bool_] = days.astype("datetime64[M]") < today
+    return over
 
 
 _SET = ("energy_wh", "quality", "fraction_uwh", "total_wh", "missing", "digest", "source")
@@ -766,7 +782,9 @@ def write_registers(
     """Store register readings; another value for a known instant is its next revision."""
     latest = {
         (reading.meter_id, reading.zone, reading.taken_at): reading
-        for reading in load_registers(session, {reading.meter_id for reading in readings})
+        for reading in load_registers(
+            session, {reading.meter_id for reading in readings}, withdrawn=True
+        )
     }
     recorded_at = clock.now()
     fresh = []
@@ -807,10 +825,12 @@ def load_registers(
     *,
     first: datetime | None = None,
     last: datetime | None = None,
+    withdrawn: bool = False,
 ) -> tuple[RegisterReading, ...]:
     """Return the latest revision of every reading taken from `first` to `last`, both included.
 
-    Ordered by meter, zone and instant.
+    Ordered by meter, zone and instant. One that was withdrawn, by a revision of the quality
+    `MISSING`, is left out unless it is asked for.
     """
     found: dict[tuple[int, Zone, datetime], RegisterReading] = {}
     for part in in_slices(sorted(set(meter_ids))):
@@ -832,7 +852,11 @@ def load_registers(
         ):
             key = (meter_id, zone, taken_at)
             found[key] = RegisterReading(*key, value, Quality(quality), revision)
-    return tuple(found[key] for key in sorted(found))
+    return tuple(
+        found[key]
+        for key in sorted(found)
+        if withdrawn or found[key].quality is not Quality.MISSING
+    )
 
 
 def registers_changed_since(

@@ -31,6 +31,7 @@ from metering.store import (
 VLADIVOSTOK = ZoneInfo("Asia/Vladivostok")
 NEW_YORK = ZoneInfo("America/New_York")
 OCTOBER = tuple(date(2026, 10, 1) + timedelta(days=n) for n in range(31))
+IN_OCTOBER = FixedClock(datetime(2026, 10, 6, 9, tzinfo=UTC))
 
 
 def register(database, clock, *, flats=2, zone="Asia/Vladivostok", interval_min=30):
@@ -92,18 +93,38 @@ def test_a_day_without_a_row_is_missing_and_not_zero(database, clock):
     assert matrix.series(0).missing == 96
 
 
-def test_hours_arriving_one_by_one_fill_the_day_without_a_revision(database, clock):
-    (channel,) = register(database, clock, flats=1)
+def test_hours_arriving_one_by_one_fill_the_day_without_a_revision(database):
+    (channel,) = register(database, IN_OCTOBER, flats=1)
     day = date(2026, 10, 5)
-    write(database, [flat_day(channel, day, 100, known=slice(0, 2))], clock)
+    write(database, [flat_day(channel, day, 100, known=slice(0, 2))], IN_OCTOBER)
 
-    written = write(database, [flat_day(channel, day, 100, known=slice(0, 10))], clock)
+    written = write(database, [flat_day(channel, day, 100, known=slice(0, 10))], IN_OCTOBER)
 
     assert written == DaysWritten(new=8, repeated=2, days_touched=1)
     with database.reading() as session:
         row = session.execute(select(IntervalDayRow.__table__)).one()
     assert (row.revision, row.missing, row.total_wh) == (1, 38, 1000)
     assert count(database, IntervalDayRevisionRow) == 0
+
+
+@pytest.mark.parametrize(
+    ("recorded_at", "revisions"),
+    [
+        (datetime(2026, 10, 31, 9, 59, tzinfo=UTC), 1),
+        (datetime(2026, 10, 31, 10, tzinfo=UTC), 2),
+        (datetime(2026, 11, 24, tzinfo=UTC), 2),
+    ],
+)
+def test_a_gap_filled_once_the_month_is_over_is_a_revision(database, recorded_at, revisions):
+    (channel,) = register(database, IN_OCTOBER, flats=1, zone="Pacific/Kiritimati")
+    day = date(2026, 10, 5)
+    write(database, [flat_day(channel, day, 100, known=slice(0, 2))], IN_OCTOBER)
+
+    write(database, [flat_day(channel, day, 9)], FixedClock(recorded_at), fill_only=True)
+
+    with database.reading() as session:
+        states = load_day_revisions(session, channel, day)
+    assert [state.total_wh.tolist() for state in states] == [[200], [200 + 46 * 9]][-revisions:]
 
 
 def test_a_changed_value_is_a_revision_and_the_day_as_it_stood_can_be_read_back(database, clock):
@@ -138,12 +159,12 @@ def test_the_same_day_again_touches_nothing(database, clock):
     assert (row.revision, row.recorded_at) == (1, clock.at)
 
 
-def test_where_only_filling_is_asked_for_known_values_stay(database, clock):
-    (channel,) = register(database, clock, flats=1)
+def test_where_only_filling_is_asked_for_known_values_stay(database):
+    (channel,) = register(database, IN_OCTOBER, flats=1)
     day = date(2026, 10, 5)
-    write(database, [flat_day(channel, day, 100, known=slice(0, 2))], clock)
+    write(database, [flat_day(channel, day, 100, known=slice(0, 2))], IN_OCTOBER)
 
-    written = write(database, [flat_day(channel, day, 9)], clock, fill_only=True)
+    written = write(database, [flat_day(channel, day, 9)], IN_OCTOBER, fill_only=True)
 
     assert written == DaysWritten(new=46, refused=2, days_touched=1)
     with database.reading() as session:
@@ -151,16 +172,16 @@ def test_where_only_filling_is_asked_for_known_values_stay(database, clock):
     assert now.energy_wh.tolist() == [[100] * 2 + [9] * 46]
 
 
-def test_fractions_of_a_watt_hour_are_kept_and_the_day_sums_to_the_register(database, clock):
-    (channel,) = register(database, clock, flats=1)
+def test_fractions_of_a_watt_hour_are_kept_and_the_day_sums_to_the_register(database):
+    (channel,) = register(database, IN_OCTOBER, flats=1)
     day = date(2026, 10, 5)
     exact = np.full((1, 48), 333_333, np.int64)
     late = np.zeros((1, 48), np.uint8)
     late[0, 20:] = Quality.ACTUAL
     early = np.where(late == 0, Quality.ACTUAL, 0).astype(np.uint8)
 
-    write(database, [exact_days(30, [channel], [day], exact, late)], clock)
-    write(database, [exact_days(30, [channel], [day], exact, early)], clock)
+    write(database, [exact_days(30, [channel], [day], exact, late)], IN_OCTOBER)
+    write(database, [exact_days(30, [channel], [day], exact, early)], IN_OCTOBER)
 
     with database.reading() as session:
         (now,) = load_day_revisions(session, channel, day)
