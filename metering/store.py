@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from kilokassa.core.calendar import intervals_in_day, local_midnight
 from kilokassa.core.clock import Clock
 from kilokassa.core.digest import canonical_json, digest_parts
-from kilokassa.core.errors import DomainError, Invalid
+from kilokassa.core.errors import DomainError
 from kilokassa.core.period import Period
 from kilokassa.core.scope import Scope
 from kilokassa.core.series import Quality
@@ -87,69 +87,6 @@ class ReadingsConflict(DomainError):
 
 
 # --- places ---
-
-
-@dataclass(frozen=True, slots=True)
-class Upserted:
-    """The ids of upserted rows by their key, and how many were made or changed."""
-
-    ids: Mapping[tuple[Any, ...], int]
-    created: int
-    updated: int
-
-
-def upsert(
-    session: Session,
-    table: Table,
-    keys: tuple[str, ...],
-    rows: Sequence[Mapping[str, Any]],
-    *,
-    fixed: tuple[str, ...] = (),
-) -> Upserted:
-    """Insert the rows whose key is new and bring the others up to date, in bulk.
-
-    A column in `fixed` may not change once it is set: readings were stored by it. Of two rows
-    with the same key, the later one counts.
-    """
-    wanted = {tuple(row[key] for key in keys): row for row in rows}
-    standing = _by_key(session, table, keys, wanted)
-    fresh = [dict(row) for key, row in wanted.items() if key not in standing]
-    changed = []
-    for key, row in wanted.items():
-        found = standing.get(key)
-        if found is None or all(found[name] == value for name, value in row.items()):
-            continue
-        for name in fixed:
-            if name in row and found[name] != row[name]:
-                raise Invalid(
-                    where=f"{table.name} {key[-1]}",
-                    problem=mark("%(column)s cannot change from %(old)s to %(new)s"),
-                    column=name,
-                    old=str(found[name]),
-                    new=str(row[name]),
-                )
-        changed.append({f"b_{name}": value for name, value in row.items()} | {"b_id": found["id"]})
-    if fresh:
-        session.execute(insert(table), fresh)
-    if changed:
-        names = [name[2:] for name in changed[0] if name != "b_id"]
-        statement = update(table).where(table.c.id == bindparam("b_id"))
-        session.execute(statement.values({name: bindparam(f"b_{name}") for name in names}), changed)
-    ids = {key: int(row["id"]) for key, row in standing.items() if key in wanted}
-    if fresh:
-        made = _by_key(session, table, keys, [key for key in wanted if key not in standing])
-        ids |= {key: int(row["id"]) for key, row in made.items() if key in wanted}
-    return Upserted(ids, created=len(fresh), updated=len(changed))
-
-
-def _by_key(
-    session: Session, table: Table, keys: tuple[str, ...], wanted: Iterable[tuple[Any, ...]]
-) -> dict[tuple[Any, ...], Mapping[str, Any]]:
-    found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
-    for part in in_slices(sorted({key[0] for key in wanted})):
-        for row in session.execute(select(table).where(table.c[keys[0]].in_(part))).mappings():
-            found[tuple(row[key] for key in keys)] = dict(row)
-    return found
 
 
 def ids_by_code(session: Session, table: Table, codes: Iterable[str]) -> dict[str, int]:

@@ -2,25 +2,49 @@
 
 from datetime import UTC, date, datetime
 
+import numpy as np
 import pytest
 from sqlalchemy import func, select
 
 from kilokassa.core.errors import Invalid, NotFound
 from kilokassa.core.zones import Zone
-from metering.models import MeterRow, PremisesRow
+from metering.days import whole_days
+from metering.models import (
+    BuildingRow,
+    ChannelRow,
+    CommonAreaRow,
+    CompanyRow,
+    DeliveryPointRow,
+    MeteringPointRow,
+    MeterRow,
+    PremisesRow,
+    ServicerRow,
+)
 from metering.places import (
     Building,
     Channel,
     Commodity,
+    CommonArea,
+    CommonAreaKind,
     Company,
+    Coordinates,
+    DeliveryPoint,
     Meter,
     MeteringPoint,
     MeterReplacement,
     PlacesOrder,
     Premises,
+    Servicer,
 )
+from metering.registers import RegisterReading
 from metering.service import register_places, replace_meter
-from metering.store import load_registers, meters_of_buildings, meters_of_premises
+from metering.store import (
+    load_registers,
+    meters_of_buildings,
+    meters_of_premises,
+    write_days,
+    write_registers,
+)
 
 TOWN = PlacesOrder(
     companies=(Company("UK1", "УК Первая", "2700000000"),),
@@ -172,3 +196,176 @@ def test_house_meters_are_those_of_the_building_itself(database, clock):
         (house,) = meters_of_buildings(session, [places.building_ids["B1"]])
 
     assert (house.serial, house.commodity, house.premises_id) == ("T1", Commodity.HEAT, None)
+
+
+def test_what_an_order_leaves_out_stays_as_it_is_registered(database, clock):
+    register(database, clock, TOWN)
+    full = PlacesOrder(
+        companies=(Company("UK1", "УК Первая", email="uk@town.example"),),
+        servicers=(Servicer("S", "Сервис", "service@town.example", "en"),),
+        buildings=(
+            Building(
+                "B1",
+                "Ленина 1",
+                "Asia/Vladivostok",
+                "UK1",
+                "S",
+                Coordinates(48_480_223, 135_071_917),
+                12_000,
+                40,
+                "gas",
+            ),
+        ),
+        common_areas=(CommonArea("B1", "MOP", CommonAreaKind.STAIRS, "Лестницы", 410_00),),
+        premises=(Premises("B1", "1", 4501, 2),),
+        delivery_points=(DeliveryPoint("D1", "B1", "1", "ввод в квартиру"),),
+        points=(
+            MeteringPoint(
+                "P1",
+                "B1",
+                "1",
+                exchange_code="27001",
+                delivery_point_code="D1",
+                place=Coordinates(48_480_300, 135_071_900),
+                capacity_w=15_000,
+            ),
+            MeteringPoint("C1", "B1", common_area_code="MOP"),
+        ),
+        meters=(
+            Meter(
+                "P1",
+                "S1",
+                date(2020, 1, 1),
+                "Д-208",
+                6,
+                date(2026, 1, 1),
+                date(2036, 1, 1),
+                date(2019, 6, 1),
+                30,
+            ),
+        ),
+        channels=(Channel("P1", 30, "A+", 40, 15_000), Channel("P1", 30, "R+")),
+    )
+    register(database, clock, full)
+    stands = rows_of_registry(database)
+
+    again = register(
+        database,
+        clock,
+        PlacesOrder(
+            companies=(Company("UK1", "УК Первая"),),
+            servicers=(Servicer("S", "Сервис"),),
+            buildings=(Building("B1", "Ленина 1", "Asia/Vladivostok"),),
+            common_areas=(CommonArea("B1", "MOP", CommonAreaKind.STAIRS),),
+            premises=(Premises("B1", "1", 4501),),
+            delivery_points=(DeliveryPoint("D1", "B1"),),
+            points=(MeteringPoint("P1", "B1"),),
+            meters=(Meter("P1", "S1", date(2020, 1, 1)),),
+            channels=(Channel("P1", 30),),
+        ),
+    )
+
+    assert (again.created, again.updated) == (0, 0)
+    assert rows_of_registry(database) == stands
+
+
+def rows_of_registry(database):
+    tables = (
+        CompanyRow,
+        ServicerRow,
+        BuildingRow,
+        CommonAreaRow,
+        PremisesRow,
+        DeliveryPointRow,
+        MeteringPointRow,
+        MeterRow,
+        ChannelRow,
+    )
+    with database.reading() as session:
+        return [
+            session.execute(select(table.__table__).order_by(table.__table__.c.id)).all()
+            for table in tables
+        ]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        PlacesOrder(channels=(Channel("P1", 30, "Q"),)),
+        PlacesOrder(channels=(Channel("H1", 60, "A+"),)),
+        PlacesOrder(
+            points=(MeteringPoint("W1", "B1", commodity=Commodity.HOT_WATER),),
+            channels=(Channel("W1", 60, "CW"),),
+        ),
+    ],
+)
+def test_a_channel_fits_what_its_point_measures(database, clock, order):
+    register(database, clock, TOWN)
+
+    with pytest.raises(Invalid, match="does not fit"):
+        register(database, clock, order)
+
+
+@pytest.mark.parametrize("stored", ["intervals", "registers", "nothing"])
+@pytest.mark.parametrize("change", [{"multiplier": 40}, {"loss_ppm": 15_000}])
+def test_a_multiplier_or_losses_stand_once_readings_were_stored_by_them(
+    database, clock, stored, change
+):
+    places = register(database, clock, TOWN)
+    with database.writing() as session:
+        if stored == "intervals":
+            energy = np.full((1, 48), 500)
+            block = whole_days(30, [places.channel_ids["P1", "A+"]], [date(2026, 10, 1)], energy)
+            write_days(session, [block], clock, source="test")
+        elif stored == "registers":
+            at = datetime(2026, 10, 1, tzinfo=UTC)
+            reading = RegisterReading(places.meter_ids["P1", "S1"], Zone.ALL, at, 1000)
+            write_registers(session, [reading], clock, source="test")
+    order = PlacesOrder(channels=(Channel("P1", 30, **change),))
+
+    if stored == "nothing":
+        assert register(database, clock, order).updated == 1
+    else:
+        with pytest.raises(Invalid, match="register a new metering point"):
+            register(database, clock, order)
+
+    assert register(database, clock, PlacesOrder(channels=(Channel("P1", 30),))).updated == 0
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Channel("P1", 30, "X"),
+        lambda: Channel("P1", 30, loss_ppm=1_000_000),
+        lambda: Channel("P1", 30, loss_ppm=-1),
+        lambda: Coordinates(90_000_001, 0),
+        lambda: Coordinates.parse("48.1234567", "135"),
+        lambda: MeteringPoint("P1", "B1", "1", common_area_code="MOP"),
+        lambda: MeteringPoint("P1", "B1", capacity_w=0),
+        lambda: Meter("P1", "S", date(2020, 1, 1), made_on=date(2020, 1, 2)),
+        lambda: Meter("P1", "S", date(2020, 1, 1), service_life_years=0),
+        lambda: Premises("B1", "1", 100, 0),
+        lambda: Servicer("S", "Сервис", language="fr"),
+        lambda: Building("B1", "x", "UTC", loss_w=-1),
+    ],
+)
+def test_a_wrong_detail_cannot_be_made(make):
+    with pytest.raises(Invalid):
+        make()
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        PlacesOrder(buildings=(Building("B9", "x", "UTC", servicer_code="S9"),)),
+        PlacesOrder(points=(MeteringPoint("P60", "B1", common_area_code="NONE"),)),
+        PlacesOrder(points=(MeteringPoint("P60", "B1", delivery_point_code="NONE"),)),
+        PlacesOrder(delivery_points=(DeliveryPoint("D1", "B1", "999"),)),
+        PlacesOrder(common_areas=(CommonArea("B9", "MOP", CommonAreaKind.LIFT),)),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_refused(database, clock, order):
+    register(database, clock, TOWN)
+
+    with pytest.raises(NotFound):
+        register(database, clock, order)
