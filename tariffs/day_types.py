@@ -64,6 +64,10 @@ class HolidayCalendar:
         return DayType.WEEKEND if day.weekday() >= SATURDAY else DayType.WORKING
 
 
+ONLY_THE_WEEK: Final = HolidayCalendar()
+"""Knows no holidays."""
+
+
 @lru_cache(maxsize=64)
 def _days_of(name: str, year: int) -> tuple[frozenset[date], frozenset[date]]:
     """Return the days off and the worked days of a weekend in one year of a named calendar."""

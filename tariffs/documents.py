@@ -5,41 +5,33 @@ what is written. Aliases and tags are refused, so a small file cannot grow in me
 but text, lists and mappings can come out of it.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, time
-from decimal import Decimal
+from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Any, Final
 
 import yaml
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from kilokassa.core.digest import digest_value
 from kilokassa.core.errors import Invalid
-from kilokassa.core.money import scaled_rate
 from kilokassa.core.text import mark
-from kilokassa.core.zones import (
-    MINUTES_PER_DAY,
-    WHOLE_DAY,
-    DayZones,
-    Zone,
-    ZoneWindow,
-    clock_text,
-    windows,
+from kilokassa.core.zones import Zone
+from tariffs.charges import (
+    Base,
+    CapacityBasis,
+    Coarse,
+    FixedPer,
+    Limits,
+    Netting,
+    TaxMode,
+    Unused,
 )
-from tariffs.plans import DatedRates, RangeOrder, TariffVersion
+from tariffs.day_types import COUNTRIES, NO_HOLIDAYS, DayType
+from tariffs.document_values import Fault, Path, version_of
+from tariffs.plans import RangeBasis, RangeOrder, RangePeriod, TariffVersion
 
 LARGEST_BYTES: Final = 256 * 1024
 DEEPEST: Final = 8
-"""Levels of nesting; a tariff has five."""
-HIGHEST_RATE: Final = Decimal(1_000_000)
-"""Roubles per kWh; keeps the kernel's products inside 64 bits, far above any real rate."""
-
-_RATE: Final = re.compile(r"[0-9]{1,7}(\.[0-9]{1,20})?")
-_KWH: Final = re.compile(r"[0-9]{1,7}")
-_CLOCK: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
-
-Path = tuple[str | int, ...]
+"""Levels of nesting; a tariff has seven."""
 
 
 class BadTariff(Invalid):
@@ -55,16 +47,19 @@ class BadTariff(Invalid):
         return f"{', '.join(place)}: {translate(self.values['problem']) % self.values}"
 
 
-def parse_tariff(text: str, *, where: str = mark("tariff")) -> TariffVersion:
+def parse_tariff(
+    text: str, *, where: str = mark("tariff"), published: bool = False
+) -> TariffVersion:
     """Read a tariff document; refuse it with one sentence that names the line and the field.
 
-    The format is described in `docs/reference/tariff-yaml.md`.
+    The format is described in `docs/reference/tariff-yaml.md`. A `published` document is read as it
+    was meant when it was published: ranges that do not name their basis count all zones together.
     """
     root: yaml.Node | None = None
     try:
         root = _root(text)
-        return _version(_checked(_plain(root, ())))
-    except _Fault as fault:
+        return version_of(_checked(_plain(root, ())), published=published)
+    except Fault as fault:
         raise BadTariff(
             where=where,
             line=fault.line or _line_of(root, fault.path),
@@ -74,34 +69,21 @@ def parse_tariff(text: str, *, where: str = mark("tariff")) -> TariffVersion:
         ) from None
 
 
-class _Fault(Exception):
-    """What is wrong and at which path of fields; the line is looked up unless it is given."""
-
-    def __init__(
-        self, path: Path, problem: str, *, line: int | None = None, **values: object
-    ) -> None:
-        super().__init__(problem)
-        self.path = path
-        self.problem = problem
-        self.line = line
-        self.values = values
-
-
 def _root(text: str) -> yaml.Node:
     if len(text.encode(errors="replace")) > LARGEST_BYTES:
-        raise _Fault((), mark("the file is larger than %(limit)s bytes"), limit=LARGEST_BYTES)
+        raise Fault((), mark("the file is larger than %(limit)s bytes"), limit=LARGEST_BYTES)
     try:
         root = yaml.compose(text, Loader=_PlainLoader)
     except yaml.YAMLError as error:
         position = getattr(error, "problem_mark", None)
-        raise _Fault(
+        raise Fault(
             (),
             mark("this is no YAML: %(reason)s"),
             line=None if position is None else position.line + 1,
             reason=getattr(error, "problem", None) or str(error).partition("\n")[0],
         ) from None
     if not isinstance(root, yaml.MappingNode):
-        raise _Fault((), mark("the document is no mapping of fields"))
+        raise Fault((), mark("the document is no mapping of fields"))
     return root
 
 
@@ -127,7 +109,7 @@ class _PlainLoader(yaml.BaseLoader):
 
 def _refuse(event: yaml.Event, problem: str) -> None:
     position = event.start_mark
-    raise _Fault((), problem, line=None if position is None else position.line + 1)
+    raise Fault((), problem, line=None if position is None else position.line + 1)
 
 
 def _plain(node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - text, a list or a mapping
@@ -138,10 +120,10 @@ def _plain(node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - text, a list o
     tree: dict[str, Any] = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
-            raise _Fault(path, mark("the name of a field is one word"))
+            raise Fault(path, mark("the name of a field is one word"))
         if key.value in tree:
             # The second would win in silence.
-            raise _Fault(
+            raise Fault(
                 path,
                 mark("the key %(key)s comes twice"),
                 line=key.start_mark.line + 1,
@@ -170,23 +152,224 @@ class _NameSchema(Schema):
     en = fields.String(load_default="", validate=validate.Length(0, 200, error=_WRONG_NAME))
 
 
+def _choice(choices: type[StrEnum], error: str, **options: Any) -> fields.Enum[Any]:  # noqa: ANN401
+    return fields.Enum(choices, by_value=True, error_messages={"unknown": error}, **options)
+
+
+def _dated(value: str, **options: Any) -> fields.List[Any]:  # noqa: ANN401
+    """Return a field of dated values: each entry has `from` and the field `value`."""
+    entry = Schema.from_dict(
+        {
+            "from_": fields.Date(required=True, data_key="from"),
+            value: fields.String(required=True),
+        },
+        name="Dated",
+    )
+    return fields.List(
+        fields.Nested(entry),
+        validate=validate.Length(1, 500, error=mark("there are 1 to 500 dated values")),
+        **(options or {"required": True}),
+    )
+
+
+def _code() -> fields.String:
+    return fields.String(
+        required=True,
+        validate=validate.Regexp(
+            r"[a-z0-9][a-z0-9_-]{0,63}\Z",
+            error=mark("a code has small Latin letters, digits, _ and -, at most 64"),
+        ),
+    )
+
+
+_WRONG_ZONE: Final = mark("a zone is all, peak, semi_peak, day or night")
+_WRONG_DAY_TYPE: Final = mark("a type of day is working, weekend or holiday")
+
+
+def _windows_by_zone(**options: Any) -> fields.Dict:  # noqa: ANN401
+    return fields.Dict(
+        keys=_choice(Zone, _WRONG_ZONE),
+        values=fields.List(
+            fields.String(),
+            validate=validate.Length(1, 24, error=mark("a zone has 1 to 24 windows")),
+        ),
+        **options,
+    )
+
+
+def _day_types(**options: Any) -> fields.List[Any]:  # noqa: ANN401
+    return fields.List(
+        _choice(DayType, _WRONG_DAY_TYPE),
+        validate=validate.Length(1, 3, error=_WRONG_DAY_TYPE),
+        **options,
+    )
+
+
+class _ScheduleSchema(Schema):
+    days = _day_types(load_default=None)
+    seasons = fields.List(fields.String(), load_default=None)
+    windows = _windows_by_zone(required=True)
+
+
+class _Zones(fields.Field[Any]):
+    """Windows by zone for every day alike, or a list of schedules."""
+
+    _same_every_day = _windows_by_zone()
+    _by_schedule = fields.List(
+        fields.Nested(_ScheduleSchema),
+        validate=validate.Length(1, 24, error=mark("there are 1 to 24 schedules of zones")),
+    )
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **options: Any) -> Any:  # noqa: ANN401
+        kind = self._by_schedule if isinstance(value, list) else self._same_every_day
+        return kind.deserialize(value, attr, data, **options)
+
+
+class _HolidaysSchema(Schema):
+    calendar = fields.String(
+        required=True,
+        validate=validate.OneOf(
+            [*COUNTRIES, NO_HOLIDAYS], error=mark("a calendar of holidays is russia or none")
+        ),
+    )
+    moved = fields.Dict(
+        keys=fields.Date(), values=_choice(DayType, _WRONG_DAY_TYPE), load_default=None
+    )
+
+
 class _PriceSchema(Schema):
     from_ = fields.Date(required=True, data_key="from")
+    season = fields.String(load_default="")
     per_kwh = fields.Raw(required=True)
 
 
-class _RangesSchema(Schema):
-    order = fields.Enum(
-        RangeOrder,
-        by_value=True,
+class _NormSchema(Schema):
+    kwh_by_persons = fields.List(
+        fields.String(),
         required=True,
-        error_messages={"unknown": mark("an order is proportional or time")},
+        validate=validate.Length(1, 20, error=mark("a norm is given for 1 to 20 persons")),
     )
-    borders_kwh = fields.List(
+    each_more_kwh = fields.String(required=True)
+    bands_percent = fields.List(
         fields.String(),
         required=True,
         validate=validate.Length(1, 9, error=mark("a ladder has 1 to 9 borders")),
     )
+    common_area = fields.String(
+        required=True,
+        validate=validate.OneOf(
+            ["counted", "left_out"], error=mark("common-area energy is counted or left_out")
+        ),
+    )
+
+
+class _RangesSchema(Schema):
+    basis = _choice(RangeBasis, mark("a basis is zone or total"), load_default=None)
+    order = _choice(RangeOrder, mark("an order is proportional or time"), required=True)
+    period = _choice(
+        RangePeriod,
+        mark("a ladder is climbed each day, month or year"),
+        load_default=RangePeriod.MONTH,
+    )
+    borders_kwh = fields.List(
+        fields.String(),
+        load_default=None,
+        validate=validate.Length(1, 9, error=mark("a ladder has 1 to 9 borders")),
+    )
+    norm = fields.Nested(_NormSchema, load_default=None)
+
+
+class _FixedSchema(Schema):
+    code = _code()
+    name = fields.Nested(_NameSchema, required=True)
+    per = _choice(
+        FixedPer, mark("a standing charge is per month, day, m2 or person"), required=True
+    )
+    amounts = _dated("amount")
+
+
+class _RatchetSchema(Schema):
+    percent = fields.String(required=True)
+    months = fields.String(required=True)
+
+
+class _CapacitySchema(Schema):
+    code = _code()
+    name = fields.Nested(_NameSchema, required=True)
+    basis = _choice(
+        CapacityBasis,
+        mark("a capacity charge is for highest, regulated_peaks or contracted"),
+        required=True,
+    )
+    windows = fields.List(
+        fields.String(),
+        load_default=None,
+        validate=validate.Length(1, 24, error=mark("a zone has 1 to 24 windows")),
+    )
+    days = _day_types(load_default=None)
+    ratchet = fields.Nested(_RatchetSchema, load_default=None)
+    hours = fields.String(load_default="")
+    per_kw_month = _dated("amount")
+
+
+class _AllowanceSchema(Schema):
+    kwh_per_day = fields.String(required=True)
+    unused = _choice(Unused, mark("an unused allowance lapses or carries"), required=True)
+    credit_per_kwh = _dated("amount")
+
+
+class _ExportSchema(Schema):
+    netting = _choice(Netting, mark("netting is none, interval or period"), required=True)
+    per_kwh = _dated("amount")
+
+
+class _TaxSchema(Schema):
+    code = _code()
+    name = fields.Nested(_NameSchema, required=True)
+    mode = _choice(TaxMode, mark("a tax is included or on_top"), required=True)
+    percents = _dated("percent")
+
+
+class _ConcessionSchema(Schema):
+    code = _code()
+    name = fields.Nested(_NameSchema, required=True)
+    who = fields.String(
+        required=True,
+        validate=validate.OneOf(
+            ["entitled", "everyone"], error=mark("a concession is for the entitled or for everyone")
+        ),
+    )
+    base = _choice(Base, mark("a concession is of energy or charges"), required=True)
+    percents = _dated("percent")
+    limit_kwh = fields.String(load_default=None)
+    limit_for = fields.String(
+        load_default="account",
+        validate=validate.OneOf(
+            ["account", "person"], error=mark("a limit is for each account or each person")
+        ),
+    )
+
+
+class _ComponentSchema(Schema):
+    code = _code()
+    per_kwh = _dated("amount")
+
+
+class _HourlySchema(Schema):
+    series = _code()
+    longer_intervals = _choice(
+        Coarse, mark("longer intervals are refused (refuse) or averaged (average)"), required=True
+    )
+    components = fields.List(fields.Nested(_ComponentSchema), load_default=list)
+    floor = fields.String(load_default=None)
+    cap = fields.String(load_default=None)
+    limits = _choice(
+        Limits, mark("limits hold the series or the total"), load_default=Limits.SERIES
+    )
+
+
+class _GuaranteeSchema(Schema):
+    never_dearer_than = _code()
 
 
 class _TariffSchema(Schema):
@@ -204,26 +387,29 @@ class _TariffSchema(Schema):
     )
     vat = fields.String(
         required=True,
-        validate=validate.Equal("included", error=mark("household prices say: vat: included")),
-    )
-    zones = fields.Dict(
-        keys=fields.Enum(
-            Zone,
-            by_value=True,
-            error_messages={"unknown": mark("a zone is all, peak, semi_peak, day or night")},
+        validate=validate.OneOf(
+            ["included", "on_top"], error=mark("prices hold VAT or get it on top: included, on_top")
         ),
-        values=fields.List(
-            fields.String(),
-            validate=validate.Length(1, 24, error=mark("a zone has 1 to 24 windows")),
-        ),
-        load_default=None,
     )
+    zones = _Zones(load_default=None)
+    seasons = fields.Dict(keys=fields.String(), values=fields.Raw(), load_default=None)
+    holidays = fields.Nested(_HolidaysSchema, load_default=None)
     prices = fields.List(
         fields.Nested(_PriceSchema),
-        required=True,
+        load_default=None,
         validate=validate.Length(1, 500, error=mark("a tariff has 1 to 500 dated prices")),
     )
+    prices_until = fields.Date(load_default=None)
     ranges = fields.Nested(_RangesSchema, load_default=None)
+    hourly = fields.Nested(_HourlySchema, load_default=None)
+    fixed = fields.List(fields.Nested(_FixedSchema), load_default=list)
+    capacity = fields.List(fields.Nested(_CapacitySchema), load_default=list)
+    minimum = _dated("amount", load_default=None)
+    allowance = fields.Nested(_AllowanceSchema, load_default=None)
+    export = fields.Nested(_ExportSchema, load_default=None)
+    taxes = fields.List(fields.Nested(_TaxSchema), load_default=list)
+    concessions = fields.List(fields.Nested(_ConcessionSchema), load_default=list)
+    guarantee = fields.Nested(_GuaranteeSchema, load_default=None)
     source = fields.String(
         required=True,
         validate=validate.Length(1, 1000, error=mark("a source has 1 to 1000 characters")),
@@ -242,7 +428,7 @@ def _checked(tree: Mapping[str, Any]) -> Mapping[str, Any]:
         loaded: Mapping[str, Any] = _TariffSchema(unknown=RAISE).load(tree)
     except ValidationError as error:
         path, reason = _first(error.messages, ())
-        raise _Fault(path, _OUR_WORDS.get(reason) or reason) from None
+        raise Fault(path, _OUR_WORDS.get(reason) or reason) from None
     return loaded
 
 
@@ -256,156 +442,6 @@ def _first(messages: object, path: Path) -> tuple[Path, str]:
     if isinstance(messages, list) and messages:
         return _first(messages[0], path)
     return path, str(messages).replace("%", "%%")
-
-
-def _version(loaded: Mapping[str, Any]) -> TariffVersion:
-    day_zones = _day_zones(loaded["zones"])
-    ladder = loaded["ranges"]
-    borders_wh = _borders_wh(ladder["borders_kwh"]) if ladder else ()
-    rates = _dated_rates(loaded, day_zones, len(borders_wh) + 1)
-    values = {
-        "plan": loaded["plan"],
-        "name": [loaded["name"]["ru"], loaded["name"]["en"]],
-        "valid_from": loaded["valid_from"].isoformat(),
-        "zones": [[w.opens_minute, w.closes_minute, str(w.zone)] for w in day_zones.windows],
-        "rates": [[d.valid_from.isoformat(), [list(r) for r in d.rates_scaled]] for d in rates],
-        "borders": list(borders_wh),
-        "order": str(ladder["order"]) if ladder else "",
-        "source": loaded["source"],
-        "confidence": loaded["confidence"],
-    }
-    return TariffVersion(
-        plan_code=loaded["plan"],
-        name=loaded["name"]["ru"],
-        name_en=loaded["name"]["en"],
-        valid_from=loaded["valid_from"],
-        day_zones=day_zones,
-        rates=rates,
-        range_borders_wh=borders_wh,
-        range_order=ladder["order"] if ladder else RangeOrder.PROPORTIONAL,
-        source=loaded["source"],
-        confidence=loaded["confidence"],
-        digest=digest_value(values),
-    )
-
-
-def _day_zones(zones: Mapping[Zone, Sequence[str]] | None) -> DayZones:
-    if zones is None:
-        return WHOLE_DAY
-    found: list[ZoneWindow] = []
-    for zone, texts in zones.items():
-        for number, text in enumerate(texts):
-            found.extend(_windows(zone, text, ("zones", str(zone), number)))
-    reached = 0
-    for window in sorted(found):
-        if window.opens_minute > reached:
-            raise _gap(reached, window.opens_minute)
-        if window.opens_minute < reached:
-            raise _Fault(
-                ("zones",),
-                mark("two zones hold %(opens)s to %(closes)s"),
-                opens=clock_text(window.opens_minute),
-                closes=clock_text(min(reached, window.closes_minute)),
-            )
-        reached = window.closes_minute
-    if reached < MINUTES_PER_DAY:
-        raise _gap(reached, MINUTES_PER_DAY)
-    return DayZones(tuple(found))
-
-
-def _gap(opens_minute: int, closes_minute: int) -> _Fault:
-    return _Fault(
-        ("zones",),
-        mark("no zone holds %(opens)s to %(closes)s"),
-        opens=clock_text(opens_minute),
-        closes=clock_text(closes_minute),
-    )
-
-
-def _windows(zone: Zone, text: str, path: Path) -> tuple[ZoneWindow, ...]:
-    opens, dash, closes = (part.strip() for part in text.partition("-"))
-    if not dash:
-        raise _Fault(path, mark("%(text)s is no window such as 07:00-23:00"), text=repr(text))
-    begin, end = _clock(opens, path), _clock(closes, path)
-    if begin == end and (opens, closes) != ("00:00", "24:00"):
-        raise _Fault(path, mark("the window %(text)s is empty"), text=repr(text))
-    return windows(zone, begin, end)
-
-
-def _clock(text: str, path: Path) -> time:
-    if text == "24:00":
-        return time()
-    found = _CLOCK.fullmatch(text)
-    if found is None:
-        raise _Fault(path, mark("%(text)s is no time of the day"), text=repr(text))
-    return time(int(found[1]), int(found[2]))
-
-
-def _borders_wh(texts: Sequence[str]) -> tuple[int, ...]:
-    borders: list[int] = []
-    for number, text in enumerate(texts):
-        path: Path = ("ranges", "borders_kwh", number)
-        if _KWH.fullmatch(text) is None:
-            raise _Fault(path, mark("%(text)s is no whole number of kWh"), text=repr(text))
-        border_wh = int(text) * 1000
-        if border_wh <= (borders[-1] if borders else 0):
-            problem = mark("borders of ranges ascend from above zero, and %(text)s does not")
-            raise _Fault(path, problem, text=text)
-        borders.append(border_wh)
-    return tuple(borders)
-
-
-def _dated_rates(
-    loaded: Mapping[str, Any], day_zones: DayZones, ranges: int
-) -> tuple[DatedRates, ...]:
-    found: list[DatedRates] = []
-    for number, price in enumerate(loaded["prices"]):
-        day: date = price["from_"]
-        if found and day <= found[-1].valid_from:
-            problem = mark("dated prices ascend, and %(day)s is not after the one before")
-            raise _Fault(("prices", number, "from"), problem, day=str(day))
-        path: Path = ("prices", number, "per_kwh")
-        found.append(DatedRates(day, _table(price["per_kwh"], day_zones, ranges, path)))
-    if found[0].valid_from > loaded["valid_from"]:
-        problem = mark("no price holds on %(day)s, when the version begins")
-        raise _Fault(("prices", 0, "from"), problem, day=str(loaded["valid_from"]))
-    return tuple(found)
-
-
-def _table(
-    per_kwh: object, day_zones: DayZones, ranges: int, path: Path
-) -> tuple[tuple[int, ...], ...]:
-    rows = per_kwh if isinstance(per_kwh, list) else [per_kwh]
-    if len(rows) != ranges:
-        problem = mark("%(ranges)s ranges need as many rows of rates, not %(rows)s")
-        raise _Fault(path, problem, ranges=ranges, rows=len(rows))
-    table: list[tuple[int, ...]] = []
-    for number, row in enumerate(rows):
-        row_path = (*path, number) if isinstance(per_kwh, list) else path
-        if isinstance(row, str) and day_zones.zones == (Zone.ALL,):
-            table.append((_rate(row, row_path),))
-            continue
-        if not isinstance(row, Mapping):
-            raise _Fault(row_path, mark("this is no rate for each zone"))
-        wanted = [str(zone) for zone in day_zones.zones]
-        if set(row) != set(wanted):
-            problem = mark("the zones of the day and those of the rates differ in: %(zones)s")
-            raise _Fault(row_path, problem, zones=", ".join(sorted(set(row) ^ set(wanted))))
-        table.append(tuple(_rate(row[zone], (*row_path, zone)) for zone in wanted))
-    return tuple(table)
-
-
-def _rate(text: object, path: Path) -> int:
-    if not isinstance(text, str) or _RATE.fullmatch(text) is None:
-        raise _Fault(path, mark("%(text)s is not a rate such as 6.11"), text=repr(text))
-    rate = Decimal(text)
-    if rate > HIGHEST_RATE:
-        raise _Fault(path, mark("%(text)s is above any rate there is"), text=text)
-    try:
-        return scaled_rate(rate)
-    except ValueError:
-        problem = mark("a rate has at most six decimals, and %(text)s has more")
-        raise _Fault(path, problem, text=text) from None
 
 
 def _line_of(root: yaml.Node | None, path: Path) -> int | None:

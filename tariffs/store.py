@@ -112,4 +112,4 @@ def _in_period(
 
 @lru_cache(maxsize=512)
 def _parsed(document: str, version_id: int) -> TariffVersion:
-    return replace(parse_tariff(document), id=TariffVersionId(version_id))
+    return replace(parse_tariff(document, published=True), id=TariffVersionId(version_id))

@@ -206,7 +206,7 @@ def test_ranges_and_zones_at_once_share_a_border_in_proportion():
     version = tariff(
         "three_zone",
         "[{peak: 4.93, semi_peak: 4.68, night: 2.96}, {peak: 8.27, semi_peak: 7.86, night: 4.97}]",
-        "ranges: {order: proportional, borders_kwh: [3900]}\n",
+        "ranges: {basis: total, order: proportional, borders_kwh: [3900]}\n",
     )
     energy_wh = {Zone.PEAK: 1_500_000, Zone.SEMI_PEAK: 2_000_000, Zone.NIGHT: 1_500_000}
 
