@@ -1,12 +1,15 @@
 """What meters, acts and complaints tell besides readings: the kinds of events, and their states."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from kilokassa.core.calendar import local_date
+from kilokassa.core.text import mark
 from metering.places import Commodity
 
 
@@ -101,6 +104,147 @@ class DeviceEvent:
     def key(self) -> tuple[int, DeviceEventKind, datetime]:
         """What makes it one event, however often it is told."""
         return self.point_id, self.kind, self.starts_at
+
+
+@dataclass(frozen=True, slots=True)
+class EventLine:
+    """A device event as it arrived; a time without an offset is local to the point's building."""
+
+    line: int
+    """Of a file, or place in a request, from 1."""
+    point_code: str
+    serial: str
+    kind: DeviceEventKind
+    starts: datetime
+    ends: datetime | None = None
+    value: int | None = None
+
+
+class EventRefusal(StrEnum):
+    """Why a device event was not stored."""
+
+    UNKNOWN_POINT = "unknown_point"
+    NONEXISTENT_TIME = "nonexistent_time"
+    ENDS_BEFORE = "ends_before"
+    IN_FUTURE = "in_future"
+    STORED_DIFFERENT = "stored_different"
+
+
+EVENT_REFUSALS: Final[Mapping[EventRefusal, str]] = {
+    EventRefusal.UNKNOWN_POINT: mark("the metering point or meter is not known"),
+    EventRefusal.NONEXISTENT_TIME: mark("the clock skipped this local time"),
+    EventRefusal.ENDS_BEFORE: mark("it ends before it starts"),
+    EventRefusal.IN_FUTURE: mark("it starts in the future"),
+    EventRefusal.STORED_DIFFERENT: mark("the same event is stored with another end or value"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedEvent:
+    """A line that was not stored, and why."""
+
+    line: EventLine
+    reason: EventRefusal
+
+    def sentence(self, translate: Callable[[str], str] = str) -> str:
+        """Return the refusal as a sentence."""
+        return translate(mark("Line %(line)s: %(problem)s")) % {
+            "line": self.line.line,
+            "problem": translate(EVENT_REFUSALS[self.reason]),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class EventMeter:
+    """A meter that a line of events may mean, and the point it stands at."""
+
+    meter_id: int | None
+    """None for a point that has no meter."""
+    serial: str
+    point_id: int
+    point_code: str
+    exchange_code: str
+    """What other systems call the point; empty where it has no such name."""
+    building_id: int
+    zone: str
+    """IANA name."""
+    installed_on: date | None
+    removed_on: date | None
+
+    def stood_on(self, day: date) -> bool:
+        """Say whether the meter was at its point on `day`; both ends of its life count."""
+        return (self.installed_on is None or self.installed_on <= day) and (
+            self.removed_on is None or day <= self.removed_on
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedEvent:
+    """A line and the event it is, at a point of a building."""
+
+    line: EventLine
+    event: DeviceEvent
+    building_id: int
+
+
+def place_events(
+    lines: Iterable[EventLine], meters: Iterable[EventMeter], now: datetime
+) -> tuple[list[PlacedEvent], list[RefusedEvent]]:
+    """Return the events that lines are, and the lines that are none."""
+    named: dict[str, list[EventMeter]] = {}
+    numbered: dict[str, list[EventMeter]] = {}
+    for meter in meters:
+        for code in {meter.point_code, meter.exchange_code} - {""}:
+            named.setdefault(code, []).append(meter)
+        numbered.setdefault(meter.serial, []).append(meter)
+    placed: list[PlacedEvent] = []
+    refused: list[RefusedEvent] = []
+    for line in lines:
+        known = named.get(line.point_code, []) if line.point_code else numbered.get(line.serial, [])
+        found = _placed(line, known, now)
+        if isinstance(found, EventRefusal):
+            refused.append(RefusedEvent(line, found))
+        else:
+            placed.append(found)
+    return placed, refused
+
+
+def _placed(
+    line: EventLine, known: Sequence[EventMeter], now: datetime
+) -> PlacedEvent | EventRefusal:
+    if line.serial and line.point_code:
+        known = [meter for meter in known if meter.serial == line.serial]
+    if not known or len({meter.point_id for meter in known}) > 1:
+        return EventRefusal.UNKNOWN_POINT
+    zone = ZoneInfo(known[0].zone)
+    starts = event_instant(line.starts, zone)
+    ends = None if line.ends is None else event_instant(line.ends, zone)
+    if starts is None or (line.ends is not None and ends is None):
+        return EventRefusal.NONEXISTENT_TIME
+    if ends is not None and ends <= starts:
+        return EventRefusal.ENDS_BEFORE
+    if starts > now:
+        return EventRefusal.IN_FUTURE
+    # Of the meters that ever stood at the point, the one of that day told of it.
+    there = [meter for meter in known if meter.stood_on(local_date(starts, zone))]
+    meter = max(there, key=lambda one: one.installed_on or date.min, default=None)
+    event = DeviceEvent(
+        point_id=known[0].point_id,
+        kind=line.kind,
+        starts_at=starts,
+        ends_at=ends,
+        value=line.value,
+        meter_id=None if meter is None else meter.meter_id,
+    )
+    return PlacedEvent(line, event, known[0].building_id)
+
+
+def event_instant(taken: datetime, zone: ZoneInfo) -> datetime | None:
+    """Return the instant in UTC: a local time at its first occurrence, None if it was skipped."""
+    if taken.tzinfo is not None:
+        return taken.astimezone(UTC)
+    earlier = taken.replace(tzinfo=zone).astimezone(UTC)
+    return None if earlier > taken.replace(tzinfo=zone, fold=1).astimezone(UTC) else earlier
 
 
 @dataclass(frozen=True, slots=True)
