@@ -1,0 +1,1 @@
+"""Writers of interval values: values in, bytes out; they know nothing of places or sessions."""
