@@ -186,7 +186,7 @@ def window_state(rules: Sequence[WindowRule], building_id: int | None, day: date
 
 # --- what a person types ---
 
-_TYPED = re.compile(r"(\d{1,12})(?:[.,](\d{0,6}))?")
+_TYPED = re.compile(r"([0-9]{1,12})(?:[.,]([0-9]{0,6}))?")
 
 
 def parse_reading(text: str, commodity: Commodity, *, where: str = mark("reading")) -> int:
