@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -140,7 +140,7 @@ def balance_by_interval(flows: HouseFlows, losses: Losses) -> IntervalBalance:
     of what the setting says of its energy, and intervals sum to their month.
     """
     known = np.concatenate([flows.input_known, flows.flats_known, flows.common_known])
-    complete = np.asarray(known.all(axis=0), np.bool_)
+    complete = cast(Bools, known.all(axis=0))
     if not len(flows.taken_wh):
         complete = np.zeros(flows.intervals, np.bool_)
     taken = _summed(flows.taken_wh, complete)
@@ -173,7 +173,7 @@ def coarser(values_wh: Int64, known: Bools, times: int) -> tuple[Int64, Bools]:
     """Return the sums of so many successive intervals; a sum is known where all its parts are."""
     points, intervals = values_wh.shape
     shape = (points, intervals // times, times)
-    together: Bools = known.reshape(shape).all(axis=2)
+    together = cast(Bools, known.reshape(shape).all(axis=2))
     sums: Int64 = np.where(together, values_wh.reshape(shape).sum(axis=2, dtype=np.int64), 0)
     return sums, together
 

@@ -56,9 +56,13 @@ _SHARES: Final = np.array(
     [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9]
 )
 _COEFFICIENTS: Final = _SHARES / (1 - _SHARES)
-_DECIBANS: Final = 10 / np.log(10)
+_DECIBANS: Final = float(10 / np.log(10))
 _SILENT: Final = 3.0
 """A flat that fell to a third or less may be bypassed whole: nothing is left to compare."""
+_UNKNOWN: Final = 9.0
+"""The error of a drop that too few days tell of: it weighs nothing."""
+_POINTS_MAX: Final = 200
+"""More than this nobody needs to be told."""
 _SILENCE_POINTS_MIN, _SILENCE_POINTS_MAX = -5, 10
 
 
@@ -265,7 +269,7 @@ class _Levels:
         house = np.median(energy / mean, axis=0)
         relative = energy / mean / np.maximum(house, 1e-3)
         shape = (days, flats)
-        drop, error = np.zeros(shape), np.full(shape, 9.0)
+        drop, error = np.zeros(shape), np.full(shape, _UNKNOWN)
         before, after = np.zeros(shape), np.zeros(shape)
         growth, growth_error = np.zeros(days), np.full(days, np.inf)
         for day in range(days):
@@ -306,6 +310,7 @@ class _Evidence:
     """The place of the day it would have begun."""
     coefficient: Floats
     error: Floats
+    """Infinite where the flat has no shape to compare."""
     shape: Floats
     """Logarithm of the ratio of likelihoods."""
     joint: Floats
@@ -440,7 +445,15 @@ def _search(series: _Series, days: int, levels: _Levels) -> _Found:
         left -= along_step**2
     best = joint.argmax(axis=0)
     of = best, np.arange(flats)
-    evidence = _Evidence(best.astype(np.int64), coefficient[of], error[of], shape[of], joint[of])
+    # A flat that always uses the same has no shape of its own: nothing can be said by it.
+    compared = np.isfinite(joint[of])
+    evidence = _Evidence(
+        best.astype(np.int64),
+        coefficient[of],
+        np.where(compared, error[of], np.inf),
+        np.where(compared, shape[of], 0.0),
+        np.where(compared, joint[of], 0.0),
+    )
     if chosen:
         _estimate_together(evidence, series, basis, chosen, left / freedom, levels)
     return _Found(evidence, tuple(chosen))
@@ -546,31 +559,22 @@ def _suspect(
     place = int(evidence.day[flat])
     since = grid.days[place]
     coefficient = max(0.0, float(evidence.coefficient[flat]))
-    shape = round(float(evidence.shape[flat]) * _DECIBANS)
-    drop = round(float(evidence.joint[flat] - evidence.shape[flat]) * _DECIBANS)
-    parts = [
-        Part(
-            PartKind.SHAPE,
-            shape,
-            {
-                "since": since,
-                "coefficient": round(100 * float(evidence.coefficient[flat])),
-                "error": round(100 * float(evidence.error[flat])),
-            },
-        )
-    ]
-    if levels.error[place, flat] < 9:
-        parts.append(
-            Part(
-                PartKind.DROP,
-                drop,
-                {
-                    "since": since,
-                    "change": round(100 * float(np.exp(-levels.drop[place, flat]))),
-                    "expected": round(100 / (1 + coefficient)),
-                },
-            )
-        )
+    parts = []
+    if np.isfinite(evidence.error[flat]):
+        detail: Detail = {
+            "since": since,
+            "coefficient": round(100 * float(evidence.coefficient[flat])),
+            "error": round(100 * float(evidence.error[flat])),
+        }
+        parts.append(Part(PartKind.SHAPE, _points(float(evidence.shape[flat])), detail))
+    if parts and levels.error[place, flat] < _UNKNOWN:
+        of_drop: Detail = {
+            "since": since,
+            "change": round(100 * float(np.exp(-levels.drop[place, flat]))),
+            "expected": round(100 / (1 + coefficient)),
+        }
+        weight = float(evidence.joint[flat] - evidence.shape[flat])
+        parts.append(Part(PartKind.DROP, _points(weight), of_drop))
     silence, fell_on = _silence(flat, levels, grid)
     if silence is not None:
         parts.append(silence)
@@ -591,8 +595,12 @@ def _suspect(
     )
 
 
+def _points(likelihood: float) -> int:
+    return max(-_POINTS_MAX, min(_POINTS_MAX, round(likelihood * _DECIBANS)))
+
+
 def _mean_a_day(levels: _Levels, flat: int) -> float:
-    known = np.flatnonzero(levels.error[:, flat] < 9)
+    known = np.flatnonzero(levels.error[:, flat] < _UNKNOWN)
     if not len(known):
         return 0.0
     middle = known[len(known) // 2]
@@ -605,7 +613,7 @@ def _silence(flat: int, levels: _Levels, grid: Grid) -> tuple[Part | None, int]:
     A family that went away leaves the remainder as it was; a meter that is bypassed leaves in it
     all that the flat used.
     """
-    known = levels.error[:, flat] < 9
+    known = levels.error[:, flat] < _UNKNOWN
     drop = np.where(known, levels.drop[:, flat], -np.inf)
     if drop.max() < np.log(_SILENT):
         return None, 0
@@ -643,3 +651,87 @@ def _parts_of_facts(facts: FlatFacts) -> tuple[Part, ...]:
 def _clock_minute(instant_s: float, zone: ZoneInfo) -> int:
     local = datetime.fromtimestamp(instant_s, zone)
     return local.hour * 60 + local.minute
+
+
+# --- evidence as a chart ---
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A suspect's figures for a chart, whole Wh: days of the window, then the hours of a day."""
+
+    days: tuple[date, ...]
+    explained_by_day_wh: tuple[int, ...]
+    """What the flat hides by the estimate, part of the remainder of its day."""
+    rest_by_day_wh: tuple[int, ...]
+    """The remainder less that; a day of which intervals are missing stands for its known ones."""
+    slots: int
+    growth_by_slot_wh: tuple[int, ...]
+    """By how much the remainder of an interval grew, less what the other strong suspects explain.
+
+    Of a suspect without a day: the remainder itself, as far as it exceeds its lowest interval.
+    """
+    shape_by_slot_wh: tuple[int, ...]
+    """What the flat would have to hide at that time of day."""
+
+
+STRONG_POINTS: Final = 20
+"""A hundred times likelier than honest use."""
+NOTEWORTHY_POINTS: Final = 10
+
+
+def evidence_of(
+    found: Suspects,
+    suspect: Suspect,
+    remainder_wh: Ints,
+    complete: Bools,
+    flats_wh: Ints,
+    grid: Grid,
+) -> Evidence:
+    """Return what a suspect's chart shows, from the arrays that it was found in."""
+    own = _hidden(suspect, flats_wh, grid)
+    others = sum(
+        (
+            _hidden(other, flats_wh, grid)
+            for other in found.suspects
+            if other.flat != suspect.flat and other.points >= STRONG_POINTS
+        ),
+        np.zeros(len(grid.day)),
+    )
+    days, slots = len(grid.days), grid.slots
+    remainder = remainder_wh.astype(np.float64)
+    explained = np.bincount(grid.day[complete], own[complete], days)
+    rest = np.bincount(grid.day[complete], (remainder - own)[complete], days)
+    late = np.ones(len(grid.day), np.bool_)
+    if suspect.since is not None:
+        late = grid.day >= grid.days.index(suspect.since)
+    unexplained = remainder - others
+    after = _by_slot(unexplained, complete & late, grid)
+    before = _by_slot(unexplained, complete & ~late, grid)
+    growth = after - before if suspect.since is not None else after - after.min()
+    return Evidence(
+        days=grid.days,
+        explained_by_day_wh=_whole(explained),
+        rest_by_day_wh=_whole(rest),
+        slots=slots,
+        growth_by_slot_wh=_whole(growth),
+        shape_by_slot_wh=_whole(_by_slot(own, complete & late, grid)),
+    )
+
+
+def _hidden(suspect: Suspect, flats_wh: Ints, grid: Grid) -> Floats:
+    hidden: Floats = flats_wh[suspect.flat] * (suspect.coefficient_ppm / 1_000_000)
+    if suspect.since is not None:
+        hidden = np.where(grid.day >= grid.days.index(suspect.since), hidden, 0.0)
+    return hidden
+
+
+def _by_slot(values: Floats, chosen: Bools, grid: Grid) -> Floats:
+    count = np.bincount(grid.slot[chosen], minlength=grid.slots)
+    sums = np.bincount(grid.slot[chosen], values[chosen], grid.slots)
+    means: Floats = sums / np.maximum(count, 1)
+    return means
+
+
+def _whole(values: npt.NDArray[Any]) -> tuple[int, ...]:
+    return tuple(int(value) for value in np.rint(values))
