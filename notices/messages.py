@@ -52,6 +52,7 @@ class Addressee:
     """Whom a notice is about."""
 
     account_number: str
+    """Empty where it tells somebody who is no customer."""
     payer_name: str
     address: str
 
@@ -105,7 +106,30 @@ class DocumentIssued:
     due_on: date
 
 
-Facts = MoneyLow | DaysLeft | TopUpReceived | DocumentIssued
+@dataclass(frozen=True, slots=True)
+class MeterDue:
+    """A meter at which something is due."""
+
+    place: str
+    """Where it stands, as one finds it: address, premises, metering point."""
+    serial: str
+    message: str
+    """What is due, a message of the catalogue over `%(day)s`."""
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationsDue:
+    """Meters that somebody who services them must come to, the longest overdue first."""
+
+    meters: tuple[MeterDue, ...]
+    count: int
+    """All of them, those that are left out of `meters` too."""
+    overdue: int
+    within_days: int
+
+
+Facts = MoneyLow | DaysLeft | TopUpReceived | DocumentIssued | VerificationsDue
 
 
 def message_of(
@@ -161,6 +185,8 @@ def _letter(facts: Facts, addressee: Addressee, language: Language) -> _Letter:
             return _top_up_received(facts, addressee, language)
         case DocumentIssued():
             return _document_issued(facts, addressee, language)
+        case VerificationsDue():
+            return _verifications_due(facts, language)
 
 
 def _money_low(facts: MoneyLow, addressee: Addressee, language: Language) -> _Letter:
@@ -325,9 +351,50 @@ def _document_issued(facts: DocumentIssued, addressee: Addressee, language: Lang
     )
 
 
+def _verifications_due(facts: VerificationsDue, language: Language) -> _Letter:
+    figure = ngettext("%(count)s meter", "%(count)s meters", facts.count, language) % {
+        "count": facts.count
+    }
+    sentences = [
+        gettext(
+            mark("Readings of a meter whose verification has run out no longer count."),
+            language,
+        )
+    ]
+    left_out = facts.count - len(facts.meters)
+    if left_out:
+        sentences.append(
+            gettext(
+                mark("The letter names the first %(shown)s; the whole list is in the registry."),
+                language,
+            )
+            % {"shown": len(facts.meters)}
+        )
+    return _Letter(
+        subject=gettext(
+            mark("Verification of meters: %(count)s due, %(overdue)s overdue"), language
+        )
+        % {"count": facts.count, "overdue": facts.overdue},
+        tone="warn" if facts.overdue else "plain",
+        headline=gettext(mark("Verifications that are due"), language),
+        figure=figure,
+        figure_note=gettext(mark("%(overdue)s overdue, the rest within %(days)s days"), language)
+        % {"overdue": facts.overdue, "days": facts.within_days},
+        sentences=tuple(sentences),
+        rows=tuple(
+            (
+                _line(f"{meter.place}, № {meter.serial}"),
+                gettext(meter.message, language) % {"day": date_text(meter.day, language)},
+            )
+            for meter in facts.meters
+        ),
+        action=gettext(mark("Open the registry"), language),
+    )
+
+
 def _frame(addressee: Addressee, letterhead: Letterhead, language: Language) -> _Frame:
     account = _line(addressee.account_number)
-    rows = [(gettext(mark("Account"), language), account)]
+    rows = [(gettext(mark("Account"), language), account)] if account else []
     if addressee.address.strip():
         rows.append((gettext(mark("Address"), language), _line(addressee.address)))
     contact = [letterhead.retailer_name, letterhead.phone, letterhead.email]
@@ -340,7 +407,9 @@ def _frame(addressee: Addressee, letterhead: Letterhead, language: Language) -> 
         page_url=letterhead.page_url,
         contact=" · ".join(_line(part) for part in contact if part.strip()),
         reason=gettext(
-            mark("You get this letter because your address is given for account %(account)s."),
+            mark("You get this letter because your address is given for account %(account)s.")
+            if account
+            else mark("You get this letter as the one who services these meters."),
             language,
         )
         % {"account": account},

@@ -14,6 +14,7 @@ from kilokassa.app.documents import document_pdf
 from kilokassa.app.outbox import open_channel, send_due
 from kilokassa.app.running import rate_running_months
 from kilokassa.app.telling import tell_alarms
+from kilokassa.app.verifications import tell_verifications
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.ids import AccountId
@@ -80,11 +81,17 @@ def seal_day(application: Application) -> str:
         return seal(session, local_date(application.clock.now(), zone), application.clock)
 
 
+def remind_of_verifications(application: Application) -> int:
+    """Tell who services meters which must be verified; the first day that it can in a month."""
+    return tell_verifications(application).written
+
+
 JOBS: Final = (
     Job("send_notices", send_notices, hour="*", minute="*"),
     Job("rate_running", rate_running, hour="*", minute="20"),
     Job("expire", expire, hour="0", minute="5"),
     Job("seal_day", seal_day, hour="0", minute="15"),
+    Job("remind_of_verifications", remind_of_verifications, hour="9", minute="35"),
 )
 
 

@@ -17,8 +17,10 @@ from notices.messages import (
     DaysLeft,
     DocumentIssued,
     Letterhead,
+    MeterDue,
     MoneyLow,
     TopUpReceived,
+    VerificationsDue,
     message_of,
 )
 
@@ -109,6 +111,40 @@ def test_both_bodies_hold_every_amount_to_the_kopeck(facts, language):
         )
         assert digits in text
         assert digits in seen
+
+
+DUE = VerificationsDue(
+    (
+        MeterDue("ул. Счётная, 14, 27, P-27", "S1", "verified until %(day)s", date(2026, 11, 20)),
+        MeterDue("ул. Счётная, 14, 28, P-28", "S2", "verified until %(day)s", date(2026, 12, 1)),
+    ),
+    count=5,
+    overdue=1,
+    within_days=90,
+)
+SERVICE = Addressee("", "ООО «Метролог»", "")
+
+
+def test_who_services_meters_is_told_which_are_due_and_of_no_account():
+    message = russian(DUE, SERVICE)
+
+    page = re.sub(r"\s", " ", Words(message.html).seen)
+    assert message.subject == "Поверка приборов учёта: подходит срок — 5, просрочено — 1"
+    for body in (message.text, page):
+        assert "ул. Счётная, 14, 27, P-27, № S1" in body
+        assert "поверен до 20.11.2026" in body
+        assert "5 приборов" in body
+        assert "первые 2" in body
+        assert "ицевой счёт" not in body
+        assert "ицевого счёта" not in body
+
+
+def test_a_list_that_is_whole_promises_no_more():
+    message = english(VerificationsDue(DUE.meters, 2, 1, 90), SERVICE)
+
+    assert "2 meters (1 overdue, the rest within 90 days)" in message.text
+    assert "whole list" not in message.text
+    assert "verified until 1 Dec 2026" in message.text
 
 
 def test_a_gone_balance_keeps_its_sign():
