@@ -223,6 +223,15 @@ def _counted_until(one: RegisterDifference, instant: datetime) -> int:
     return one.energy * ((instant - one.period.start) // second) // length if length else 0
 
 
+class Flow(StrEnum):
+    """What the input of a house goes into."""
+
+    FLATS = "flats"
+    COMMON = "common"
+    LOSSES = "losses"
+    REMAINDER = "remainder"
+
+
 class Role(StrEnum):
     """What a point of a house is in its balance."""
 

@@ -656,6 +656,15 @@ def _clock_minute(instant_s: float, zone: ZoneInfo) -> int:
 # --- evidence as a chart ---
 
 
+class EvidenceSeries(StrEnum):
+    """What the chart of a suspect shows."""
+
+    HIDDEN = "hidden"
+    REST = "rest"
+    GROWTH = "growth"
+    SHAPE = "shape"
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """A suspect's figures for a chart, whole Wh: days of the window, then the hours of a day."""

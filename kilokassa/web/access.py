@@ -38,6 +38,8 @@ STAFF: Final = Access(Right.VIEW_STAFF)
 RETAILER: Final = Access(Right.VIEW_STAFF, whole_retailer=True)
 RESIDENT: Final = Access(Right.VIEW, roles=frozenset({Role.RESIDENT}))
 WALLETS: Final = Access(Right.MANAGE_WALLETS)
+METERS_OF_ALL: Final = Access(Right.MANAGE_METERS, whole_retailer=True)
+SUBMIT: Final = Access(Right.SUBMIT_READINGS, roles=frozenset({Role.RESIDENT}))
 READINGS: Final = Access(Right.IMPORT_READINGS)
 BILLING: Final = Access(Right.RUN_BILLING, whole_retailer=True)
 
@@ -61,10 +63,20 @@ ACCESS: Final[Mapping[str, Access]] = {
     "console.tariff": STAFF,
     "console.findings": STAFF,
     "console.import_readings": READINGS,
+    "console.balances": STAFF,
+    "console.balance": STAFF,
     "console.runs": RETAILER,
     "console.close_month": BILLING,
     "console.documents": STAFF,
     "console.document_pdf": STAFF,
+    "console.walk_rounds": READINGS,
+    "console.walk_round": READINGS,
+    "console.walk_round_paper": READINGS,
+    "console.close_round": READINGS,
+    "console.walk_round_meter": READINGS,
+    "console.walk_round_photo": READINGS,
+    "console.reading_photo": READINGS,
+    "console.reading_windows": METERS_OF_ALL,
     # The account page.
     "account.choose": RESIDENT,
     "account.home": RESIDENT,
@@ -74,6 +86,8 @@ ACCESS: Final[Mapping[str, Access]] = {
     "account.documents": RESIDENT,
     "account.document_pdf": RESIDENT,
     "account.top_up": RESIDENT,
+    "account.readings": SUBMIT,
+    "account.check_readings": SUBMIT,
     # The interface for other systems.
     "api-docs.openapi_json": ANYONE,
     "pages.api_docs": ANYONE,
@@ -88,6 +102,8 @@ ACCESS: Final[Mapping[str, Access]] = {
     "api.top_up": WALLETS,
     "api.tariffs": SIGNED_IN,
     "api.tariff": SIGNED_IN,
+    "api.house_balance": STAFF,
+    "api.house_suspects": STAFF,
     "api.import_readings": READINGS,
     "api.close_month": BILLING,
 }

@@ -39,6 +39,8 @@ class Kind(StrEnum):
     MONEY = "money"
     NUMBER = "number"
     KWH = "kwh"
+    PERCENT = "percent"
+    """Millionths of a whole."""
     GCAL = "gcal"
     RATE = "rate"
     DATE = "date"
@@ -46,7 +48,7 @@ class Kind(StrEnum):
     MONTH = "month"
 
 
-NUMERIC: Final = frozenset({Kind.MONEY, Kind.NUMBER, Kind.KWH, Kind.GCAL, Kind.RATE})
+NUMERIC: Final = frozenset({Kind.MONEY, Kind.NUMBER, Kind.KWH, Kind.PERCENT, Kind.GCAL, Kind.RATE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class Column(Generic[Item]):
                 text = str(Decimal(value).scaleb(-2))
             case Kind.KWH:
                 text = str(kwh(value))
+            case Kind.PERCENT:
+                text = str(Decimal(value).scaleb(-4))
             case Kind.GCAL:
                 text = str(gcal(value))
             case Kind.RATE:
@@ -223,15 +227,18 @@ ZONE_ORDER: Final = (Zone.NIGHT, Zone.ALL, Zone.SEMI_PEAK, Zone.DAY, Zone.PEAK)
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """One colour of a stacked chart: the energy of a zone in each category, Wh."""
+    """One colour of a stacked chart: the energy of a zone, or of another part, by category, Wh."""
 
-    zone: Zone
+    zone: StrEnum
+    """What it is: a member of an enumeration that `word` names and the style sheet colours."""
     values_wh: tuple[int, ...]
+    line: bool = False
+    """Drawn as a line over the bars, and not part of their sum."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Stacked bars of energy by zone, with the same figures as a table under them."""
+    """Stacked bars of energy by zone or part, with the same figures as a table under them."""
 
     name: str
     title: str
@@ -247,10 +254,15 @@ class Chart:
         return not any(any(stack.values_wh) for stack in self.stacks)
 
     @property
+    def summed(self) -> bool:
+        """Say whether the bars have more than one part."""
+        return sum(not stack.line for stack in self.stacks) > 1
+
+    @property
     def totals_wh(self) -> tuple[int, ...]:
         """The sum of each bar."""
         return tuple(
-            sum(stack.values_wh[place] for stack in self.stacks)
+            sum(stack.values_wh[place] for stack in self.stacks if not stack.line)
             for place in range(len(self.categories))
         )
 
@@ -266,6 +278,7 @@ class Chart:
                     "name": translate(word(stack.zone)),
                     "zone": str(stack.zone),
                     "values": list(stack.values_wh),
+                    "line": stack.line,
                 }
                 for stack in self.stacks
             ],

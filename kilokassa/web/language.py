@@ -76,6 +76,12 @@ def _kwh(energy_wh: int, decimals: int = 1) -> str:
     return number_text(kwh(energy_wh), visit().language, decimals=decimals)
 
 
+def _percent(ppm: int, decimals: int = 1) -> str:
+    language = visit().language
+    gap = "\u00a0" if language is Language.RUSSIAN else ""
+    return number_text(Decimal(ppm).scaleb(-4), language, decimals=decimals) + gap + "%"
+
+
 def _gcal(heat_kcal: int) -> str:
     return number_text(gcal(heat_kcal), visit().language, decimals=4)
 
@@ -109,6 +115,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "money": _money,
     "number": _number,
     "kwh": _kwh,
+    "percent": _percent,
     "gcal": _gcal,
     "rate": _rate,
     "date": _date,

@@ -8,7 +8,11 @@ from invoices.numbering import DocumentKind
 from kilokassa.core.scope import Role
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
+from metering.events import VisitOutcome
 from metering.findings import FindingKind, FindingState
+from metering.house_balance import Flow
+from metering.places import Commodity
+from metering.suspects import EvidenceSeries, PartKind
 from notices.notice import NoticeState
 from wallet.ledger import Reason
 from wallet.lots import LotKind
@@ -65,6 +69,28 @@ _PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
     (FindingKind.REGISTER_DIFFERS, mark("Register and intervals differ")),
     (FindingKind.ZONES_SWAPPED, mark("Zones look swapped")),
     (FindingKind.CLOCK_DRIFT, mark("Clock drift")),
+    (Commodity.ELECTRICITY, mark("Electricity")),
+    (Commodity.HEAT, mark("Heat")),
+    (Commodity.HOT_WATER, mark("Hot water")),
+    (Commodity.COLD_WATER, mark("Cold water")),
+    (VisitOutcome.READ, mark("Read")),
+    (VisitOutcome.NO_ACCESS, mark("No access")),
+    (VisitOutcome.BROKEN, mark("Broken")),
+    (VisitOutcome.SKIPPED, mark("To come back to")),
+    (Flow.FLATS, mark("Flats")),
+    (Flow.COMMON, mark("Common areas")),
+    (Flow.LOSSES, mark("Technical losses")),
+    (Flow.REMAINDER, mark("Unmetered remainder")),
+    (EvidenceSeries.HIDDEN, mark("What this flat would hide")),
+    (EvidenceSeries.REST, mark("The rest of the remainder")),
+    (EvidenceSeries.GROWTH, mark("Growth of the remainder")),
+    (EvidenceSeries.SHAPE, mark("What this flat would hide at that hour")),
+    (PartKind.SHAPE, mark("Shape")),
+    (PartKind.DROP, mark("Drop")),
+    (PartKind.SILENCE, mark("Silence")),
+    (PartKind.TAMPER, mark("Tampering")),
+    (PartKind.VERIFICATION, mark("Verification")),
+    (PartKind.STUCK, mark("Stuck value")),
     (NoticeState.PENDING, mark("Waiting")),
     (NoticeState.SENDING, mark("Being sent")),
     (NoticeState.SENT, mark("Delivered")),

@@ -106,6 +106,8 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "POST console.import_readings": Expected(
             f"{console}/readings/import", open_to((*DESK, "company", "other_company"), 422)
         ),
+        "GET console.balances": Expected(f"{console}/balance", open_to(STAFF)),
+        "GET console.balance": Expected(f"{console}/balance/KHB-A", on_console()),
         "GET console.runs": Expected(f"{console}/runs", open_to(RETAILER)),
         "POST console.close_month": Expected(f"{console}/runs", open_to(DESK, 422)),
         "GET console.documents": Expected(f"{console}/documents", open_to(STAFF)),
@@ -137,6 +139,10 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "POST api.top_up": Expected(money, open_to(DESK, 422), json={}, headers=key),
         "GET api.tariffs": Expected(f"{api}/tariffs", open_to(tuple(PEOPLE))),
         "GET api.tariff": Expected(f"{api}/tariffs/single", open_to(tuple(PEOPLE))),
+        "GET api.house_balance": Expected(f"{api}/buildings/KHB-A/balance", on_console()),
+        "GET api.house_suspects": Expected(
+            f"{api}/buildings/KHB-A/suspects?month=2022-12", on_console()
+        ),
         "POST api.import_readings": Expected(
             f"{api}/readings", open_to((*DESK, "company", "other_company"), 422)
         ),

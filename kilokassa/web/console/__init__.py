@@ -2,7 +2,16 @@
 
 from flask import Blueprint
 
-from kilokassa.web.console import accounts, documents, home, readings, runs, tariffs
+from kilokassa.web.console import (
+    accounts,
+    balance,
+    documents,
+    home,
+    readings,
+    runs,
+    tariffs,
+    walk_rounds,
+)
 
 
 def blueprint() -> Blueprint:
@@ -15,10 +24,21 @@ def blueprint() -> Blueprint:
     console.route("/accounts/<number>/top-up", methods=["GET", "POST"])(accounts.top_up)
     console.get("/tariffs")(tariffs.tariffs)
     console.get("/tariffs/<code>")(tariffs.tariff)
+    console.get("/balance")(balance.balances)
+    console.get("/balance/<code>")(balance.balance)
     console.get("/findings")(readings.findings)
     console.route("/readings/import", methods=["GET", "POST"])(readings.import_readings)
     console.get("/runs")(runs.runs)
     console.post("/runs")(runs.close_month)
     console.get("/documents")(documents.documents)
     console.get("/documents/<number>.pdf")(documents.document_pdf)
+    console.route("/walk-rounds", methods=["GET", "POST"])(walk_rounds.walk_rounds)
+    console.get("/walk-rounds/<int:round_id>")(walk_rounds.walk_round)
+    console.get("/walk-rounds/<int:round_id>/paper")(walk_rounds.walk_round_paper)
+    console.post("/walk-rounds/<int:round_id>/close")(walk_rounds.close_round)
+    line = "/walk-rounds/<int:round_id>/meters/<int:meter_id>"
+    console.post(line)(walk_rounds.walk_round_meter)
+    console.post(f"{line}/photo")(walk_rounds.walk_round_photo)
+    console.get("/reading-photos/<int:photo_id>.jpg")(walk_rounds.reading_photo)
+    console.route("/reading-windows", methods=["GET", "POST"])(walk_rounds.reading_windows)
     return console

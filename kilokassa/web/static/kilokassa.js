@@ -75,7 +75,12 @@
         axisLabel: { color: quiet, formatter: kwh },
         splitLine: { lineStyle: { color: line } },
       },
-      series: data.series.map((one) => ({
+      series: data.series.map((one) => (one.line ? {
+        type: "line", name: one.name, data: one.values, symbol: "none", z: 3,
+        lineStyle: { color: token(`--kk-zone-${one.zone}`), width: 2 },
+        itemStyle: { color: token(`--kk-zone-${one.zone}`) },
+        emphasis: { disabled: true },
+      } : {
         type: "bar", stack: "energy", name: one.name, data: one.values, barMaxWidth: 36,
         itemStyle: { color: token(`--kk-zone-${one.zone}`) },
         emphasis: { focus: "none" },
