@@ -450,6 +450,11 @@ def _charges(loaded: Loaded, ladder: _Ladder) -> Charges:
         if in_time and (ladder.basis is RangeBasis.TOTAL or ladder.period is RangePeriod.DAY):
             problem = mark("netting over a period leaves no order of time for the ranges")
             raise Fault(("export", "netting"), problem)
+    if export is not None and export["netting"] is Netting.PERIOD:
+        for field in ("hourly", "allowance"):
+            if loaded[field] is not None:
+                problem = mark("netting over a period leaves no hours for: %(name)s")
+                raise Fault(("export", "netting"), problem, name=field)
     _refuse_twins(loaded)
     _refuse_vat(loaded)
     return Charges(

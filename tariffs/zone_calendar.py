@@ -1,7 +1,8 @@
 """The zone of every interval of a stretch of time, built once for a version and shared."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kilokassa.core.errors import DomainError
-from kilokassa.core.zones import MINUTES_PER_DAY, DayZones
+from kilokassa.core.zones import MINUTES_PER_DAY, DayZones, Zone
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,9 +44,86 @@ def zone_calendar(
     by_minute = np.zeros(MINUTES_PER_DAY, dtype=np.int8)
     for window in day_zones.windows:
         by_minute[window.opens_minute : window.closes_minute] = day_zones.zones.index(window.zone)
-    local = _local_minutes(zone, start, intervals, interval_min)
+    local = _wall_minutes(zone, start, intervals, interval_min) % MINUTES_PER_DAY
     _refuse_cut(by_minute, local, zone, start, interval_min)
     return _frozen(by_minute[local])
+
+
+def zone_calendar_by_day(
+    zones_on: Callable[[date], DayZones],
+    zones: Sequence[Zone],
+    zone: ZoneInfo,
+    start: datetime,
+    intervals: int,
+    interval_min: int,
+) -> ZoneCalendar:
+    """Return the zones of `intervals` intervals where days differ, as indices into `zones`.
+
+    Every minute is looked at, so an interval that reaches into another zone is refused even where
+    it passes midnight into a day of another type.
+    """
+    wall = _wall_minutes(zone, start, intervals * interval_min, 1)
+    return _frozen(_uncut(_by_minute(zones_on, zones, wall), zone, start, intervals, interval_min))
+
+
+def mask_of_windows(
+    windows: Sequence[tuple[int, int]],
+    counts: Callable[[date], bool],
+    zone: ZoneInfo,
+    start: datetime,
+    intervals: int,
+    interval_min: int,
+) -> npt.NDArray[np.bool_]:
+    """Return which intervals lie in local `windows` (minutes) of days that count.
+
+    An empty list of windows means all day; an interval that a window would cut is refused.
+    """
+    wall = _wall_minutes(zone, start, intervals * interval_min, 1)
+    of_day = np.full(MINUTES_PER_DAY, not windows, dtype=np.int8)
+    for opens, closes in windows:
+        of_day[opens:closes] = 1
+    first = int(wall[0]) // MINUTES_PER_DAY if len(wall) else 0
+    last = int(wall.max()) // MINUTES_PER_DAY if len(wall) else -1
+    counted = np.array(
+        [counts(_EPOCH.date() + timedelta(days=day)) for day in range(first, last + 1)],
+        dtype=np.int8,
+    )
+    inside = of_day[wall % MINUTES_PER_DAY] * counted[wall // MINUTES_PER_DAY - first]
+    return _uncut(inside, zone, start, intervals, interval_min).astype(np.bool_)
+
+
+def _by_minute(
+    zones_on: Callable[[date], DayZones], zones: Sequence[Zone], wall: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int8]:
+    """Return for each minute on the wall its zone, as an index into `zones`."""
+    first = int(wall[0]) // MINUTES_PER_DAY if len(wall) else 0
+    last = int(wall.max()) // MINUTES_PER_DAY if len(wall) else -1
+    table = np.zeros((last - first + 1, MINUTES_PER_DAY), dtype=np.int8)
+    for day in range(first, last + 1):
+        for window in zones_on(_EPOCH.date() + timedelta(days=day)).windows:
+            table[day - first, window.opens_minute : window.closes_minute] = zones.index(
+                window.zone
+            )
+    found: npt.NDArray[np.int8] = table[wall // MINUTES_PER_DAY - first, wall % MINUTES_PER_DAY]
+    return found
+
+
+def _uncut(
+    by_minute: npt.NDArray[np.int8],
+    zone: ZoneInfo,
+    start: datetime,
+    intervals: int,
+    interval_min: int,
+) -> npt.NDArray[np.int8]:
+    """Return what holds in each interval, of what holds in each minute; refuse a cut one."""
+    by_interval = by_minute.reshape(intervals, interval_min)
+    cut = np.flatnonzero((by_interval != by_interval[:, :1]).any(axis=1))
+    if len(cut):
+        instant = start + timedelta(minutes=interval_min) * int(cut[0])
+        raise ZoneCutsInterval(
+            interval_min=interval_min, local=f"{instant.astimezone(zone):%Y-%m-%d %H:%M}"
+        )
+    return np.ascontiguousarray(by_interval[:, 0])
 
 
 def _frozen(zone_index: npt.NDArray[np.int8]) -> ZoneCalendar:
@@ -72,10 +150,10 @@ def _refuse_cut(
         )
 
 
-def _local_minutes(
+def _wall_minutes(
     zone: ZoneInfo, start: datetime, intervals: int, interval_min: int
 ) -> npt.NDArray[np.int64]:
-    """Return the local minute of the day at which each interval begins.
+    """Return the minute, counted from 1970 by the clock on the wall, at which each interval begins.
 
     The offset from UTC is asked once a day, and interval by interval only where it changes: no zone
     leaves an offset and comes back to it within 24 hours.
@@ -91,8 +169,8 @@ def _local_minutes(
             offsets[first:last] = [_offset_min(zone, start + step * n) for n in range(first, last)]
     begin = (start - _EPOCH) // timedelta(minutes=1)
     minutes = np.arange(intervals, dtype=np.int64) * interval_min
-    local: npt.NDArray[np.int64] = (begin + minutes + offsets) % MINUTES_PER_DAY
-    return local
+    wall: npt.NDArray[np.int64] = begin + minutes + offsets
+    return wall
 
 
 def _offset_min(zone: ZoneInfo, instant: datetime) -> int:
