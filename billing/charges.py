@@ -1,12 +1,16 @@
 """Charge lines as values: gathered from the subjects, totalled, compared with what stands."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
 from billing.models import LineKind, Service
-from kilokassa.core.digest import digest_text
+from kilokassa.core.digest import canonical_json, digest_text
 from kilokassa.core.ids import AccountId, TariffVersionId
+from kilokassa.core.zones import Zone
+from metering.estimates import EstimationMethod
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,71 @@ class AccountCharge:
     def total_minor(self, service: Service) -> int:
         """Return the sum of the lines of one service."""
         return sum(line.amount_minor for line in self.lines if line.service is service)
+
+
+@dataclass(frozen=True, slots=True)
+class MeterFact:
+    """What one meter of an account gave in the month, in Wh, by zone where it has registers."""
+
+    serial: str
+    point_code: str
+    service: Service
+    measured: int
+    estimated: int
+    zone: Zone | None = None
+    previous: int | None = None
+    current: int | None = None
+    verified_until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsedEstimate:
+    """How a part of a line's quantity came about, as a document says it."""
+
+    method: EstimationMethod
+    months: int = 0
+    """Of an own average: over how many months it is taken."""
+    article: str = ""
+    """Of the rules that call for it; empty where none does."""
+    certain: bool = True
+    """Whether the rule was read in the law; else the document warns."""
+
+    @classmethod
+    def of(cls, method: EstimationMethod, basis: Mapping[str, Any]) -> "UsedEstimate":
+        """Return what the basis of an estimate says of it."""
+        return cls(
+            method,
+            months=basis.get("months", 0),
+            article=basis.get("article", ""),
+            certain=basis.get("certain", True),
+        )
+
+
+def estimates_detail(used: Sequence[UsedEstimate]) -> str:
+    """Return the detail of a line whose quantity is estimated, as JSON."""
+    return canonical_json(
+        {
+            "estimates": [
+                {
+                    "method": str(one.method),
+                    "months": one.months,
+                    "article": one.article,
+                    "certain": one.certain,
+                }
+                for one in used
+            ]
+        }
+    )
+
+
+def used_estimates(detail: str) -> tuple[UsedEstimate, ...]:
+    """Return the methods that a line's detail names; none for a line that was measured."""
+    if not detail:
+        return ()
+    return tuple(
+        UsedEstimate(EstimationMethod(one["method"]), one["months"], one["article"], one["certain"])
+        for one in json.loads(detail).get("estimates", ())
+    )
 
 
 def zone_of(line_key: str) -> str:

@@ -41,6 +41,18 @@ DUE_DAY_DISPUTED: Final = Month(2026, 2)
 ESTIMATE_NOT_APPLIED: Final = mark(
     "No reading came for this month: nothing was charged for it yet."
 )
+ESTIMATE_UNCERTAIN: Final = mark(
+    "Part of the quantity is estimated by a rule that the law does not state for certain."
+)
+REGISTER_WENT_BACK: Final = mark(
+    "A reading is less than the one before it: it was not charged until it is cleared up."
+)
+NO_METER_PLAN: Final = mark(
+    "There is no meter, and the plan has zones of the day: nothing was charged by norm."
+)
+VERIFICATION_EXPIRED: Final = mark(
+    "The verification of the meter has expired; what it measured was charged all the same."
+)
 
 
 def in_force(rules: Sequence[Rule[T]], day: date) -> Rule[T]:

@@ -47,6 +47,18 @@ class RunState(StrEnum):
     FAILED = "failed"
 
 
+class PriceSplit(StrEnum):
+    """How a change of price between two readings of a register is told apart.
+
+    No law says (`regulation.md`, section 11), so it is the retailer's own setting.
+    """
+
+    READING = "reading"
+    """By a reading taken where the price changed; by days where there is none."""
+    DAYS = "days"
+    """By days always."""
+
+
 class RetailerRow(Base):
     """The one retailer of the installation: its name and requisites; exactly one row."""
 
@@ -71,6 +83,9 @@ class RetailerRow(Base):
     languages: Mapped[str]
     """Language codes with commas; the first is the one of documents."""
     demo: Mapped[bool] = mapped_column(default=False)
+    price_split: Mapped[PriceSplit] = mapped_column(
+        EnumText(PriceSplit), default=PriceSplit.READING
+    )
     created_at: Mapped[datetime]
 
 

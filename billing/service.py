@@ -8,12 +8,20 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from billing.accounts import AccountOrder, BilledAccount
-from billing.charges import AccountCharge, NewLine, correcting_lines
-from billing.law import ESTIMATE_NOT_APPLIED
+from billing.charges import (
+    AccountCharge,
+    MeterFact,
+    NewLine,
+    UsedEstimate,
+    correcting_lines,
+    estimates_detail,
+)
+from billing.law import ESTIMATE_UNCERTAIN, VERIFICATION_EXPIRED
 from billing.models import (
     AccountRow,
     AccountTermRow,
@@ -23,33 +31,35 @@ from billing.models import (
     RunningChargeRow,
     Service,
 )
+from billing.registers import rate_registers
 from billing.store import (
     accounts_by_numbers,
     accounts_with_later_readings,
     areas_of_buildings,
     billed_accounts,
     first_close_at,
+    retailer,
     standing_lines,
 )
 from heating import store as heating_store
 from heating.allocation import HeatedFlat, HouseMonth, share_building_month
 from kilokassa.core.calendar import Month, intervals_in_day, local_midnight
 from kilokassa.core.clock import Clock
-from kilokassa.core.digest import canonical_json, digest_text
+from kilokassa.core.digest import canonical_json
 from kilokassa.core.errors import Invalid, RequestConflict
 from kilokassa.core.ids import AccountId, PremisesId, TariffPlanId
 from kilokassa.core.period import Period
 from kilokassa.core.series import Quality
 from kilokassa.core.text import mark
-from kilokassa.core.zones import Zone
 from kilokassa.db.slices import in_slices
+from metering import estimate_store
 from metering import store as metering_store
 from metering.days import IntervalMatrix
 from metering.places import Commodity
-from metering.registers import RegisterDifference, register_differences
+from metering.registers import register_differences
 from metering.store import PremisesChannel, PremisesMeter
 from tariffs.models import TariffPlanRow
-from tariffs.rating import VersionInForce, rate_population, rate_readings
+from tariffs.rating import VersionInForce, rate_population
 from tariffs.store import versions_in_force
 
 NO_CHANNEL: Final = mark("The premises has no metering channel: electricity was not charged.")
@@ -275,21 +285,6 @@ def _account_values(order: AccountOrder) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class MeterFact:
-    """What one meter of an account gave in the month, in Wh, by zone where it has registers."""
-
-    serial: str
-    point_code: str
-    service: Service
-    measured: int
-    estimated: int
-    zone: Zone | None = None
-    previous: int | None = None
-    current: int | None = None
-    verified_until: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class MonthFacts:
     """What a month's charge was computed from, for the documents that show it."""
 
@@ -397,8 +392,10 @@ def _rate_intervals(
         with_channel.update(owner.id for owner in owners)
         _mask_before_opening(matrix, owners, month, zone)
         period = Period(matrix.start, local_midnight(end, zone))
+        guessed = _guessed(matrix)
+        used = _used_estimates(session, group, guessed, period)
         for versions, rows in _by_plan(session, owners, period, zone):
-            _rate_rows(matrix, rows, owners, versions, zone, gathered)
+            _rate_rows(matrix, guessed, rows, owners, versions, zone, used, gathered)
         _gather_meters(matrix, group, owners, serials, until is None, gathered)
     for account in interval_accounts:
         if account.id not in with_channel:
@@ -417,29 +414,65 @@ def _by_plan(
         yield versions.get(plan_id, ()), rows
 
 
+def _guessed(matrix: IntervalMatrix) -> npt.NDArray[np.bool_]:
+    """Say of which intervals the value was not measured."""
+    guessed: npt.NDArray[np.bool_] = np.asarray(
+        (matrix.quality == Quality.ESTIMATED) | (matrix.quality == Quality.SUBSTITUTED)
+    )
+    return guessed
+
+
+def _used_estimates(
+    session: Session,
+    group: Sequence[PremisesChannel],
+    guessed: npt.NDArray[np.bool_],
+    period: Period,
+) -> dict[int, tuple[UsedEstimate, ...]]:
+    """Return, by row, the methods by which a channel's values of `period` were estimated."""
+    rows = np.flatnonzero(guessed.any(axis=1)).tolist()
+    if not rows:
+        return {}
+    kept = estimate_store.kept_estimates(session, [group[row].point_id for row in rows])
+    return {
+        row: tuple(
+            dict.fromkeys(
+                UsedEstimate.of(one.method, one.basis)
+                for one in kept.get(group[row].point_id, ())
+                if one.channel_id == group[row].channel_id and one.period.intersect(period)
+            )
+        )
+        for row in rows
+    }
+
+
 def _rate_rows(
     matrix: IntervalMatrix,
+    guessed: npt.NDArray[np.bool_],
     rows: Sequence[int],
     owners: Sequence[BilledAccount],
     versions: Sequence[VersionInForce],
     zone: ZoneInfo,
+    used: Mapping[int, tuple[UsedEstimate, ...]],
     gathered: _Gathered,
 ) -> None:
     whole = len(rows) == len(matrix.energy_wh)
     energy = matrix.energy_wh if whole else matrix.energy_wh[list(rows)]
-    quality = matrix.quality if whole else matrix.quality[list(rows)]
     columns = rate_population(versions, energy, matrix.start, matrix.interval_min, zone)
-    guessed = (quality == Quality.ESTIMATED) | (quality == Quality.SUBSTITUTED)
     estimated = None
-    if guessed.any():
+    here = guessed if whole else guessed[list(rows)]
+    if here.any():
         estimated = rate_population(
-            versions, np.where(guessed, energy, 0), matrix.start, matrix.interval_min, zone
+            versions, np.where(here, energy, 0), matrix.start, matrix.interval_min, zone
         ).energy_wh
     for place, row in enumerate(rows):
         digest = matrix.digests[row]
         account_lines = gathered.lines[owners[row].id]
         energies = columns.energy_wh[place].tolist()
         amounts = columns.amount_minor[place].tolist()
+        methods = used.get(row, ())
+        detail = estimates_detail(methods) if methods else ""
+        if any(not one.certain for one in methods):
+            gathered.warnings[owners[row].id].append(ESTIMATE_UNCERTAIN)
         for column, spec in enumerate(columns.specs):
             if energies[column]:
                 account_lines.append(
@@ -454,6 +487,7 @@ def _rate_rows(
                         input_digest=digest,
                         tariff_version_id=spec.version_id,
                         estimated=0 if estimated is None else int(estimated[place, column]),
+                        detail=detail if estimated is not None and estimated[place, column] else "",
                     )
                 )
 
@@ -481,7 +515,7 @@ def _gather_meters(
     gathered: _Gathered,
 ) -> None:
     totals = matrix.energy_wh.sum(axis=1, dtype=np.int64).tolist()
-    guessed = (matrix.quality == Quality.ESTIMATED) | (matrix.quality == Quality.SUBSTITUTED)
+    guessed = _guessed(matrix)
     estimated = (
         np.where(guessed, matrix.energy_wh, 0).sum(axis=1, dtype=np.int64).tolist()
         if guessed.any()
@@ -503,83 +537,28 @@ def _gather_meters(
         )
         if whole_month and missing[row] and account.opened_on <= matrix.start.date():
             gathered.warnings[account.id].append(INTERVALS_MISSING)
+        if whole_month and _expired(meter, matrix.start):
+            gathered.warnings[account.id].append(VERIFICATION_EXPIRED)
+
+
+def _expired(meter: PremisesMeter | None, month_start: datetime) -> bool:
+    """Say whether a meter's verification had run out before the month began."""
+    if meter is None or meter.verified_until is None:
+        return False
+    return meter.verified_until < month_start.date()
 
 
 def _rate_registers(
     session: Session, accounts: Sequence[BilledAccount], month: Month, gathered: _Gathered
 ) -> None:
-    """Rate what is read by hand: from the reading before the month to the last one in it."""
-    by_premises = {a.premises_id: a for a in accounts if a.measurement is Measurement.REGISTERS}
-    if not by_premises:
+    by_hand = [a for a in accounts if a.measurement is Measurement.REGISTERS]
+    if not by_hand:
         return
-    meters = [
-        meter
-        for meter in metering_store.meters_of_premises(session, by_premises)
-        if meter.commodity is Commodity.ELECTRICITY
-    ]
-    for meter in meters:
-        assert meter.premises_id is not None
-        account = by_premises[PremisesId(meter.premises_id)]
-        period = month.period(account.zone)
-        readings = metering_store.load_registers(session, [meter.meter_id], last=period.end)
-        used = [
-            difference
-            for difference in register_differences(readings, digits=meter.digits)
-            if period.start < difference.period.end <= period.end
-        ]
-        if not used:
-            if meter.removed_on is None:
-                gathered.warnings[account.id].append(ESTIMATE_NOT_APPLIED)
-            continue
-        start = min(difference.period.start for difference in used)
-        versions = versions_in_force(
-            session, [account.plan_id], Period(start, max(period.end, start)), account.zone
-        ).get(account.plan_id, ())
-        gathered.lines[account.id].extend(_register_lines(used, versions, account.zone))
-        values = {(r.zone, r.taken_at): r.value for r in readings}
-        for zone in sorted({difference.zone for difference in used}):
-            of_zone = [difference for difference in used if difference.zone == zone]
-            first, last = of_zone[0].period.start, of_zone[-1].period.end
-            gathered.meters[account.id].append(
-                MeterFact(
-                    serial=meter.serial,
-                    point_code=meter.point_code,
-                    service=Service.ELECTRICITY,
-                    measured=sum(difference.energy for difference in of_zone),
-                    estimated=0,
-                    zone=zone,
-                    previous=values[zone, first],
-                    current=values[zone, last],
-                    verified_until=meter.verified_until,
-                )
-            )
-
-
-def _register_lines(
-    used: Sequence[RegisterDifference], versions: Sequence[VersionInForce], zone: ZoneInfo
-) -> list[NewLine]:
-    """Price all stretches between the month's readings together: one line a key, rounded once."""
-    quantities: dict[tuple[Period, Zone], int] = {}
-    for use in used:
-        key = (use.period, use.zone)
-        quantities[key] = quantities.get(key, 0) + use.energy
-    digest = digest_text(
-        "|".join(f"{d.meter_id}:{d.zone}:{d.period.start}:{d.period.end}:{d.energy}" for d in used)
-    )
-    return [
-        NewLine(
-            service=Service.ELECTRICITY,
-            key=line.spec.key,
-            quantity=line.quantity_wh,
-            rate_scaled=line.spec.rate_scaled,
-            amount_minor=line.amount_minor,
-            period_start=line.spec.period.start,
-            period_end=line.spec.period.end,
-            input_digest=digest,
-            tariff_version_id=line.spec.version_id,
-        )
-        for line in rate_readings(versions, quantities, zone)
-    ]
+    split = retailer(session).price_split
+    for account_id, charge in rate_registers(session, by_hand, month, split).items():
+        gathered.lines[account_id].extend(charge.lines)
+        gathered.meters[account_id].extend(charge.meters)
+        gathered.warnings[account_id].extend(charge.warnings)
 
 
 def _share_heat(

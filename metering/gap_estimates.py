@@ -136,7 +136,7 @@ def _fill(
         values_wh=values,
         method=rule.method,
         rule=rule.code,
-        basis=basis,
+        basis={**basis, "article": rule.article, "certain": rule.certain},
     )
 
 

@@ -204,6 +204,9 @@ def _interpolated(
                             "from": before.taken_at.isoformat(),
                             "to": after.taken_at.isoformat(),
                             "counted": found[0],
+                            # How to share it over the months is our own choice: no law says.
+                            "article": "",
+                            "certain": False,
                         },
                     ),
                 ),

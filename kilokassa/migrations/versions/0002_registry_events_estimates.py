@@ -456,6 +456,9 @@ def upgrade() -> None:
 
     with op.batch_alter_table("retailer", schema=None) as batch_op:
         batch_op.add_column(sa.Column("page_url", sa.String(), nullable=False, server_default=""))
+        batch_op.add_column(
+            sa.Column("price_split", sa.String(), nullable=False, server_default="reading")
+        )
 
     with op.batch_alter_table("premises", schema=None) as batch_op:
         batch_op.add_column(
@@ -472,6 +475,7 @@ def downgrade() -> None:
         batch_op.drop_column("rooms")
 
     with op.batch_alter_table("retailer", schema=None) as batch_op:
+        batch_op.drop_column("price_split")
         batch_op.drop_column("page_url")
 
     with op.batch_alter_table("notice", schema=None) as batch_op:
