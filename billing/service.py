@@ -31,10 +31,11 @@ from billing.models import (
     RunningChargeRow,
     Service,
 )
-from billing.registers import rate_registers
+from billing.register_service import rate_registers
 from billing.store import (
     accounts_by_numbers,
     accounts_with_later_readings,
+    accounts_with_replaced_estimates,
     areas_of_buildings,
     billed_accounts,
     first_close_at,
@@ -324,20 +325,33 @@ def rate_month(
 
 
 def suspects(
-    session: Session, account_ids: Sequence[AccountId], month: Month, *, look_back: int
+    session: Session,
+    account_ids: Sequence[AccountId],
+    month: Month,
+    *,
+    look_back: int,
+    estimates_back: int = 0,
 ) -> dict[Month, frozenset[AccountId]]:
     """Return, by closed month, the accounts with readings recorded after its first close.
 
-    Months further back than `look_back` stay as they are.
+    Months further back than `look_back` stay as they are, but for those up to `estimates_back` that
+    were charged by an estimate which a reading has replaced since: what is charged must in the end
+    be what the meter counted.
     """
     found: dict[Month, frozenset[AccountId]] = {}
-    for back in range(1, look_back + 1):
+    for back in range(1, max(look_back, estimates_back) + 1):
         charged = month.plus(-back)
         closed_at = first_close_at(session, charged)
-        if closed_at is not None:
-            later = accounts_with_later_readings(session, account_ids, charged, closed_at)
-            if later:
-                found[charged] = frozenset(later)
+        if closed_at is None:
+            continue
+        asked = (
+            account_ids
+            if back <= look_back
+            else accounts_with_replaced_estimates(session, account_ids, charged)
+        )
+        later = accounts_with_later_readings(session, asked, charged, closed_at)
+        if later:
+            found[charged] = frozenset(later)
     return found
 
 

@@ -1,8 +1,8 @@
 """Queries about accounts, charge lines and runs; those that serve a person take their `Scope`."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, Select, and_, desc, func, or_, select
@@ -31,12 +31,17 @@ from kilokassa.db.slices import in_slices
 from metering.models import (
     BuildingRow,
     ChannelRow,
+    EstimateRow,
     MeteringPointRow,
     MeterRow,
     PremisesRow,
 )
 from metering.store import changed_since, registers_changed_since
 from wallet import store as wallet_store
+
+
+EVER: Final = datetime(1, 1, 2, tzinfo=UTC)
+"""Before anything that is stored."""
 
 
 def retailer(session: Session) -> RetailerRow:
@@ -322,10 +327,10 @@ def accounts_with_later_readings(
     days = month.days
     changed = changed_since(session, days[0], days[-1], closed_at)
     zone = retailer_zone(session)
-    # A register is read at any hour: a day more on either side only asks once too often.
-    first = local_midnight(days[0], zone) - timedelta(days=1)
+    # What a register showed long before may be where the month's stretch begins; and as it is read
+    # at any hour, a day more after the month only asks once too often.
     last = local_midnight(days[-1], zone) + timedelta(days=2)
-    read = registers_changed_since(session, first, last, closed_at)
+    read = registers_changed_since(session, EVER, last, closed_at)
     if not changed and not read:
         return []
     touched: set[int] = set()
@@ -351,6 +356,25 @@ def accounts_with_later_readings(
             .where(MeterRow.id.in_(part))
         )
         touched.update(session.scalars(query))
+    return [account_id for account_id in account_ids if account_id in touched]
+
+
+def accounts_with_replaced_estimates(
+    session: Session, account_ids: Sequence[AccountId], month: Month
+) -> list[AccountId]:
+    """Return those of the accounts of which an estimate within `month` no longer holds."""
+    period = month.period(retailer_zone(session))
+    query = (
+        select(AccountRow.id)
+        .join(MeteringPointRow, MeteringPointRow.premises_id == AccountRow.premises_id)
+        .join(EstimateRow, EstimateRow.point_id == MeteringPointRow.id)
+        .where(
+            EstimateRow.replaced_at.is_not(None),
+            EstimateRow.starts_at < period.end,
+            EstimateRow.ends_at > period.start,
+        )
+    )
+    touched = set(session.scalars(query))
     return [account_id for account_id in account_ids if account_id in touched]
 
 

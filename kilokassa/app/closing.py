@@ -33,13 +33,15 @@ from invoices import service as invoice_service
 from invoices.payment_document import MeterUse, WalletBox
 from invoices.service import IssueOrder
 from invoices.statement import Movement, MovementKind
+from kilokassa.app.estimating import MonthNotOver as MonthNotOver
+from kilokassa.app.estimating import run_estimates
 from kilokassa.app.executor import open_executor, run_parts
 from kilokassa.app.month_documents import AccountMonth, Issuer, draft_of, history_of
 from kilokassa.app.telling import tell_documents
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.clock import Clock, FixedClock
-from kilokassa.core.errors import DomainError, NotFound
+from kilokassa.core.errors import NotFound
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import mark
@@ -62,14 +64,11 @@ INLINE_ACCOUNTS = 1_500
 LOOK_BACK_MONTHS = 12
 """How far back a late reading still corrects a closed month."""
 
+ESTIMATES_BACK_MONTHS = 36
+"""How far back a reading corrects months that were charged by an estimate: three years, as long as
+claims are heard (ГК РФ, art. 196; from memory, so it only ever lets more be put right)."""
+
 Progress = Callable[[int, int], None]
-
-
-class MonthNotOver(DomainError):
-    """A month that still runs cannot be closed."""
-
-    code = "month_not_over"
-    template = "The month %(month)s is not over; it can be closed from %(day)s on."
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,8 @@ def close_month(
 
     Accounts whose month is closed already are left alone, apart from corrections of closed months
     that later readings ask for: those become reversing and right lines on the next document. Who
-    gave an e-mail address is sent the document, unless `tell` is false.
+    gave an e-mail address is sent the document, unless `tell` is false. What was not measured is
+    estimated first (`kilokassa.app.estimating`).
     """
     scope.demand(Right.RUN_BILLING)
     database, clock = application.database, application.clock
@@ -147,10 +147,17 @@ def close_month(
     end = month.period(zone).end
     if now < end:
         raise MonthNotOver(month=str(month), day=str(month.plus(1).first_day))
+    run_estimates(application, month, scope=scope, account_ids=account_ids)
     with database.writing() as session:
         run_id, done = _begin(session, month, scope.actor, now, resume=account_number is None)
     with database.reading() as session:
-        suspects = billing_service.suspects(session, account_ids, month, look_back=LOOK_BACK_MONTHS)
+        suspects = billing_service.suspects(
+            session,
+            account_ids,
+            month,
+            look_back=LOOK_BACK_MONTHS,
+            estimates_back=ESTIMATES_BACK_MONTHS,
+        )
     orders = [
         order
         for order in _parts(application, run_id, account_ids, month, now, scope.actor, suspects)

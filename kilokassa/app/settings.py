@@ -52,6 +52,8 @@ class Settings:
     language: Language
     smtp: SmtpSettings | None
     secure_cookies: bool
+    estimation_rules: Path | None = None
+    """The installation's own rules of estimation, over those that come with the product."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -88,6 +90,7 @@ class Settings:
             language=Language(language),
             smtp=_smtp(environ),
             secure_cookies=_yes(environ, "KILOKASSA_SECURE_COOKIES"),
+            estimation_rules=_file(environ, "KILOKASSA_ESTIMATION_RULES"),
         )
 
 
@@ -126,6 +129,15 @@ def _smtp(environ: Mapping[str, str]) -> SmtpSettings | None:
         security=security,
         sender=sender,
     )
+
+
+def _file(environ: Mapping[str, str], name: str) -> Path | None:
+    text = environ.get(name)
+    if not text:
+        return None
+    if not Path(text).is_file():
+        raise BadSetting(name=name, value=repr(text), expected=mark("a file"))
+    return Path(text)
 
 
 def _yes(environ: Mapping[str, str], name: str) -> bool:
