@@ -306,3 +306,29 @@ class DayTotals:
     """Intervals without a value of the days that have a row, of the same shape."""
     present: npt.NDArray[np.bool_]
     """Where a day has a row, of the same shape."""
+
+
+STRIDES: Final = (2, 3, 4, 6, 12)
+"""How many times longer an interval may be than the grid it came on."""
+STRIDE_KNOWN_MIN: Final = 4
+"""With fewer known places a day tells nothing of its intervals."""
+
+
+def strides(known: npt.NDArray[np.bool_]) -> Int64:
+    """Return, for each row of `known`, s where it fills just every s-th place of its day, else 1.
+
+    >>> strides(np.array([[1, 0, 1, 0, 1, 0, 1, 0], [1, 1, 1, 0, 1, 0, 1, 0]], bool))
+    array([2, 1])
+    """
+    found = np.ones(len(known), np.int64)
+    count = known.sum(axis=1)
+    first = known.argmax(axis=1)
+    length = known.shape[1]
+    for step in STRIDES:
+        expected = -(-(length - first) // step)
+        likely = (count == expected) & (first < step) & (count >= STRIDE_KNOWN_MIN)
+        for start in np.unique(first[likely]).tolist():
+            rows = np.flatnonzero(likely & (first == start))
+            whole = known[rows, start::step].all(axis=1)
+            found[rows[whole]] = step
+    return found

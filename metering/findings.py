@@ -15,6 +15,7 @@ from kilokassa.core.calendar import intervals_in_day, local_midnight
 from kilokassa.core.period import Period
 from kilokassa.core.series import Quality
 from kilokassa.core.text import mark
+from metering.days import strides
 
 
 class FindingKind(StrEnum):
@@ -36,6 +37,18 @@ class FindingKind(StrEnum):
     REGISTER_DIFFERS = "register_differs"
     ZONES_SWAPPED = "zones_swapped"
     CLOCK_DRIFT = "clock_drift"
+
+
+SETTLED_KINDS: Final = frozenset(
+    {
+        FindingKind.SPIKE,
+        FindingKind.STUCK,
+        FindingKind.OVER_CAPACITY,
+        FindingKind.WHILE_DISCONNECTED,
+        FindingKind.WRONG_INTERVAL,
+    }
+)
+"""Kinds that speak of values as they are stored, and not of the rows of one file."""
 
 
 class FindingState(StrEnum):
@@ -251,9 +264,11 @@ class DayGrid:
         known = np.zeros(self._count, bool)
         for day, quality in qualities:
             first = self._first_of[day]
-            known[first : first + len(quality)] = (
-                np.frombuffer(quality, np.uint8) != Quality.MISSING
-            )
+            own = np.frombuffer(quality, np.uint8) != Quality.MISSING
+            if strides(own[None])[0] > 1:
+                # Its intervals are longer than the grid: that is a finding of its own, not gaps.
+                own = np.arange(len(own)) >= own.argmax()
+            known[first : first + len(quality)] = own
         places = np.flatnonzero(known)
         return [
             (

@@ -14,7 +14,7 @@ from kilokassa.core.period import Period
 from kilokassa.core.scope import Scope
 from metering.arrivals import Coverage, Placement, PointChannel, RefusedRows, pack_rows
 from metering.days import UWH_PER_WH
-from metering.findings import DayGrid, Finding, FindingKind, FindingState
+from metering.findings import SETTLED_KINDS, DayGrid, Finding, FindingKind, FindingState
 from metering.imports import RefusalReason
 from metering.meter_service import replace_meter as replace_meter
 from metering.parsers.csv_registers import RegisterLine
@@ -34,6 +34,7 @@ from metering.store import (
     write_days,
     write_registers,
 )
+from metering.validation_service import check_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,20 @@ def load_chunk(session: Session, order: ChunkOrder, clock: Clock) -> None:
         ),
         now,
     )
-    add_findings(session, placement.findings, now, batch_id=order.batch_id)
+    add_findings(
+        session,
+        [finding for finding in placement.findings if finding.kind not in SETTLED_KINDS],
+        now,
+        batch_id=order.batch_id,
+    )
+    check_days(
+        session,
+        {part.channel.channel_id: part.channel for part in placement.coverage},
+        written.touched,
+        [finding for finding in placement.findings if finding.kind in SETTLED_KINDS],
+        clock,
+        batch_id=order.batch_id,
+    )
     find_gaps(session, placement.coverage, clock, batch_id=order.batch_id)
     refused = sum(count for _, count in refused_rows)
     repeated = written.repeated + placement.duplicates

@@ -2,26 +2,27 @@
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 import numpy as np
 
 from kilokassa.app.readings_file import Progress, ReadingsFile, Teller, open_readings
-from kilokassa.app.readings_spool import Staged, stage
+from kilokassa.app.readings_spool import Staged, ahead, stage
 from kilokassa.core.clock import Clock
 from kilokassa.core.errors import Invalid
 from kilokassa.core.quantity import WH_PER_KWH
 from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import mark
 from kilokassa.db.session import Database
-from metering.arrivals import RefusedRows, place, unpack_rows
+from metering.arrivals import Placement, RefusedRows, place, unpack_rows
 from metering.imports import CURABLE, INTERVALS, REGISTERS, ImportResult
 from metering.parsers.csv_long import LongCsvReader
 from metering.parsers.csv_registers import parse_registers
 from metering.parsers.detect import CsvLayout, detect_layout
-from metering.parsers.source import Arrivals, Reader, SeriesKey
+from metering.parsers.source import Reader
 from metering.service import ChunkOrder, RegistersOrder, load_chunk, load_registers_file
 from metering.store import (
     finish_batch,
@@ -157,10 +158,14 @@ def _load(
             actor=scope.actor,
         )
     done, of_rows = 0, sum(staged.rows_of_series)
-    for number, rows in staged.chunks(chunk_rows):
-        if number not in batch.done:
-            _load_one(database, batch.id, number, rows, staged.keys, scope, clock)
-        done += len(rows)
+    for prepared in ahead(_prepared(database, staged, chunk_rows, batch.done, scope)):
+        if prepared.placement is not None:
+            order = ChunkOrder(
+                batch.id, prepared.number, prepared.placement, source=f"file:{batch.id}"
+            )
+            with database.writing() as session:
+                load_chunk(session, order, clock)
+        done += prepared.rows
         tell.loaded(done, of_rows)
     with database.writing() as session:
         finish_batch(session, batch.id, clock)
@@ -168,23 +173,27 @@ def _load(
         return import_result(session, batch.id, scope, resumed=batch.resumed)
 
 
-def _load_one(
-    database: Database,
-    batch_id: int,
-    number: int,
-    rows: Arrivals,
-    keys: Sequence[SeriesKey],
-    scope: Scope,
-    clock: Clock,
-) -> None:
-    """Place the rows of a chunk outside of the transaction that stores them: it stays short."""
-    with database.reading() as session:
-        used = {keys[number] for number in np.unique(rows["series"]).tolist()}
-        channels, bare = point_channels(session, used, scope)
-    placement = place(rows, keys, channels, bare)
-    order = ChunkOrder(batch_id, number, placement, source=f"file:{batch_id}")
-    with database.writing() as session:
-        load_chunk(session, order, clock)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    """A chunk whose rows have found their places; no placement where it is loaded already."""
+
+    number: int
+    rows: int
+    placement: Placement | None
+
+
+def _prepared(
+    database: Database, staged: Staged, chunk_rows: int, done: frozenset[int], scope: Scope
+) -> Iterator[_Prepared]:
+    """Place the rows of each chunk outside of the transaction that stores them: it stays short."""
+    for number, rows in staged.chunks(chunk_rows):
+        if number in done:
+            yield _Prepared(number, len(rows), None)
+            continue
+        used = {staged.keys[series] for series in np.unique(rows["series"]).tolist()}
+        with database.reading() as session:
+            channels, bare = point_channels(session, used, scope)
+        yield _Prepared(number, len(rows), place(rows, staged.keys, channels, bare))
 
 
 def _load_registers(

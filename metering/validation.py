@@ -1,0 +1,476 @@
+"""Checks of stored interval values against the point's own past; findings, never a change.
+
+Every check works on the days of many channels at once (`Window`): the last `HISTORY_DAYS` days
+before, and the days that are new or changed. The limits are our own choice: the rates of false
+alarms on real meters are in `docs/reference/checks-of-readings.md`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from kilokassa.core.calendar import local_midnight
+from kilokassa.core.period import Period
+from kilokassa.core.series import Quality
+from metering.arrivals import Mask, PointChannel, kwh_text
+from metering.days import UWH_PER_WH, DayBlock, Int32, Int64, UInt8, strides
+from metering.findings import Finding, FindingKind, FindingState
+from metering.places import ACTIVE_TAKEN
+
+HISTORY_DAYS: Final = 28
+"""How many days before a day speak for what its point uses."""
+KNOWN_DAYS_MIN: Final = 14
+"""With fewer known days nothing is called unusual."""
+
+SPIKE_RANK: Final = 3
+"""The third highest day of the past: two odd days in it change nothing."""
+SPIKE_TIMES: Final = 3
+"""A value so many times above that is a spike."""
+SPIKE_FLOOR_PER_H: Final[Mapping[str, int]] = {"HW": 1_000, "CW": 1_000}
+"""What any flat may use in an hour after weeks of absence, in Wh, kcal or litres, by channel."""
+SPIKE_FLOOR_OTHER_PER_H: Final = 5_000
+
+STUCK_HOURS: Final = 24
+"""The same value, not zero, for so long ..."""
+STUCK_TIMES: Final = 2
+"""... and so many times longer than ever in the past."""
+DEAD_HOURS: Final = 72
+"""Zero for so long, where the past has no zeros of `STUCK_HOURS` on end."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """Successive local days of channels that share their zone and interval length.
+
+    `energy_wh` and `quality` have the shape (channels, intervals); `fresh` has the shape (channels,
+    days) and marks the days to be checked; `starts_s` is when each day begins, in seconds since
+    1970, and the end of the last.
+    """
+
+    channels: Sequence[PointChannel]
+    first: date
+    starts_s: Int64
+    energy_wh: Int32
+    quality: UInt8
+    fresh: Mask
+    disconnected: Mapping[int, Sequence[Period]] = field(default_factory=dict)
+    """When the points were disconnected, by id of the point."""
+
+    def __post_init__(self) -> None:
+        shape = (len(self.channels), int(self.edges[-1]))
+        if self.energy_wh.shape != shape or self.quality.shape != shape:
+            raise ValueError(f"a window of {shape} has values of {self.energy_wh.shape}")
+        if self.fresh.shape != (len(self.channels), len(self.starts_s) - 1):
+            raise ValueError("a window tells of each channel's day whether it is fresh")
+
+    @property
+    def interval_min(self) -> int:
+        """The length of every interval."""
+        return self.channels[0].interval_min
+
+    @property
+    def edges(self) -> Int64:
+        """At which interval each day begins, and the end of the last."""
+        edges: Int64 = (self.starts_s - self.starts_s[0]) // (self.interval_min * 60)
+        return edges
+
+    def period(self, first: int, last: int) -> Period:
+        """Return the time from interval `first` to `last`, both included."""
+        start = datetime.fromtimestamp(int(self.starts_s[0]), UTC)
+        step = timedelta(minutes=self.interval_min)
+        return Period(start + step * first, start + step * (last + 1))
+
+
+def lay_out(
+    channels: Sequence[PointChannel],
+    first: date,
+    last: date,
+    blocks: Iterable[DayBlock],
+    fresh: Mask,
+    disconnected: Mapping[int, Sequence[Period]],
+) -> Window:
+    """Return a window of days from blocks that may hold others too; of a day given twice, the last.
+
+    The channels share their zone and interval length, and so do the blocks.
+    """
+    zone = ZoneInfo(channels[0].zone)
+    days = [first + timedelta(days=n) for n in range((last - first).days + 2)]
+    starts_s = np.array([int(local_midnight(day, zone).timestamp()) for day in days], np.int64)
+    edges = (starts_s - starts_s[0]) // (channels[0].interval_min * 60)
+    energy = np.zeros((len(channels), int(edges[-1])), np.int32)
+    quality = np.zeros(energy.shape, np.uint8)
+    ids = np.array([channel.channel_id for channel in channels], np.int64)
+    order = np.argsort(ids)
+    for block in blocks:
+        at = np.searchsorted(ids, block.channel_ids, sorter=order)
+        rows = order[np.minimum(at, len(ids) - 1)]
+        places = (block.days - np.datetime64(first, "D")).astype(np.int64)
+        inside = (ids[rows] == block.channel_ids) & (places >= 0) & (places < len(days) - 1)
+        chosen: slice | npt.NDArray[np.intp] = (
+            slice(None) if inside.all() else np.flatnonzero(inside)
+        )
+        _put(energy, edges, rows[chosen], places[chosen], block.energy_wh[chosen])
+        _put(quality, edges, rows[chosen], places[chosen], block.quality[chosen])
+    return Window(channels, first, starts_s, energy, quality, fresh, disconnected)
+
+
+def _put(
+    matrix: npt.NDArray[Any],
+    edges: Int64,
+    rows: npt.NDArray[np.intp],
+    places: Int64,
+    values: npt.NDArray[Any],
+) -> None:
+    """Set whole days, each given by its row and its place among the days."""
+    length = values.shape[1]
+    if matrix.shape[1] == length * (len(edges) - 1):
+        matrix.reshape(len(matrix), -1, length)[rows, places] = values
+        return
+    for place in np.unique(places).tolist():
+        chosen = places == place
+        matrix[rows[chosen], int(edges[place]) : int(edges[place]) + length] = values[chosen]
+
+
+def check(window: Window) -> list[Finding]:
+    """Return what looks wrong on the fresh days of a window, for each kind and channel in order."""
+    if not window.fresh.any():
+        return []
+    checks = _Checks(window)
+    return [
+        *checks.spikes(),
+        *checks.stuck(),
+        *checks.over_capacity(),
+        *checks.while_disconnected(),
+        *checks.wrong_intervals(),
+    ]
+
+
+class _Checks:
+    """The values of a window as they are checked: measured ones alone, and each day's highest."""
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self.edges = window.edges
+        self.measured = window.quality == Quality.ACTUAL
+        self.energy = window.energy_wh
+        if not self.measured.all():
+            # -1 is no value of a channel: what is not measured is neither high nor stuck.
+            self.energy = np.where(self.measured, window.energy_wh, np.int32(-1))
+        self.highest = self._by_day(np.maximum, self.energy)
+
+    def _by_day(self, function: np.ufunc, values: Int32) -> Int32:
+        lengths = np.diff(self.edges)
+        if (lengths == lengths[0]).all():
+            days = values.reshape(len(values), len(lengths), int(lengths[0]))
+            shaped: Int32 = function.reduce(days, axis=2)
+            return shaped
+        reduced: Int32 = function.reduceat(values, self.edges[:-1], axis=1)
+        return reduced
+
+    # --- spikes ---
+
+    def spikes(self) -> Iterator[Finding]:
+        """Yield days with a value far above the highest of the days before."""
+        usual, known = self._usual()
+        floors = np.array(
+            [
+                SPIKE_FLOOR_PER_H.get(channel.channel_code, SPIKE_FLOOR_OTHER_PER_H)
+                * channel.multiplier
+                * channel.interval_min
+                // 60
+                for channel in self.window.channels
+            ],
+            np.int64,
+        )
+        limit = np.maximum(usual.astype(np.int64) * SPIKE_TIMES, floors[:, None])
+        hit = self.window.fresh & known & (self.highest > limit)
+        for row, days in _runs_of_days(hit):
+            above = [
+                place for day in days for place in self._places(row, day, int(limit[row, day]) + 1)
+            ]
+            top = max(days, key=lambda day: int(self.highest[row, day]))
+            yield self._finding(
+                FindingKind.SPIKE,
+                row,
+                above[0],
+                above[-1],
+                {
+                    "value": _kwh(int(self.highest[row, top])),
+                    "usual": _kwh(int(usual[row, top])),
+                    "count": len(above),
+                },
+            )
+
+    def _usual(self) -> tuple[Int32, Mask]:
+        """Return what the past of each fresh day reached on its third highest day; and where so.
+
+        A day with too little before it, as at the first import of a point, is measured against all
+        the days there are.
+        """
+        usual = np.zeros(self.highest.shape, np.int32)
+        known = np.zeros(self.highest.shape, bool)
+        for day in np.flatnonzero(self.window.fresh.any(axis=0)).tolist():
+            past = self.highest[:, max(0, day - HISTORY_DAYS) : day]
+            if past.shape[1] >= SPIKE_RANK:
+                usual[:, day] = np.partition(past, -SPIKE_RANK, axis=1)[:, -SPIKE_RANK]
+                known[:, day] = (past >= 0).sum(axis=1) >= KNOWN_DAYS_MIN
+        lacking = (self.window.fresh & ~known).any(axis=1)
+        if lacking.any() and self.highest.shape[1] >= SPIKE_RANK:
+            every = self.highest[lacking]
+            whole = np.partition(every, -SPIKE_RANK, axis=1)[:, -SPIKE_RANK, None]
+            enough = ((every >= 0).sum(axis=1) >= KNOWN_DAYS_MIN)[:, None]
+            usual[lacking] = np.where(known[lacking], usual[lacking], whole)
+            known[lacking] |= enough
+        return usual, known
+
+    def _places(self, row: int, day: int, at_least: int) -> list[int]:
+        """Return the intervals of a day whose value is `at_least` so much."""
+        first, end = int(self.edges[day]), int(self.edges[day + 1])
+        found: list[int] = (
+            np.flatnonzero(self.energy[row, first:end] >= at_least) + first
+        ).tolist()
+        return found
+
+    # --- stuck ---
+
+    def stuck(self) -> Iterator[Finding]:
+        """Yield runs of one value over a day and more, of zeros over three, unlike the past."""
+        per_hour = 60 // self.window.interval_min
+        least = STUCK_HOURS * per_hour
+        for row in np.flatnonzero(self._steady(least // 2)).tolist():
+            yield from self._stuck_runs(row, least, DEAD_HOURS * per_hour)
+
+    def _steady(self, length: int) -> Mask:
+        """Say which channels have a stretch of `length` equal values, aligned to such stretches.
+
+        A run of twice the length holds one; so few channels are left to be looked at one by one.
+        """
+        count = self.energy.shape[1] // length
+        stretches = self.energy[:, : count * length].reshape(len(self.energy), count, length)
+        lowest, highest = stretches.min(axis=2), stretches.max(axis=2)
+        steady: Mask = ((lowest == highest) & (highest >= 0)).any(axis=1)
+        return steady
+
+    def _stuck_runs(self, row: int, least: int, dead: int) -> Iterator[Finding]:
+        values = self.energy[row]
+        starts = np.flatnonzero(np.diff(values, prepend=values[0] - 1))
+        lengths = np.diff(starts, append=len(values))
+        kept = values[starts]
+        fresh = np.repeat(self.window.fresh[row], np.diff(self.edges))
+        history = HISTORY_DAYS * 24 * 60 // self.window.interval_min
+        for at in np.flatnonzero(
+            ((kept > 0) & (lengths >= least)) | ((kept == 0) & (lengths >= dead))
+        ):
+            first, count = int(starts[at]), int(lengths[at])
+            if not fresh[first : first + count].any():
+                continue
+            past = (starts < first) & (starts + lengths > first - history)
+            alike = past & ((kept > 0) if kept[at] else (kept == 0))
+            longest = int(lengths[alike].max(initial=0))
+            detail: dict[str, int | str] = {"value": _kwh(int(kept[at])), "count": count}
+            if kept[at]:
+                usual = count < STUCK_TIMES * longest
+            else:
+                before = values[max(0, first - history) : first]
+                days_known = int((before >= 0).sum()) * self.window.interval_min // (24 * 60)
+                usual = longest >= least or days_known < KNOWN_DAYS_MIN
+                used_wh = int(before[before > 0].sum(dtype=np.int64))
+                detail |= {
+                    "variant": "zero",
+                    "days": count // least,
+                    "usual": _kwh(used_wh // max(days_known, 1)),
+                }
+            if not usual:
+                yield self._finding(FindingKind.STUCK, row, first, first + count - 1, detail)
+
+    # --- capacity ---
+
+    def over_capacity(self) -> Iterator[Finding]:
+        """Yield days on which the mean power of an interval was above the connected capacity."""
+        minutes = self.window.interval_min
+        limit = np.array(
+            [
+                np.iinfo(np.int64).max
+                if channel.capacity_w is None or channel.channel_code != ACTIVE_TAKEN
+                else channel.capacity_w * minutes // 60
+                for channel in self.window.channels
+            ],
+            np.int64,
+        )
+        hit = self.window.fresh & (self.highest > limit[:, None])
+        for row, days in _runs_of_days(hit):
+            above = [place for day in days for place in self._places(row, day, int(limit[row]) + 1)]
+            most_wh = max(int(self.highest[row, day]) for day in days)
+            capacity_w = self.window.channels[row].capacity_w
+            assert capacity_w is not None
+            yield self._finding(
+                FindingKind.OVER_CAPACITY,
+                row,
+                above[0],
+                above[-1],
+                {
+                    "power": kwh_text(most_wh * 60 * UWH_PER_WH // minutes),
+                    "capacity": _kwh(capacity_w),
+                    "count": len(above),
+                },
+            )
+
+    # --- disconnected ---
+
+    def while_disconnected(self) -> Iterator[Finding]:
+        """Yield what was used in intervals that lie wholly within a disconnection."""
+        step_s = self.window.interval_min * 60
+        count = self.energy.shape[1]
+        for row, channel in enumerate(self.window.channels):
+            if channel.channel_code != ACTIVE_TAKEN:
+                continue
+            for off in self.window.disconnected.get(channel.point_id, ()):
+                from_s = off.start.timestamp() - int(self.window.starts_s[0])
+                until_s = off.end.timestamp() - int(self.window.starts_s[0])
+                first = max(0, int(-(-from_s // step_s)))
+                end = min(count, int(until_s // step_s))
+                if first >= end:
+                    continue
+                fresh = np.repeat(self.window.fresh[row], np.diff(self.edges))[first:end]
+                used = np.flatnonzero((self.energy[row, first:end] > 0) & fresh) + first
+                if len(used):
+                    total_wh = int(self.energy[row, used].sum(dtype=np.int64))
+                    yield self._finding(
+                        FindingKind.WHILE_DISCONNECTED,
+                        row,
+                        int(used[0]),
+                        int(used[-1]),
+                        {"value": _kwh(total_wh), "count": len(used)},
+                    )
+
+    # --- lengths ---
+
+    def wrong_intervals(self) -> Iterator[Finding]:
+        """Yield stretches of days that fill only every second, third ... place of their grid."""
+        if self.measured.all():
+            return
+        known = self.window.quality != Quality.MISSING
+        lengths = np.diff(self.edges)
+        step = np.ones(self.window.fresh.shape, np.int64)
+        for day in np.flatnonzero(self.window.fresh.any(axis=0)).tolist():
+            first = int(self.edges[day])
+            rows = np.flatnonzero(self.window.fresh[:, day])
+            step[rows, day] = strides(known[rows, first : first + int(lengths[day])])
+        for row, days in _runs_of_days(step > 1):
+            for found, same in groupby(days, key=lambda day: int(step[row, day])):
+                stretch = list(same)
+                yield self._finding(
+                    FindingKind.WRONG_INTERVAL,
+                    row,
+                    int(self.edges[stretch[0]]),
+                    int(self.edges[stretch[-1] + 1]) - 1,
+                    {
+                        "found": found * self.window.interval_min,
+                        "expected": self.window.interval_min,
+                        "count": len(stretch),
+                    },
+                )
+
+    def _finding(
+        self,
+        kind: FindingKind,
+        row: int,
+        first: int,
+        last: int,
+        detail: Mapping[str, int | str],
+    ) -> Finding:
+        channel = self.window.channels[row]
+        return Finding(
+            kind, channel.point_code, channel.channel_id, self.window.period(first, last), detail
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StandingFinding:
+    """A finding of a `SETTLED_KINDS` that is open or was accepted."""
+
+    id: int
+    state: FindingState
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What becomes of findings after their days were looked at again."""
+
+    fresh: tuple[Finding, ...]
+    """To be opened."""
+    outdated: tuple[int, ...]
+    """Ids of open ones that hold no longer."""
+
+
+def settle(
+    found: Iterable[Finding],
+    standing: Iterable[StandingFinding],
+    checked: Mapping[int, Sequence[Period]],
+) -> Settlement:
+    """Compare what was found with what stands: the same is not opened twice.
+
+    What a person accepted stays accepted while it says the same; a run of equal values also while
+    it goes on. An open finding within the time that was `checked` (by channel) and was not found
+    again holds no longer; one that grew is replaced.
+    """
+    by_channel: dict[int | None, list[StandingFinding]] = {}
+    for one in standing:
+        by_channel.setdefault(one.finding.channel_id, []).append(one)
+    fresh = []
+    confirmed: set[int] = set()
+    grown: set[int] = set()
+    for finding in found:
+        alike = [
+            one
+            for one in by_channel.get(finding.channel_id, [])
+            if one.finding.kind is finding.kind and one.finding.period.intersect(finding.period)
+        ]
+        same = {one.id for one in alike if _says(one.finding) == _says(finding)}
+        going_on = finding.kind is FindingKind.STUCK and any(
+            one.state is FindingState.ACCEPTED for one in alike
+        )
+        confirmed |= same
+        grown |= {one.id for one in alike} - same
+        if not same and not going_on:
+            fresh.append(finding)
+    outdated = [
+        one.id
+        for members in by_channel.values()
+        for one in members
+        if one.state is FindingState.OPEN
+        and one.id not in confirmed
+        and (one.id in grown or _within(one.finding, checked))
+    ]
+    return Settlement(tuple(fresh), tuple(sorted(outdated)))
+
+
+def _says(finding: Finding) -> tuple[Period, tuple[tuple[str, int | str], ...]]:
+    return finding.period, tuple(sorted(finding.detail.items()))
+
+
+def _within(finding: Finding, checked: Mapping[int, Sequence[Period]]) -> bool:
+    if finding.channel_id is None:
+        return False
+    return any(period.intersect(finding.period) for period in checked.get(finding.channel_id, ()))
+
+
+def _runs_of_days(hit: Mask) -> Iterator[tuple[int, list[int]]]:
+    """Yield, for each row, the stretches of successive days that are marked."""
+    rows, days = np.nonzero(hit)
+    if not len(rows):
+        return
+    cuts = np.flatnonzero((np.diff(rows) != 0) | (np.diff(days) != 1)) + 1
+    for part in np.split(np.arange(len(rows)), cuts):
+        yield int(rows[part[0]]), days[part].tolist()
+
+
+def _kwh(energy_wh: int) -> str:
+    return kwh_text(energy_wh * UWH_PER_WH)
