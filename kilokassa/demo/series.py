@@ -16,6 +16,7 @@ import numpy.typing as npt
 from kilokassa.core.calendar import Month, local_midnight
 from kilokassa.core.series import Quality
 from kilokassa.core.zones import Zone
+from kilokassa.demo.faults import counted_percent
 from kilokassa.demo.households import draws
 from kilokassa.demo.population import AccountPlan, BuildingPlan, TownPlan
 from kilokassa.demo.profiles import HALF_HOURS, DayType, ProfileKind, load_profile
@@ -32,6 +33,7 @@ __all__ = [
     "readings_csv",
     "real_series",
     "register_readings",
+    "used_in_house",
 ]
 
 EnergyDays = npt.NDArray[np.int32]
@@ -66,6 +68,19 @@ def account_days(
     """Return what one account uses, of shape (days, 48), however its meter is read."""
     days: EnergyDays = _energy(plan, [account], first, last_exclusive)[0]
     return days
+
+
+def used_in_house(
+    plan: TownPlan, building_code: str, first: date, last_exclusive: date
+) -> EnergyDays:
+    """Return what all flats of a building truly use, whatever their meters show.
+
+    Whole Wh of shape (days, 48).
+    """
+    accounts = [account for account in plan.accounts if account.building_code == building_code]
+    energy = _energy(plan, accounts, first, last_exclusive, as_counted=False)
+    total: EnergyDays = energy.sum(axis=0, dtype=np.int64).astype(np.int32)
+    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +212,12 @@ def _csv_line(point: str, start: datetime, wh: int, plan: TownPlan) -> str:
 
 
 def _energy(
-    plan: TownPlan, accounts: Sequence[AccountPlan], first: date, last_exclusive: date
+    plan: TownPlan,
+    accounts: Sequence[AccountPlan],
+    first: date,
+    last_exclusive: date,
+    *,
+    as_counted: bool = True,
 ) -> EnergyDays:
     days = _days(first, last_exclusive)
     result = np.zeros((len(accounts), len(days), HALF_HOURS), np.int32)
@@ -218,6 +238,9 @@ def _energy(
         present = np.array([_presence(account, day) for account in accounts])
         active = usual * (1 - _ALWAYS_ON) * busy * (level * present)[:, None]
         result[:, place] = np.rint(active + always_on[:, None]).astype(np.int32)
+        if as_counted:
+            percent = np.array([counted_percent(plan, account, day) for account in accounts])
+            result[:, place] = result[:, place] * percent[:, None] // 100
     return result
 
 

@@ -42,6 +42,7 @@ from kilokassa.core.errors import DomainError
 from kilokassa.core.ids import AccountId, PremisesId
 from kilokassa.core.scope import Role, system_scope
 from kilokassa.core.text import mark
+from kilokassa.demo.balance import ensure_house_balance
 from kilokassa.demo.payments import bill_payment, bonus_rules, top_ups
 from kilokassa.demo.population import (
     ZONE,
@@ -167,6 +168,7 @@ def ensure_demo(
     for month in plan.closed_months[-2:]:
         # A bill's day may come after the month was closed: the key makes paying again harmless.
         _pay_bills(application, here, month)
+    ensure_house_balance(application, plan, SCOPE)
     rate_running_months(application)
     with database.writing() as session:
         tell_alarms(session, list(here.account_ids.values()), application.clock)
