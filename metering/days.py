@@ -84,6 +84,14 @@ class DayBlock:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TouchedDays:
+    """Days without their values: each a channel and a local day."""
+
+    channel_ids: Int64
+    days: Days
+
+
 def whole_days(
     interval_min: int,
     channel_ids: Sequence[int] | Int64,

@@ -14,7 +14,7 @@ from kilokassa.core.calendar import local_midnight
 from kilokassa.core.clock import Clock
 from kilokassa.core.period import Period
 from metering.arrivals import PointChannel
-from metering.days import DayBlock, Int64
+from metering.days import DayBlock, Int64, TouchedDays
 from metering.findings import Finding, FindingState
 from metering.store import add_findings, close_findings
 from metering.validation import HISTORY_DAYS, check, lay_out, settle
@@ -41,7 +41,7 @@ class _Stretch:
 def check_days(
     session: Session,
     channels: Mapping[int, PointChannel],
-    touched: Sequence[DayBlock],
+    touched: Sequence[DayBlock | TouchedDays],
     also_found: Iterable[Finding],
     clock: Clock,
     *,
@@ -49,7 +49,8 @@ def check_days(
 ) -> None:
     """Check touched days against their past; open what is found, close what holds no longer.
 
-    `also_found` are findings of `SETTLED_KINDS` that came up before the days were stored.
+    Days that come with their values are taken as they are, the others are read. `also_found` are
+    findings of `SETTLED_KINDS` that came up before the days were stored.
     """
     found = list(also_found)
     checked: dict[int, list[Period]] = {}
@@ -72,7 +73,7 @@ def check_days(
         session,
         settlement.outdated,
         state=FindingState.CORRECTED,
-        closed_by="" if batch_id is None else f"import:{batch_id}",
+        closed_by="check" if batch_id is None else f"import:{batch_id}",
         at=now,
     )
     add_findings(session, settlement.fresh, now, batch_id=batch_id)
@@ -81,7 +82,7 @@ def check_days(
 def _check_group(
     session: Session,
     group: Sequence[_Stretch],
-    touched: Sequence[DayBlock],
+    touched: Sequence[DayBlock | TouchedDays],
     checked: dict[int, list[Period]],
 ) -> list[Finding]:
     """Check stretches of one zone, interval length, first and last day."""
@@ -92,6 +93,12 @@ def _check_group(
     whole = Period(local_midnight(first, zone), local_midnight(last + _ONE_DAY, zone))
     for stretch in group:
         checked.setdefault(stretch.channel.channel_id, []).extend(_periods(stretch.days, zone))
+    values = [
+        block
+        for block in touched
+        if isinstance(block, DayBlock) and block.interval_min == group[0].channel.interval_min
+    ]
+    given = all(isinstance(block, DayBlock) for block in touched)
     a_channel = count * 24 * 60 // group[0].channel.interval_min
     at_once = max(1, CELLS_A_WINDOW // a_channel)
     found = []
@@ -106,18 +113,19 @@ def _check_group(
             session,
             [channel.channel_id for channel in members],
             first,
-            # Where every day is one that was just written, only the past is read back.
-            first + (HISTORY_DAYS - 1) * _ONE_DAY if fresh[:, HISTORY_DAYS:].all() else last,
+            # Where every day came with its values, only the past is read.
+            first + (HISTORY_DAYS - 1) * _ONE_DAY
+            if given and fresh[:, HISTORY_DAYS:].all()
+            else last,
             members[0].interval_min,
         )
-        alike = [block for block in touched if block.interval_min == members[0].interval_min]
-        window = lay_out(members, first, last, [*blocks, *alike], fresh, off)
+        window = lay_out(members, first, last, [*blocks, *values], fresh, off)
         found += check(window)
     return found
 
 
 def _stretches(
-    channels: Mapping[int, PointChannel], touched: Sequence[DayBlock]
+    channels: Mapping[int, PointChannel], touched: Sequence[DayBlock | TouchedDays]
 ) -> Iterator[_Stretch]:
     """Yield the touched days of each channel, cut where many days lie between two of them."""
     if not touched:
