@@ -216,7 +216,7 @@ def find_gaps(
         session,
         closed,
         state=FindingState.CORRECTED,
-        closed_by="" if batch_id is None else f"import:{batch_id}",
+        closed_by="check" if batch_id is None else f"import:{batch_id}",
         at=now,
     )
     add_findings(session, fresh, now, batch_id=batch_id)
