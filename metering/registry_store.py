@@ -82,10 +82,13 @@ def upsert(
     """Insert the rows whose key is new and bring the others up to date, in bulk.
 
     None leaves a column as it is; in a new row it takes the column's default. A column in `fixed`
-    may not change once it is set: readings were stored by it. Of two rows with the same key, the
-    later one counts.
+    may not change once it is set: readings were stored by it. Rows with the same key are one row;
+    where two of them say something, the later one counts.
     """
-    wanted = {tuple(row[key] for key in keys): row for row in rows}
+    wanted: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        merged = wanted.setdefault(tuple(row[key] for key in keys), dict(row))
+        merged |= {name: value for name, value in row.items() if value is not None}
     standing = _by_key(session, table, keys, wanted)
     fresh = [_filled(table, row) for key, row in wanted.items() if key not in standing]
     changed = []
@@ -106,8 +109,8 @@ def upsert(
                     new=str(differing[name]),
                 )
         if differing:
-            merged = {name: differing.get(name, found[name]) for name in row}
-            changed.append({f"b_{name}": v for name, v in merged.items()} | {"b_id": found["id"]})
+            values = {f"b_{name}": differing.get(name, found[name]) for name in row}
+            changed.append(values | {"b_id": found["id"]})
     if fresh:
         session.execute(insert(table), fresh)
     if changed:
