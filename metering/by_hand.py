@@ -260,7 +260,7 @@ REMARKS: Final[Mapping[RemarkKind, str]] = {
         "ones, which are often framed in red."
     ),
     RemarkKind.LESS_THAN_BEFORE: mark(
-        "This is less than %(before)s, read on %(day)s. Check the digits and the zone."
+        "This is less than %(before)s, read on %(day)s. Check the digits."
     ),
     RemarkKind.MORE_THAN_AFTER: mark(
         "This is more than %(after)s, read later, on %(day)s. Check the digits and the day."

@@ -31,7 +31,7 @@ from metering.by_hand import (
 from metering.by_hand_store import HandMeter, Visit, WalkRound
 from metering.events import VisitOutcome
 from metering.findings import FindingState
-from metering.photos import remade
+from metering.photos import Photo
 from metering.registers import RegisterReading
 from metering.store import add_findings, close_findings, write_registers
 
@@ -590,19 +590,19 @@ def record_round_outcome(session: Session, order: RoundOutcomeOrder, clock: Cloc
 
 @dataclass(frozen=True, slots=True)
 class RoundPhotoOrder:
-    """A photograph of a meter, as it was sent."""
+    """A photograph of a meter; made anew before a transaction is opened, since that takes long."""
 
     scope: Scope
     round_id: int
     meter_id: int
-    content: bytes
+    photo: Photo
 
 
 def attach_photo(session: Session, order: RoundPhotoOrder, clock: Clock) -> int:
     """Keep a photograph with the readings of a meter; return its id. The same one is kept once."""
     order.scope.demand(Right.IMPORT_READINGS)
     found, meter = _open_line(session, order.scope, order.round_id, order.meter_id)
-    photo = remade(order.content)
+    photo = order.photo
     states = store.register_states(session, [meter], found.read_at)
     return store.add_photo(
         session,

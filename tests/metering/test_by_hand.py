@@ -214,7 +214,7 @@ def test_remarks_are_sentences_with_the_figures_as_people_read_them():
     (remark,) = judge(known, 1_000, NOW).remarks
 
     assert remark.sentence() == (
-        "This is less than 12000, read on 2026-10-25. Check the digits and the zone."
+        "This is less than 12000, read on 2026-10-25. Check the digits."
     )
 
 

@@ -39,6 +39,7 @@ from metering.by_hand_service import (
 from metering.events import VisitOutcome
 from metering.findings import FindingKind, FindingState
 from metering.models import FindingRow, ReadingPhotoRow, RegisterReadingRow, WalkRoundVisitRow
+from metering.photos import remade
 from metering.places import (
     Building,
     Channel,
@@ -479,7 +480,7 @@ def test_a_photograph_is_kept_once_and_seen_within_reach_only(database, house):
     meter_id = house.meter_ids["E1", "SE1"]
     sent = BytesIO()
     Image.new("RGB", (300, 200), "green").save(sent, "PNG")
-    order = RoundPhotoOrder(STAFF, found.id, meter_id, sent.getvalue())
+    order = RoundPhotoOrder(STAFF, found.id, meter_id, remade(sent.getvalue()))
 
     with database.writing() as session:
         photo_id = attach_photo(session, order, CLOCK)
