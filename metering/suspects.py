@@ -95,10 +95,19 @@ TEMPLATES: Mapping[PartKind, str] = {
         "The flat fell from %(before)s to %(after)s kWh a day on %(since)s, "
         "and the remainder grew by %(growth)s kWh a day."
     ),
-    PartKind.TAMPER: mark("The meter reported tampering %(count)s times, last on %(last)s."),
+    PartKind.TAMPER: mark("Tampering that the meter told of: %(count)s, last on %(last)s."),
     PartKind.VERIFICATION: mark("The meter's verification expired on %(expired)s."),
     PartKind.STUCK: mark("Findings of a value that stands still, or of zero: %(count)s."),
 }
+
+SHAPE_ALWAYS: Final = mark(
+    "Over the whole window the remainder follows what this flat uses: "
+    "%(coefficient)s %% of it, give or take %(error)s."
+)
+SHAPE_AGAINST: Final = mark(
+    "The remainder does not follow what this flat uses: "
+    "%(coefficient)s %% of it, give or take %(error)s."
+)
 
 Detail = Mapping[str, int | date]
 
@@ -115,7 +124,16 @@ class Part:
         self, translate: Callable[[str], str] = str, show: Callable[[int | date], str] = str
     ) -> str:
         """Return the part as a sentence; `show` turns its numbers and days into words."""
-        return translate(TEMPLATES[self.kind]) % {k: show(v) for k, v in self.detail.items()}
+        return translate(self.template) % {k: show(v) for k, v in self.detail.items()}
+
+    @property
+    def template(self) -> str:
+        """The message that the detail fills."""
+        if self.kind is PartKind.SHAPE and self.points <= 0:
+            return SHAPE_AGAINST
+        if self.kind is PartKind.SHAPE and "since" not in self.detail:
+            return SHAPE_ALWAYS
+        return TEMPLATES[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -561,11 +579,9 @@ def _suspect(
     coefficient = max(0.0, float(evidence.coefficient[flat]))
     parts = []
     if np.isfinite(evidence.error[flat]):
-        detail: Detail = {
-            "since": since,
-            "coefficient": round(100 * float(evidence.coefficient[flat])),
-            "error": round(100 * float(evidence.error[flat])),
-        }
+        detail: dict[str, int | date] = {"since": since} if place else {}
+        detail["coefficient"] = round(100 * float(evidence.coefficient[flat]))
+        detail["error"] = round(100 * float(evidence.error[flat]))
         parts.append(Part(PartKind.SHAPE, _points(float(evidence.shape[flat])), detail))
     if parts and levels.error[place, flat] < _UNKNOWN:
         of_drop: Detail = {

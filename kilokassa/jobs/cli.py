@@ -14,6 +14,7 @@ from kilokassa.core.errors import DomainError
 from kilokassa.core.text import Language, mark
 from kilokassa.jobs import (
     accounts,
+    balance,
     billing,
     documents,
     heating,
@@ -53,6 +54,7 @@ for _module in (
     users,
     accounts,
     readings,
+    balance,
     tariffs,
     heating,
     rating,

@@ -84,6 +84,7 @@ def test_a_family_that_went_away_is_no_thief():
     away = next(suspect for suspect in found if suspect.flat == 4)
     assert part_of(away, PartKind.SILENCE).points < 0
     assert away.points < 0
+    assert "does not follow" in part_of(away, PartKind.SHAPE).sentence()
 
 
 def test_a_meter_that_is_bypassed_whole_is_found_by_its_silence():
@@ -111,6 +112,8 @@ def test_a_meter_that_was_always_slow_is_found_without_a_day():
 
     assert (found.flat, found.since) == (7, None)
     assert 250_000 < found.coefficient_ppm < 350_000
+    sentence = part_of(found, PartKind.SHAPE).sentence()
+    assert sentence.startswith("Over the whole window the remainder follows")
 
 
 def test_what_the_meter_told_adds_its_points():
@@ -127,7 +130,7 @@ def test_what_the_meter_told_adds_its_points():
 
     assert points(told) - points(plain) == TAMPER_POINTS + VERIFICATION_POINTS
     sentence = part_of(next(s for s in told if s.flat == 2), PartKind.TAMPER).sentence()
-    assert sentence == "The meter reported tampering 2 times, last on 2026-03-20."
+    assert sentence == "Tampering that the meter told of: 2, last on 2026-03-20."
 
 
 def test_too_few_days_compare_nothing_but_keep_what_is_known_otherwise():
