@@ -27,6 +27,7 @@ from billing.models import (
     AccountTermRow,
     ChargeLineRow,
     Measurement,
+    PriceSplit,
     RetailerRow,
     RunningChargeRow,
     Service,
@@ -86,6 +87,7 @@ class RetailerOrder:
     email: str = ""
     page_url: str = ""
     demo: bool = False
+    price_split: PriceSplit = PriceSplit.READING
 
 
 @dataclass(frozen=True, slots=True)

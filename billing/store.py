@@ -39,7 +39,6 @@ from metering.models import (
 from metering.store import changed_since, registers_changed_since
 from wallet import store as wallet_store
 
-
 EVER: Final = datetime(1, 1, 2, tzinfo=UTC)
 """Before anything that is stored."""
 

@@ -37,7 +37,7 @@ from metering.gap_estimates import (
     gaps_in,
     norm_basis,
 )
-from metering.places import Commodity
+from metering.places import PPM, Commodity
 from metering.register_estimates import (
     BETWEEN_READINGS,
     KeptEstimate,
@@ -53,7 +53,7 @@ from metering.register_estimates import (
     settle,
 )
 from metering.registers import ESTIMATES, RegisterReading, modulus
-from metering.trust import trusted_series, trusted_spans
+from metering.trust import span_of_estimate, trusted_series, trusted_spans
 
 SOURCE: Final = "estimate"
 HISTORY_MONTHS: Final = 12
@@ -159,13 +159,8 @@ class _Meter:
             for one in estimates
             if one.meter_id == self.meter.meter_id
             and one.zone is not None
-            and self._span_of(one.period.end) == number
+            and span_of_estimate(self.spans, one.period.end) == number
         ]
-
-    def _span_of(self, instant: datetime) -> int:
-        return max(
-            (number for number, span in enumerate(self.spans) if span.start <= instant), default=0
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,14 +385,15 @@ class _PointWork:
             if one.meter_id is not None and one.rule != BETWEEN_READINGS
         ]
 
-    def _uses(self, registers: Sequence[Zone]) -> dict[Zone, list[MeasuredUse]]:
-        """Return what the point measured, by register, through all the meters that it had."""
+    def _uses(self, registers: Sequence[Zone], month: Month) -> dict[Zone, list[MeasuredUse]]:
+        """Return what the point measured before a month, by register, through all its meters."""
         return {
             register: [
                 use
                 for meter in self.meters
                 for series in meter.series
                 for use in measured_uses(series, register, meter.modulus, meter.zone)
+                if use.last_month < month.ordinal
             ]
             for register in registers
         }
@@ -407,7 +403,7 @@ class _PointWork:
     ) -> tuple[dict[Zone, int], dict[Zone, dict[str, Any]]] | None:
         """Return what a rule gives each register, before the multiplier, and what it used."""
         registers = [reading.zone for reading in missing.anchors]
-        uses = self._uses(registers)
+        uses = self._uses(registers, month)
         above, below = missing.part
         if rule.method is EstimationMethod.OWN_AVERAGE:
             found = averages(uses, registers, months=rule.months, least=rule.months_least)
@@ -874,7 +870,8 @@ def _register_totals(
             continue
         point_id = of_meter[meter_id].point_id
         shown = values.get(Zone.ALL, sum(values.values()))
-        total_wh = shown * scaling.get(point_id, (1, 0))[0]
+        multiplier, loss_ppm = scaling.get(point_id, (1, 0))
+        total_wh = shown * multiplier + half_up_ratio(shown * multiplier * loss_ppm, PPM)
         found.setdefault(point_id, []).append(RegisterTotal(meter_id, taken_at, total_wh))
     return {point_id: tuple(totals) for point_id, totals in found.items()}
 

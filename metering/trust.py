@@ -54,14 +54,19 @@ def trusted_series(
     """Return the readings that count, one series a span.
 
     What was read counts within its span alone, its last midnight included; an estimate belongs to
-    the span that was the last to begin.
+    the span that was the last to begin before it.
     """
     series: list[list[RegisterReading]] = [[] for _ in spans]
     for reading in readings:
-        begun = [number for number, span in enumerate(spans) if span.start <= reading.taken_at]
-        if not begun:
+        if reading.quality is Quality.ESTIMATED:
+            series[span_of_estimate(spans, reading.taken_at)].append(reading)
             continue
-        number = begun[-1]
-        if reading.quality is Quality.ESTIMATED or reading.taken_at <= spans[number].end:
-            series[number].append(reading)
+        begun = [number for number, span in enumerate(spans) if span.start <= reading.taken_at]
+        if begun and reading.taken_at <= spans[begun[-1]].end:
+            series[begun[-1]].append(reading)
     return tuple(tuple(part) for part in series)
+
+
+def span_of_estimate(spans: Sequence[Period], ends_at: datetime) -> int:
+    """Return the number of the span that an estimate up to an instant belongs to."""
+    return max((number for number, span in enumerate(spans) if span.start < ends_at), default=0)
