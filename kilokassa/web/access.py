@@ -39,6 +39,7 @@ RETAILER: Final = Access(Right.VIEW_STAFF, whole_retailer=True)
 RESIDENT: Final = Access(Right.VIEW, roles=frozenset({Role.RESIDENT}))
 WALLETS: Final = Access(Right.MANAGE_WALLETS)
 METERS_OF_ALL: Final = Access(Right.MANAGE_METERS, whole_retailer=True)
+SUBMIT_FOR_ANY: Final = Access(Right.SUBMIT_READINGS)
 SUBMIT: Final = Access(Right.SUBMIT_READINGS, roles=frozenset({Role.RESIDENT}))
 READINGS: Final = Access(Right.IMPORT_READINGS)
 BILLING: Final = Access(Right.RUN_BILLING, whole_retailer=True)
@@ -105,5 +106,14 @@ ACCESS: Final[Mapping[str, Access]] = {
     "api.house_balance": STAFF,
     "api.house_suspects": STAFF,
     "api.import_readings": READINGS,
+    "api.register_readings": SIGNED_IN,
+    "api.submit_register_readings": SUBMIT_FOR_ANY,
+    "api.walk_rounds": READINGS,
+    "api.open_round": READINGS,
+    "api.walk_round": READINGS,
+    "api.close_round": READINGS,
+    "api.walk_round_readings": READINGS,
+    "api.walk_round_outcome": READINGS,
+    "api.walk_round_photo": READINGS,
     "api.close_month": BILLING,
 }

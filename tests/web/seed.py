@@ -5,8 +5,11 @@ Made by the services that everyone else uses; the clock stands on 15 January 202
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from billing.service import RetailerOrder, establish_retailer
 from billing.store import accounts_by_numbers
@@ -25,6 +28,14 @@ from kilokassa.core.clock import Clock, FixedClock
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Role, system_scope
 from kilokassa.db.session import Database
+from metering.by_hand_service import (
+    OpenRoundOrder,
+    RoundPhotoOrder,
+    attach_photo,
+    open_walk_round,
+    walk_sheet,
+)
+from metering.photos import remade
 from tariffs.service import PublishOrder, publish_version
 from tests import frozen_town as town
 from wallet.topups import BonusRule
@@ -120,6 +131,20 @@ def _fill(application: Application, folder: Path, *, demo: bool) -> None:
         close_month(application, month, scope=SCOPE)
     rate_running_months(application)
     _add_people(application)
+    _begin_walk_round(application)
+
+
+def _begin_walk_round(application: Application) -> None:
+    """Open a walk-round of the first house; its only meter read by hand has a photograph."""
+    picture = BytesIO()
+    Image.new("RGB", (320, 240), "teal").save(picture, "JPEG")
+    with application.database.writing() as session:
+        found = open_walk_round(
+            session, OpenRoundOrder(SCOPE, "KHB-A", date(2023, 1, 15)), application.clock
+        )
+        (row,) = walk_sheet(session, SCOPE, found.id).rows
+        order = RoundPhotoOrder(SCOPE, found.id, row.meter.meter_id, remade(picture.getvalue()))
+        attach_photo(session, order, application.clock)
 
 
 def _import(application: Application, folder: Path, name: str, text: str) -> None:

@@ -122,6 +122,9 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "GET account.document_pdf": Expected(f"{page}/documents/{receipt}.pdf", on_account_page()),
         "GET account.top_up": Expected(f"{page}/top-up", on_account_page()),
         "POST account.top_up": Expected(f"{page}/top-up", on_account_page(422)),
+        "GET account.readings": Expected(f"{page}/readings", on_account_page()),
+        "POST account.readings": Expected(f"{page}/readings", on_account_page(422)),
+        "POST account.check_readings": Expected(f"{page}/readings/check", on_account_page()),
         # The interface.
         "GET api.accounts": Expected(f"{api}/accounts", open_to(tuple(PEOPLE))),
         "GET api.account": Expected(account, of_account()),
@@ -146,8 +149,75 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "POST api.import_readings": Expected(
             f"{api}/readings", open_to((*DESK, "company", "other_company"), 422)
         ),
+        **by_hand(),
         "POST api.close_month": Expected(
             f"{api}/billing/closes", open_to(DESK, 422), json={"month": "soon"}
+        ),
+    }
+
+
+def by_hand() -> dict[str, Expected]:
+    """The walk-round of the first house, and the readings of the hand-read meter's account."""
+    takers = open_to((*DESK, "company", "other_company"))
+    of_first = open_to((*DESK, "company"), other_company=404)
+    walk, walks = "/console/walk-rounds/1", "/console/walk-rounds"
+    api, account = "/api/v1/walk-rounds/1", f"/api/v1/accounts/{BY_HAND}/register-readings"
+    meter = "meters/8"
+    return {
+        "GET console.walk_rounds": Expected(walks, takers),
+        "POST console.walk_rounds": Expected(
+            walks, open_to((*DESK, "company", "other_company"), 422), data={"day": "soon"}
+        ),
+        "GET console.walk_round": Expected(walk, of_first),
+        "GET console.walk_round_paper": Expected(f"{walk}/paper", of_first),
+        "GET console.reading_photo": Expected("/console/reading-photos/1.jpg", of_first),
+        "POST console.walk_round_meter": Expected(
+            f"{walk}/{meter}",
+            open_to((*DESK, "company"), 302, other_company=404),
+            data={"outcome": "no_access"},
+        ),
+        "POST console.walk_round_photo": Expected(
+            f"{walk}/{meter}/photo",
+            # What is no picture is said on the page itself, whoever sent it.
+            open_to((*DESK, "company", "other_company"), 302),
+        ),
+        "POST console.close_round": Expected(
+            f"{walk}/close",
+            open_to((*DESK, "company"), 302, other_company=404),
+            data={"again": "1"},
+        ),
+        "GET console.reading_windows": Expected("/console/reading-windows", open_to(DESK)),
+        "POST console.reading_windows": Expected(
+            "/console/reading-windows", open_to(DESK, 422), data={"valid_from": "soon"}
+        ),
+        "GET api.register_readings": Expected(
+            account,
+            open_to((*REACHES_FIRST_HOUSE, "other_resident"), other_company=404, resident=404),
+        ),
+        "POST api.submit_register_readings": Expected(
+            account,
+            open_to((*DESK, *RESIDENTS), 422),
+            json={},
+            headers={"Idempotency-Key": "every-route-2"},
+        ),
+        "GET api.walk_rounds": Expected("/api/v1/walk-rounds", takers),
+        "POST api.open_round": Expected(
+            "/api/v1/walk-rounds",
+            open_to((*DESK, "company", "other_company"), 422),
+            json={"taken_on": "soon"},
+        ),
+        "GET api.walk_round": Expected(api, of_first),
+        "POST api.close_round": Expected(
+            "/api/v1/walk-rounds/999/close", open_to((*DESK, "company", "other_company"), 404)
+        ),
+        "POST api.walk_round_readings": Expected(
+            f"{api}/{meter}/readings", open_to((*DESK, "company", "other_company"), 422), json={}
+        ),
+        "POST api.walk_round_outcome": Expected(
+            f"{api}/{meter}/outcome", of_first, json={"outcome": "no_access"}
+        ),
+        "POST api.walk_round_photo": Expected(
+            f"{api}/{meter}/photo", open_to((*DESK, "company", "other_company"), 422)
         ),
     }
 
