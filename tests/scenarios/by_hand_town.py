@@ -79,10 +79,11 @@ class Town:
         meters=True,
         persons=2,
         price_split=PriceSplit.READING,
+        zone=ZONE,
     ):
         self.database, self.folder = database, folder
         self.registers, self.opened_on = registers, opened_on
-        start = FixedClock(local_midnight(opened_on, ZONE))
+        start = FixedClock(local_midnight(opened_on, zone))
         points = tuple(f"P{n + 1}" for n in range(flats))
         channels = ()
         if interval_min is not None:
@@ -101,7 +102,7 @@ class Town:
                     bic="040813999",
                     bank_account="40702810000000000027",
                     correspondent_account="30101810000000000999",
-                    zone=ZONE.key,
+                    zone=zone.key,
                     languages=("ru", "en"),
                     price_split=price_split,
                 ),
@@ -124,7 +125,7 @@ class Town:
                         Building(
                             "B1",
                             "Хабаровск, ул. Опытная, 1",
-                            ZONE.key,
+                            zone.key,
                             norm_code="estove" if norm else None,
                         ),
                     ),

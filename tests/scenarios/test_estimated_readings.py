@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+from sqlalchemy import select
 
 from billing.charges import used_estimates
 from billing.law import ESTIMATE_NOT_APPLIED, ESTIMATE_UNCERTAIN
@@ -17,6 +18,7 @@ from kilokassa.core.zones import Zone
 from metering.estimate_store import list_estimates
 from metering.estimates import EstimationMethod
 from metering.meter_service import LifeEventOrder, record_life_event
+from metering.models import BuildingRow
 from metering.places import LifeEventKind
 from metering.registry import LifeEvent
 from tests.scenarios.by_hand_town import NORM_WH, SCOPE, ZONE, ZONES, Town, tariff
@@ -472,3 +474,45 @@ def test_a_late_reading_corrects_the_month_after_it_as_well(town):
 
     assert [town.billed_wh("P1", 2026, n) for n in (1, 2, 3)] == [90_000, 110_000, 100_000]
     assert town.billed_wh("P1") == 300_000
+
+
+def visit(town, day, outcome):
+    from metering.models import WalkRoundRow, WalkRoundVisitRow
+
+    at = local_midnight(day, ZONE)
+    with town.database.writing() as session:
+        building_id = session.scalar(select(BuildingRow.id))
+        walk = WalkRoundRow(building_id=building_id, taken_on=day, actor="test", opened_at=at)
+        session.add(walk)
+        session.flush()
+        session.add(
+            WalkRoundVisitRow(
+                walk_round_id=walk.id,
+                meter_id=town.meters["P1"],
+                outcome=outcome,
+                actor="test",
+                recorded_at=at,
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    ("visits", "wh"),
+    [
+        ([], 100_000),
+        ([(date(2026, 7, 24), "no_access")], 100_000),
+        # Twice nobody was let in: the norm and a half, without any period by average.
+        ([(date(2026, 6, 25), "no_access"), (date(2026, 7, 24), "no_access")], 3 * NORM_WH),
+        ([(date(2026, 6, 25), "broken"), (date(2026, 7, 24), "no_access")], 100_000),
+        # Visits before the meter was last read count no more.
+        ([(date(2026, 5, 25), "no_access"), (date(2026, 7, 24), "no_access")], 100_000),
+    ],
+)
+def test_two_visits_without_access_mean_the_norm_and_a_half_at_once(town, visits, wh):
+    read_half_a_year(town)
+    for day, outcome in visits:
+        visit(town, day, outcome)
+
+    town.close(2026, 7)
+
+    assert town.billed_wh("P1", 2026, 7) == wh
