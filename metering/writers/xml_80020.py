@@ -22,6 +22,9 @@ ENCODING: Final = "cp1251"
 PERIOD_MIN: Final = 30
 """Shorter intervals are summed to half hours; an hour stays one, since nobody measured its half."""
 
+CLOSING: Final = b"\t</area>\n</message>\n"
+"""What stands after the points."""
+
 _CODE_OF: Final = {ours: code for code, ours in CHANNELS.items()}
 _HOUR: Final = timedelta(hours=1)
 _NOT_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -111,10 +114,20 @@ def write_message(head: MessageHead, points: Iterable[PointDay]) -> Iterator[byt
 
     A period of which nothing is known is left out: its absence is what the reader sees as a gap.
     """
-    yield _bytes(_opening(head))
+    yield opening(head)
     for point in points:
-        yield _bytes("".join(_point(point, head.day)))
-    yield _bytes("\t</area>\n</message>\n")
+        yield point_piece(point, head.day)
+    yield CLOSING
+
+
+def opening(head: MessageHead) -> bytes:
+    """Return what stands before the points."""
+    return _bytes(_opening(head))
+
+
+def point_piece(point: PointDay, day: date) -> bytes:
+    """Return one point with its channels."""
+    return _bytes("".join(_point(point, day)))
 
 
 def _opening(head: MessageHead) -> str:
