@@ -25,6 +25,8 @@ PPM: Final = 1_000_000
 
 _PACKED: Final = b"2"
 """Before rows that were kept: the version of their layout; the first one had no such mark."""
+_PACKED_MULTIPLIED: Final = b"M"
+"""The same layout, of values that have the multiplier in them."""
 _OLDER_ARRIVAL: Final = np.dtype(
     [
         ("time_s", "<i8"),
@@ -56,10 +58,9 @@ class PointChannel:
     capacity_w: int | None = None
     """Connected capacity of the point; None where it is not known."""
 
-    @property
-    def most_uwh(self) -> int:
-        """The largest value of the file that an interval can hold once it is taken up."""
-        return VALUE_MAX_UWH * PPM // (self.multiplier * (PPM + self.loss_ppm))
+    def factor_ppm(self, *, multiplied: bool) -> int:
+        """Return what a value of a file is taken times, in millionths: multiplier and losses."""
+        return (1 if multiplied else self.multiplier) * (PPM + self.loss_ppm)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +70,8 @@ class RefusedRows:
     key: SeriesKey
     reason: RefusalReason
     rows: Arrivals
+    multiplied: bool = False
+    """Whether the multiplier of the channel is in the values already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +101,17 @@ def place(
     keys: Sequence[SeriesKey],
     channels: Mapping[SeriesKey, PointChannel],
     bare: frozenset[SeriesKey] = frozenset(),
+    *,
+    multiplied: bool = False,
 ) -> Placement:
     """Place `rows`, those of a series in file order, onto the days of their channels.
 
     `rows["series"]` counts in `keys`; `bare` are series whose point exists without such a channel.
     Two keys may lead to one channel. Of two rows for the same interval the first is kept: with
-    another value, the later one is refused.
+    another value, the later one is refused. Where values are `multiplied`, the multiplier of the
+    channel is in them already; losses never are.
     """
-    work = _Work(rows, keys, channels, bare)
+    work = _Work(rows, keys, channels, bare, multiplied=multiplied)
     blocks = tuple(work.blocks())
     return Placement(
         blocks=blocks,
@@ -147,8 +153,11 @@ class _Work:
         keys: Sequence[SeriesKey],
         channels: Mapping[SeriesKey, PointChannel],
         bare: frozenset[SeriesKey],
+        *,
+        multiplied: bool,
     ) -> None:
         self.rows = rows
+        self.multiplied = multiplied
         self.keys = keys
         self.fault: npt.NDArray[np.uint8] = rows["fault"].copy()
         self.day = np.zeros(len(rows), np.int32)
@@ -267,13 +276,20 @@ class _Work:
     # --- values ---
 
     def _value(self) -> None:
-        too_large = self.rows["value_uwh"] > self._number("most_uwh")
-        self._refuse(too_large, NUMBER_OF[RefusalReason.TOO_LARGE])
+        most = [
+            VALUE_MAX_UWH
+            if channel is None
+            else VALUE_MAX_UWH * PPM // channel.factor_ppm(multiplied=self.multiplied)
+            for channel in self._channels
+        ]
+        most_uwh = most[0] if len(set(most)) == 1 else np.array(most, np.int64)[self._own]
+        self._refuse(self.rows["value_uwh"] > most_uwh, NUMBER_OF[RefusalReason.TOO_LARGE])
 
     def _taken_up(self, value_uwh: Int64, rows: npt.NDArray[np.intp]) -> Int64:
         """Return values with the multiplier and the losses of their channels, rounded down."""
-        multiplier = self._per_channel("multiplier", self._own[rows])
-        measured_uwh: Int64 = value_uwh * multiplier
+        measured_uwh = value_uwh
+        if not self.multiplied:
+            measured_uwh = value_uwh * self._per_channel("multiplier", self._own[rows])
         if not any(channel is not None and channel.loss_ppm for channel in self._channels):
             return measured_uwh
         # In two parts, for the product with the losses does not fit into 64 bits.
@@ -396,6 +412,7 @@ class _Work:
                 key=self.keys[int(self.rows["series"][group[0]])],
                 reason=REASONS[int(self.fault[group[0]]) - 1],
                 rows=self.rows[group],
+                multiplied=self.multiplied,
             )
 
     def refused_findings(self) -> Iterator[Finding]:
@@ -469,9 +486,10 @@ class _Work:
                 yield Coverage(channel, *spans[channel.channel_id])
 
 
-def pack_rows(rows: Arrivals) -> bytes:
+def pack_rows(refused: RefusedRows) -> bytes:
     """Return refused rows as they are kept for a second try."""
-    return _PACKED + zlib.compress(rows.tobytes(), 1)
+    version = _PACKED_MULTIPLIED if refused.multiplied else _PACKED
+    return version + zlib.compress(refused.rows.tobytes(), 1)
 
 
 def refused_lines(packed: bytes) -> tuple[int, ...]:
@@ -480,16 +498,19 @@ def refused_lines(packed: bytes) -> tuple[int, ...]:
     return tuple(np.sort(lines)[:LINES_MAX].tolist())
 
 
-def unpack_rows(packed: bytes) -> Arrivals:
-    """Return rows that were kept, free of their old place among the series and of their fault."""
+def unpack_rows(packed: bytes) -> tuple[Arrivals, bool]:
+    """Return rows that were kept, and whether they are multiplied.
+
+    They come free of their old place among the series and of their fault.
+    """
     rows = _unpacked(packed)
     rows["series"] = 0
     rows["fault"] = 0
-    return rows
+    return rows, packed.startswith(_PACKED_MULTIPLIED)
 
 
 def _unpacked(packed: bytes) -> Arrivals:
-    if packed[: len(_PACKED)] == _PACKED:
+    if packed.startswith((_PACKED, _PACKED_MULTIPLIED)):
         return np.frombuffer(zlib.decompress(packed[len(_PACKED) :]), ARRIVAL).copy()
     older = np.frombuffer(zlib.decompress(packed), _OLDER_ARRIVAL)
     rows = np.zeros(len(older), ARRIVAL)

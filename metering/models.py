@@ -271,7 +271,10 @@ class ImportBatchRow(Base):
     """One import of one file; the digest tells the same file again."""
 
     __tablename__ = "import_batch"
-    __table_args__ = (Index("ix_import_batch_file", "file_digest", "actor"),)
+    __table_args__ = (
+        Index("ix_import_batch_file", "file_digest", "actor"),
+        Index("ix_import_batch_request", "actor", "request_key", unique=True),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     file_name: Mapped[str]
@@ -283,6 +286,8 @@ class ImportBatchRow(Base):
     state: Mapped[BatchState] = mapped_column(EnumText(BatchState))
     same_as_id: Mapped[int | None] = mapped_column(ForeignKey("import_batch.id"))
     """An earlier import of the very same file."""
+    request_key: Mapped[str | None]
+    """What the sender called the request, so that sending it twice is one import."""
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 

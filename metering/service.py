@@ -73,7 +73,7 @@ def load_chunk(session: Session, order: ChunkOrder, clock: Clock) -> None:
                 part.reason,
                 count,
                 int(part.rows["line"].min()),
-                pack_rows(part.rows),
+                pack_rows(part),
             )
             for part, count in refused_rows
         ),

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from kilokassa.core.calendar import intervals_in_day, local_midnight
 from kilokassa.core.clock import Clock
 from kilokassa.core.digest import canonical_json, digest_parts
-from kilokassa.core.errors import DomainError
+from kilokassa.core.errors import DomainError, RequestConflict
 from kilokassa.core.period import Period
 from kilokassa.core.scope import Scope
 from kilokassa.core.series import Quality
@@ -847,6 +847,8 @@ class OpenBatch:
     done: frozenset[int]
     same_as_id: int | None
     resumed: bool
+    answered: bool = False
+    """Whether it was done before, for the same request key."""
 
 
 def open_batch(
@@ -858,37 +860,65 @@ def open_batch(
     file_format: str,
     unit: str,
     actor: str,
+    request_key: str | None = None,
 ) -> OpenBatch:
-    """Go on with the actor's unfinished import of the same file, or begin one."""
+    """Go on with the actor's unfinished import of the same file, or begin one.
+
+    With a `request_key` that was used before it is that import, done or not; for another file the
+    key is refused.
+    """
     same = (
         (_import_batches.c.file_digest == file_digest)
         & (_import_batches.c.actor == actor)
         & (_import_batches.c.format == file_format)
         & (_import_batches.c.unit == unit)
     )
-    query = select(_import_batches.c.id, _import_batches.c.state, _import_batches.c.same_as_id)
+    names = ("id", "state", "same_as_id", "request_key")
+    query = select(*(_import_batches.c[name] for name in names))
     earlier = session.execute(query.where(same).order_by(_import_batches.c.id.desc())).all()
-    if earlier and earlier[0].state is BatchState.OPEN:
-        done = session.scalars(
-            select(_import_chunks.c.number).where(_import_chunks.c.batch_id == earlier[0].id)
+    if request_key is not None:
+        known = next((row for row in earlier if row.request_key == request_key), None)
+        if known is not None:
+            return OpenBatch(
+                known.id,
+                _loaded_chunks(session, known.id),
+                known.same_as_id,
+                resumed=known.state is BatchState.OPEN,
+                answered=known.state is BatchState.DONE,
+            )
+        used = select(_import_batches.c.id).where(
+            _import_batches.c.actor == actor, _import_batches.c.request_key == request_key
         )
-        return OpenBatch(earlier[0].id, frozenset(done), earlier[0].same_as_id, resumed=True)
+        if session.execute(used).first() is not None:
+            raise RequestConflict(key=request_key)
+    elif earlier and earlier[0].state is BatchState.OPEN and earlier[0].request_key is None:
+        done = _loaded_chunks(session, earlier[0].id)
+        return OpenBatch(earlier[0].id, done, earlier[0].same_as_id, resumed=True)
     same_as_id = earlier[0].id if earlier else None
-    made = session.execute(
-        insert(_import_batches)
-        .values(
-            file_name=file_name,
-            file_digest=file_digest,
-            format=file_format,
-            unit=unit,
-            actor=actor,
-            state=BatchState.OPEN,
-            same_as_id=same_as_id,
-            started_at=clock.now(),
+    try:
+        made = session.execute(
+            insert(_import_batches)
+            .values(
+                file_name=file_name,
+                file_digest=file_digest,
+                format=file_format,
+                unit=unit,
+                actor=actor,
+                state=BatchState.OPEN,
+                same_as_id=same_as_id,
+                request_key=request_key,
+                started_at=clock.now(),
+            )
+            .returning(_import_batches.c.id)
         )
-        .returning(_import_batches.c.id)
-    )
+    except IntegrityError as error:
+        raise ReadingsConflict from error
     return OpenBatch(made.scalar_one(), frozenset(), same_as_id, resumed=False)
+
+
+def _loaded_chunks(session: Session, batch_id: int) -> frozenset[int]:
+    query = select(_import_chunks.c.number).where(_import_chunks.c.batch_id == batch_id)
+    return frozenset(session.scalars(query))
 
 
 def add_chunk(session: Session, row: Mapping[str, Any]) -> None:

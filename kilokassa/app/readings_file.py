@@ -1,7 +1,6 @@
 """A file of readings as it lies on disk: opened, unpacked within bounds, looked into."""
 
 import gzip
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,21 +38,13 @@ class ReadingsFile:
         return self._raw.tell()
 
     @contextmanager
-    def stream(self, *, sought: bool = False) -> Iterator[BinaryIO]:
-        """Open the unpacked bytes from their start; they can be sought where `sought`."""
-        if not isinstance(self._stream, Unpacked):
-            self._raw.seek(0)
-            yield self._raw
-        elif not sought:
+    def stream(self) -> Iterator[BinaryIO]:
+        """Open the unpacked bytes from their start; once."""
+        if isinstance(self._stream, Unpacked):
             self._stream.put_back(self.head)
-            yield cast(BinaryIO, self._stream)
         else:
-            with tempfile.TemporaryFile() as whole:
-                self._stream.put_back(self.head)
-                while piece := self._stream.read(_COPY_BYTES):
-                    whole.write(piece)
-                whole.seek(0)
-                yield cast(BinaryIO, whole)
+            self._raw.seek(0)
+        yield cast(BinaryIO, self._stream)
 
     def whole(self, most_bytes: int) -> bytes:
         """Return all bytes of a file that must be small."""

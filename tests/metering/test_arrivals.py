@@ -185,6 +185,17 @@ def test_the_multiplier_is_applied_before_the_day_is_made():
     assert placement.energy_uwh == 5 * 10**6
 
 
+def test_values_that_have_the_multiplier_in_them_get_the_losses_alone():
+    one = channel(multiplier=40, loss_ppm=100_000)
+    rows = arrivals((0, "2026-10-01T00:00", 2**30), (1, "2026-10-01T00:00", 5))
+
+    placement = place(rows, [SeriesKey("P1"), P2], {SeriesKey("P1"): one}, multiplied=True)
+
+    assert placement.blocks[0].exact_uwh()[0, 0] == 2**30 * 1_100_000
+    _, multiplied = unpack_rows(pack_rows(placement.refused[0]))
+    assert multiplied
+
+
 def test_a_value_too_large_after_its_multiplier_is_refused():
     placement = placed((0, "2026-10-01T00:00", 2**30), channels={"P1": channel(multiplier=3)})
 
@@ -298,8 +309,10 @@ def test_the_order_of_rows_does_not_change_the_day(order):
 def test_refused_rows_come_back_ready_for_a_second_try():
     (refused,) = placed((1, "2026-10-01T00:00", 9)).refused
 
-    again = place(unpack_rows(pack_rows(refused.rows)), [P2], {P2: channel("P2", 8)})
+    rows, multiplied = unpack_rows(pack_rows(refused))
+    again = place(rows, [P2], {P2: channel("P2", 8)}, multiplied=multiplied)
 
+    assert not multiplied
     assert again.refused == ()
     assert again.blocks[0].total_wh.tolist() == [9]
 
@@ -318,7 +331,8 @@ def test_rows_kept_by_the_first_version_are_still_understood():
     older[0] = (wall("2026-10-01T00:00"), 9 * 10**6, 5, 77, Quality.ACTUAL, 5, True)
     packed = zlib.compress(older.tobytes(), 1)
 
-    again = place(unpack_rows(packed), [P2], {P2: channel("P2", 8)})
+    rows, multiplied = unpack_rows(packed)
+    again = place(rows, [P2], {P2: channel("P2", 8)}, multiplied=multiplied)
 
     assert refused_lines(packed) == (5,)
     assert again.blocks[0].total_wh.tolist() == [9]

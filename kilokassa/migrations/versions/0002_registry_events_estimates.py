@@ -389,6 +389,10 @@ def upgrade() -> None:
         batch_op.create_index("ix_finding_point", ["point_code", "state"], unique=False)
         batch_op.create_index("ix_finding_weight", ["state", "weight"], unique=False)
 
+    with op.batch_alter_table("import_batch", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("request_key", sa.String(), nullable=True))
+        batch_op.create_index("ix_import_batch_request", ["actor", "request_key"], unique=True)
+
     with op.batch_alter_table("import_refusal", schema=None) as batch_op:
         batch_op.add_column(
             sa.Column("channel_code", sa.String(), nullable=False, server_default="A+")
@@ -502,6 +506,10 @@ def downgrade() -> None:
 
     with op.batch_alter_table("import_refusal", schema=None) as batch_op:
         batch_op.drop_column("channel_code")
+
+    with op.batch_alter_table("import_batch", schema=None) as batch_op:
+        batch_op.drop_index("ix_import_batch_request")
+        batch_op.drop_column("request_key")
 
     with op.batch_alter_table("finding", schema=None) as batch_op:
         batch_op.drop_index("ix_finding_weight")
