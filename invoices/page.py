@@ -8,6 +8,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from billing.models import LineKind, Service
+from billing.wording import estimate_text
 from invoices.chart import COLOURS, consumption_svg, zones_shown
 from invoices.payment_document import DocumentLine, MeterUse, PaymentDocument, Requisites, WalletBox
 from invoices.payment_qr import Payment
@@ -362,14 +363,7 @@ def _charge(line: DocumentLine, language: Language) -> ChargeRow:
     if line.note:
         detail.append(gettext(line.note, language))
     if line.estimated:
-        template = gettext(mark("estimated: %(quantity)s %(unit)s"), language)
-        detail.append(
-            template
-            % {
-                "quantity": _quantity(line.service, line.estimated, language),
-                "unit": gettext(UNITS[line.service], language),
-            }
-        )
+        detail.append(_estimated(line, language))
     return ChargeRow(
         label=", ".join(label),
         detail="; ".join(detail),
@@ -378,6 +372,16 @@ def _charge(line: DocumentLine, language: Language) -> ChargeRow:
         rate=_rate(line.rate_scaled, language),
         amount=amount_text(line.amount_minor, language, unit=False),
     )
+
+
+def _estimated(line: DocumentLine, language: Language) -> str:
+    """Return how much of a line was not measured, and by which method it came about."""
+    unit = gettext(UNITS[line.service], language)
+    amount = f"{_quantity(line.service, line.estimated, language)} {unit}"
+    if line.estimates:
+        part = "" if line.estimated == line.quantity else amount
+        return estimate_text(line.estimates, language, part=part)
+    return gettext(mark("estimated: %(quantity)s"), language) % {"quantity": amount}
 
 
 def _quantity(service: Service, quantity: int, language: Language) -> str:

@@ -11,11 +11,13 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, Final, Self
 
+from billing.charges import UsedEstimate
 from billing.law import included_vat_minor
 from billing.models import LineKind, Service
 from invoices.statement import Balance, Movement, MovementKind, Statement
 from kilokassa.core.calendar import Month
 from kilokassa.core.digest import digest_value
+from metering.estimates import EstimationMethod
 
 SNAPSHOT_VERSION: Final = 1
 """Raised when a field changes its meaning; old snapshots are read as what they were."""
@@ -91,6 +93,8 @@ class DocumentLine:
     """Local days of a line that covers a part of the month only: a price changed."""
     note: str = ""
     """A message of the catalogue, such as how heat was shared."""
+    estimates: tuple[UsedEstimate, ...] = ()
+    """By which methods the estimated part came about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +337,8 @@ def _line(line: DocumentLine) -> dict[str, Any]:
         fields["last_on"] = line.last_on.isoformat()
     if line.note:
         fields["note"] = line.note
+    if line.estimates:
+        fields["estimates"] = [[str(u.method), u.months, u.article] for u in line.estimates]
     return fields
 
 
@@ -350,6 +356,10 @@ def _read_line(fields: Mapping[str, Any]) -> DocumentLine:
         first_on=_read_day(fields, "first_on"),
         last_on=_read_day(fields, "last_on"),
         note=fields.get("note", ""),
+        estimates=tuple(
+            UsedEstimate(EstimationMethod(method), months, article)
+            for method, months, article in fields.get("estimates", ())
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from billing.accounts import BilledAccount
-from billing.charges import NewLine, by_zone, range_of, zone_of
+from billing.charges import NewLine, by_zone, range_of, used_estimates, zone_of
 from billing.law import VAT_PERCENT, due_on, in_force
 from billing.models import LineKind, RetailerRow, Service
 from invoices.documents import Draft
@@ -174,6 +174,7 @@ def _document_line(issuer: Issuer, month: Month, line: NewLine) -> DocumentLine:
         month=None if month == issuer.month else month,
         first_on=local_date(line.period_start, issuer.zone) if partial else None,
         last_on=local_date(_just_before(line.period_end), issuer.zone) if partial else None,
+        estimates=used_estimates(line.detail) if line.estimated else (),
     )
 
 

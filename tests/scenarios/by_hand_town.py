@@ -7,6 +7,9 @@ from billing import store as billing_store
 from billing.accounts import AccountOrder
 from billing.models import LineKind, Measurement, PriceSplit, Settlement
 from billing.service import RetailerOrder, establish_retailer, open_accounts, rate_month
+from invoices.page import document_page
+from invoices.payment_document import PaymentDocument
+from invoices.store import documents_of
 from kilokassa.app.closing import close_month
 from kilokassa.app.estimating import run_estimates
 from kilokassa.app.settings import Settings
@@ -15,6 +18,7 @@ from kilokassa.core.calendar import Month, local_midnight
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.scope import system_scope
 from kilokassa.core.series import Quality
+from kilokassa.core.text import Language
 from kilokassa.core.zones import Zone
 from metering.estimate_store import write_norms
 from metering.estimates import Norm
@@ -239,3 +243,16 @@ class Town:
         with self.database.reading() as session:
             readings = load_registers(session, [self.meters[point]])
         return [(r.taken_at.astimezone(ZONE).date(), r.value / 1000, r.quality) for r in readings]
+
+    def printed(self, point, *month):
+        """Return the small print of a month's document, line by line, corrections last."""
+        with self.database.reading() as session:
+            (document,) = [
+                one
+                for one in documents_of(session, SCOPE, self.accounts[point])
+                if one.month == Month(*month)
+            ]
+        page = document_page(
+            PaymentDocument.from_snapshot(document.snapshot, document.number), Language.RUSSIAN
+        )
+        return [row.detail for row in (*page.charges, *page.corrections)]

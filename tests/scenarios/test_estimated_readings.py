@@ -516,3 +516,28 @@ def test_two_visits_without_access_mean_the_norm_and_a_half_at_once(town, visits
     town.close(2026, 7)
 
     assert town.billed_wh("P1", 2026, 7) == wh
+
+
+def test_the_printed_line_says_how_the_quantity_came_about(town):
+    read_half_a_year(town)
+    for number in (7, 8, 9, 10):
+        town.close(2026, number)
+
+    details = {month: town.printed("P1", *month) for month in ((2026, 6), (2026, 9), (2026, 10))}
+
+    assert details == {
+        (2026, 6): ["24.05.2026 – 24.06.2026"],
+        (2026, 9): ["расчётно: среднемесячный расход за 6 мес., п. 59"],
+        (2026, 10): ["расчётно: по нормативу потребления, п. 60"],
+    }
+
+
+def test_what_a_reading_settled_says_so_on_the_recalculation(town):
+    read_half_a_year(town)
+    town.close(2026, 7)
+    town.read("P1", date(2026, 8, 24), 1661, hour=12)
+
+    town.close(2026, 8)
+
+    printed = town.printed("P1", 2026, 8)
+    assert printed[-1].endswith("расчётно: интерполяция между известными показаниями")
