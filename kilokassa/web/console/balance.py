@@ -33,7 +33,7 @@ from metering.suspects import NOTEWORTHY_POINTS, STRONG_POINTS, EvidenceSeries, 
 
 MONTHS_OFFERED: Final = 14
 CHARTS_SHOWN: Final = 5
-SUSPECTS_LISTED: Final = 20
+SUSPECTS_LISTED: Final = 12
 REMAINDER_WARN_PPM: Final = 50_000
 REMAINDER_BAD_PPM: Final = 100_000
 """From which share of the input on the remainder is coloured; shown, never acted upon."""
@@ -88,7 +88,7 @@ class SuspectLine:
             return mark("Strong evidence")
         if self.suspect.points >= NOTEWORTHY_POINTS:
             return mark("Worth a look")
-        return mark("Weak evidence")
+        return mark("Weak evidence") if self.suspect.points > 0 else mark("No evidence")
 
     @property
     def tone(self) -> str:
@@ -276,14 +276,14 @@ def _houses(lines: Sequence[HouseLine], month: Month) -> Table[HouseLine]:
             Column("worth", mark("Worth"), lambda one: one.worth_minor, Kind.MONEY),
             Column(
                 "covered",
-                mark("Month covered"),
+                mark("Cover"),
                 lambda one: one.listed.balance.covered_ppm,
                 Kind.PERCENT,
                 minor=True,
             ),
             Column(
                 "unread",
-                mark("Points without readings"),
+                mark("Unread"),
                 lambda one: len(one.listed.balance.unread),
                 Kind.NUMBER,
                 minor=True,
@@ -415,7 +415,7 @@ def _suspects_table(lines: Sequence[SuspectLine]) -> Table[SuspectLine]:
             Column("points", mark("Points"), lambda one: one.suspect.points, Kind.NUMBER),
             Column(
                 "since",
-                mark("Since"),
+                mark("Began"),
                 lambda one: one.suspect.since if one.suspect.points > 0 else None,
                 Kind.DATE,
                 minor=True,
