@@ -332,6 +332,12 @@ class RegisterState:
         later = [r for r in self.known if r.taken_at > at and r.quality not in ESTIMATES]
         return later[0] if later else None
 
+    @property
+    def latest(self) -> RegisterReading | None:
+        """Return the last reading that somebody took."""
+        taken = [r for r in self.known if r.quality not in ESTIMATES]
+        return taken[-1] if taken else None
+
     def at(self, instant: datetime) -> RegisterReading | None:
         """Return the reading of that very instant, which another one would correct."""
         return next((r for r in self.known if r.taken_at == instant), None)

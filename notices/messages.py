@@ -129,7 +129,20 @@ class VerificationsDue:
     within_days: int
 
 
-Facts = MoneyLow | DaysLeft | TopUpReceived | DocumentIssued | VerificationsDue
+@dataclass(frozen=True, slots=True)
+class ReadingsDue:
+    """The time for readings ends soon, and some meters have none yet."""
+
+    month: Month
+    closes_on: date
+    """The last day on which they are taken in."""
+    days_left: int
+    """Today included."""
+    meters: tuple[tuple[str, str], ...]
+    """What each measures, as a message, and its serial number."""
+
+
+Facts = MoneyLow | DaysLeft | TopUpReceived | DocumentIssued | VerificationsDue | ReadingsDue
 
 
 def message_of(
@@ -187,6 +200,8 @@ def _letter(facts: Facts, addressee: Addressee, language: Language) -> _Letter:
             return _document_issued(facts, addressee, language)
         case VerificationsDue():
             return _verifications_due(facts, language)
+        case ReadingsDue():
+            return _readings_due(facts, addressee, language)
 
 
 def _money_low(facts: MoneyLow, addressee: Addressee, language: Language) -> _Letter:
@@ -348,6 +363,40 @@ def _document_issued(facts: DocumentIssued, addressee: Addressee, language: Lang
             ),
         ),
         action=gettext(mark("Open the account page"), language),
+    )
+
+
+def _readings_due(facts: ReadingsDue, addressee: Addressee, language: Language) -> _Letter:
+    month = month_text(facts.month, language)
+    last = date_text(facts.closes_on, language)
+    left = ngettext(
+        "%(count)s day is left.", "%(count)s days are left.", facts.days_left, language
+    ) % {"count": facts.days_left}
+    return _Letter(
+        subject=gettext(mark("Account %(account)s: readings by %(day)s"), language)
+        % {"account": _line(addressee.account_number), "day": last},
+        tone="plain",
+        headline=gettext(mark("It is time to read your meters"), language),
+        figure=gettext(mark("until %(day)s"), language) % {"day": last},
+        figure_note=left,
+        sentences=(
+            gettext(
+                mark(
+                    "We have no readings of these meters for %(month)s yet. Without them the use "
+                    "is estimated."
+                ),
+                language,
+            )
+            % {"month": month},
+        ),
+        rows=tuple(
+            (
+                gettext(kind, language),
+                gettext(mark("meter no. %(serial)s"), language) % {"serial": _line(serial)},
+            )
+            for kind, serial in facts.meters
+        ),
+        action=gettext(mark("Submit the readings"), language),
     )
 
 

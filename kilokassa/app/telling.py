@@ -49,7 +49,7 @@ def tell_top_up(
     """Write a notice for each payment that came now, to those who gave an address."""
     retailer = billing_store.retailer(session)
     orders = [
-        _order(
+        account_notice(
             retailer,
             account,
             NoticeKind.TOP_UP_RECEIVED,
@@ -103,7 +103,9 @@ def _tell_part(
         )
         key = f"document:{document.number}"
         orders.append(
-            _order(retailer, account, NoticeKind.PAYMENT_DOCUMENT, facts, key, document.number)
+            account_notice(
+                retailer, account, NoticeKind.PAYMENT_DOCUMENT, facts, key, document.number
+            )
         )
     return enqueue_all(session, orders, clock)
 
@@ -135,7 +137,7 @@ def tell_alarms(
         overview = found[raised.account_id]
         if overview.account.email:
             orders.append(
-                _order(
+                account_notice(
                     retailer,
                     overview.account,
                     raised.kind,
@@ -168,7 +170,7 @@ def _alarm(
     )
 
 
-def _order(
+def account_notice(
     retailer: RetailerRow,
     account: BilledAccount,
     kind: NoticeKind,
@@ -176,6 +178,7 @@ def _order(
     key: str,
     document_number: str | None = None,
 ) -> NoticeOrder:
+    """Return the order of a notice to an account, by e-mail and in its own language."""
     language = Language(account.language)
     return NoticeOrder(
         kind=kind,

@@ -12,6 +12,7 @@ from typing import Final
 from billing import store as billing_store
 from kilokassa.app.documents import document_pdf
 from kilokassa.app.outbox import open_channel, send_due
+from kilokassa.app.reading_reminders import remind_of_readings
 from kilokassa.app.running import rate_running_months
 from kilokassa.app.telling import tell_alarms
 from kilokassa.app.verifications import tell_verifications
@@ -86,11 +87,17 @@ def remind_of_verifications(application: Application) -> int:
     return tell_verifications(application).written
 
 
+def remind_of_reading_windows(application: Application) -> int:
+    """Remind of readings before a window closes; an account is told of it once a month."""
+    return remind_of_readings(application).written
+
+
 JOBS: Final = (
     Job("send_notices", send_notices, hour="*", minute="*"),
     Job("rate_running", rate_running, hour="*", minute="20"),
     Job("expire", expire, hour="0", minute="5"),
     Job("seal_day", seal_day, hour="0", minute="15"),
+    Job("remind_of_readings", remind_of_reading_windows, hour="10", minute="5"),
     Job("remind_of_verifications", remind_of_verifications, hour="9", minute="35"),
 )
 

@@ -243,8 +243,7 @@ def _part(
         if meter_id != meter.meter_id:
             continue
         name = _name(meter_id, zone)
-        taken = [reading for reading in state.known if reading.quality != Quality.ESTIMATED]
-        previous = taken[-1] if taken else None
+        previous = state.latest
         answer = judged.get(name, {})
         fields.append(
             Field(

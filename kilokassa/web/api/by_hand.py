@@ -299,7 +299,7 @@ def register_readings(asked: dict[str, Any], number: str) -> dict[str, Any]:
     window = window_state(store.window_rules(here.session), house.id, here.today)
     registers = []
     for (meter_id, zone), state in states.items():
-        meter, previous = by_id[meter_id], state.before(here.now)
+        meter, previous = by_id[meter_id], state.latest
         registers.append(
             {
                 "meter": meter.serial,
