@@ -299,33 +299,32 @@ def _houses(lines: Sequence[HouseLine], month: Month) -> Table[HouseLine]:
 
 
 def _days_table(days: Sequence[DayBalance]) -> Table[DayBalance]:
+    def part(take: Callable[[Totals], int | None]) -> Callable[[DayBalance], int | None]:
+        return lambda one: take(one.totals) if one.incomplete < one.intervals else None
+
     return Table(
         name="days",
         caption=mark("Balance by day"),
         columns=(
             Column("day", mark("Day"), lambda one: one.day, Kind.DATE),
-            Column("input", mark("Input, kWh"), lambda one: one.totals.input_wh, Kind.KWH),
-            Column("flats", mark("Flats, kWh"), lambda one: one.totals.flats_wh, Kind.KWH),
+            Column("input", mark("Input, kWh"), part(lambda t: t.input_wh), Kind.KWH),
+            Column("flats", mark("Flats, kWh"), part(lambda t: t.flats_wh), Kind.KWH),
             Column(
                 "common",
                 mark("Common areas, kWh"),
-                lambda one: one.totals.common_wh,
+                part(lambda t: t.common_wh),
                 Kind.KWH,
                 minor=True,
             ),
             Column(
                 "losses",
                 mark("Losses, kWh"),
-                lambda one: one.totals.losses_wh,
+                part(lambda t: t.losses_wh),
                 Kind.KWH,
                 minor=True,
             ),
-            Column(
-                "remainder", mark("Remainder, kWh"), lambda one: one.totals.remainder_wh, Kind.KWH
-            ),
-            Column(
-                "share", mark("Of the input"), lambda one: one.totals.remainder_ppm, Kind.PERCENT
-            ),
+            Column("remainder", mark("Remainder, kWh"), part(lambda t: t.remainder_wh), Kind.KWH),
+            Column("share", mark("Of the input"), part(lambda t: t.remainder_ppm), Kind.PERCENT),
             Column(
                 "incomplete",
                 mark("Intervals without a balance"),

@@ -3,6 +3,7 @@
   "use strict";
   const language = document.documentElement.lang || "en";
   const number = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
+  const fine = new Intl.NumberFormat(language, { maximumFractionDigits: 2 });
   const collator = new Intl.Collator(language, { numeric: true });
   const token = (name) =>
     getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -46,7 +47,8 @@
       charts.set(box, chart);
       new ResizeObserver(() => chart.resize()).observe(box);
     }
-    const kwh = (wh) => number.format(wh / 1000);
+    const largest = Math.max(0, ...data.series.flatMap((one) => one.values.map(Math.abs)));
+    const kwh = (wh) => (largest < 2000 ? fine : number).format(wh / 1000);
     const quiet = token("--tblr-secondary");
     const line = token("--kk-line");
     chart.setOption({
