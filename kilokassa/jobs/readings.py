@@ -9,6 +9,18 @@ from kilokassa.jobs.console import FINDINGS, Console, emit, existing_file, json_
 from metering.imports import ImportResult
 
 LISTED_MAX = 50
+FORMATS = (
+    "auto",
+    "csv",
+    "wide",
+    "turned",
+    "80020",
+    "greenbutton",
+    "parquet",
+    "json",
+    "registers",
+)
+"""Those of `kilokassa.app.readings_import`, which takes too long to load for a mere `--help`."""
 
 
 @click.group()
@@ -24,11 +36,23 @@ def readings() -> None:
 @click.option(
     "--format",
     "file_format",
-    type=click.Choice(["auto", "csv", "registers"]),
+    type=click.Choice(FORMATS),
     default="auto",
-    help="csv: intervals in long form; registers: totals of registers; auto: by the header.",
+    help="auto: by the first bytes; csv: intervals in long form, wide: a line a day, turned: a "
+    "line a time; 80020 and greenbutton: XML; registers: totals of registers.",
 )
-@click.option("--unit", type=click.Choice(["kwh", "wh"]), default="kwh", help="Unit of the values.")
+@click.option(
+    "--unit",
+    type=click.Choice(["kwh", "wh"]),
+    default="kwh",
+    help="Unit of the values, where the format does not say one.",
+)
+@click.option("--point", help="The metering point of a Green Button file.")
+@click.option(
+    "--accept-timezone",
+    is_flag=True,
+    help="Take an 80020 file whose time zone is not the one its sender stated before.",
+)
 @json_option
 @pass_console
 def import_file(
@@ -36,13 +60,15 @@ def import_file(
     file: Path,
     file_format: str,
     unit: str,
+    point: str | None,
+    accept_timezone: bool,
     as_json: bool,
 ) -> int:
-    """Load readings from FILE (CSV, packed by gzip or not), again and again without harm.
+    """Load readings from FILE (packed by gzip or not), again and again without harm.
 
     A file that cannot be parsed is refused whole, before any of it is loaded. Rows that cannot be
     placed are refused one by one, listed and kept for `kilokassa readings retry`; then the exit
-    code is 3. The format: docs/reference/readings-csv.md.
+    code is 3. The formats: docs/reference/, readings-*.md, 80020.md and green-button.md.
 
     Example: kilokassa readings import october.csv.gz --json
     """
@@ -55,6 +81,8 @@ def import_file(
             file,
             fmt=file_format,
             unit=unit,
+            point=point,
+            accept_timezone=accept_timezone,
             scope=console.scope,
             clock=application.clock,
             progress=progress,

@@ -104,6 +104,37 @@ def test_readings_are_taken_from_the_body(own_app: Flask):
     assert again["new"] == 0
 
 
+def test_a_batch_of_readings_counts_once_for_its_key(own_app: Flask):
+    client = own_app.test_client()
+    batch = [{"point": "KHB-A-1", "time": "2023-01-14T00:30:00+10:00", "value": 0.5}]
+
+    def send(key: str, **changes: object):
+        return client.post(
+            "/api/v1/readings",
+            json=[batch[0] | changes],
+            headers={"Idempotency-Key": key},
+            auth=DESK,
+        )
+
+    first, again = send("batch-0001"), send("batch-0001")
+    other = send("batch-0001", value=0.6)
+
+    assert first.status_code == 200
+    assert (first.get_json()["rows"], first.get_json()["new"]) == (1, 1)
+    assert again.get_json() == first.get_json()
+    assert (other.status_code, other.get_json()["code"]) == (409, "request_conflict")
+    assert send("short").status_code == 422
+
+
+def test_a_batch_that_makes_no_sense_is_refused_by_its_item(own_app: Flask):
+    answer = own_app.test_client().post(
+        "/api/v1/readings", json=[{"point": "KHB-A-1", "time": "noon", "value": 1}], auth=DESK
+    )
+
+    assert answer.status_code == 422
+    assert answer.get_json()["message"].startswith("Строка 1: 'noon'")
+
+
 def test_a_body_that_is_no_file_of_readings_changes_nothing(own_app: Flask):
     answer = own_app.test_client().post("/api/v1/readings", data=b"\x00\x01\xff", auth=DESK)
 

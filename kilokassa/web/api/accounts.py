@@ -1,6 +1,5 @@
 """Accounts, their balances, operations, charge lines and documents; taking a payment."""
 
-import re
 from typing import Any, Final
 
 from flask import Response, request
@@ -8,6 +7,7 @@ from flask_smorest import Blueprint  # type: ignore[import-untyped]
 from marshmallow import Schema, ValidationError, fields, validate
 
 from billing import store as billing_store
+from billing.charges import used_estimates
 from billing.models import ChargeLineRow, Settlement
 from invoices.numbering import DocumentKind
 from kilokassa.app.payments import TENDERS, Payment, take_payments
@@ -22,11 +22,12 @@ from kilokassa.web.balance import BalanceView, balance_view
 from kilokassa.web.forms import MOST_MINOR
 from kilokassa.web.pdf import pdf_answer
 from kilokassa.web.visit import visit
+from metering.estimates import EstimationMethod
 from wallet import store as wallet_store
 from wallet.store import Entry
 
 KEY_HEADER: Final = "Idempotency-Key"
-_KEY: Final = re.compile(r"[\x21-\x7e]{8,128}")
+KEY_PATTERN: Final = r"[\x21-\x7e]{8,128}\Z"
 
 
 def month_field(text: str) -> None:
@@ -114,6 +115,15 @@ class LineQuery(Schema):
     month = fields.String(load_default=None, validate=month_field)
 
 
+class UsedEstimateSchema(Schema):
+    """A method by which a part of a line came about."""
+
+    method = fields.Enum(EstimationMethod, by_value=True)
+    months = fields.Integer(metadata={"description": "Of an average: over how many months."})
+    article = fields.String(metadata={"description": "Of the rules that call for it."})
+    certain = fields.Boolean(metadata={"description": "Whether the rule was read in the law."})
+
+
 class ChargeLineSchema(Schema):
     """Quantity x rate = amount, rounded once."""
 
@@ -126,6 +136,10 @@ class ChargeLineSchema(Schema):
     rate = fields.String(metadata={"description": "Roubles per kWh or Gcal, VAT included."})
     amount = MoneyField()
     estimated = fields.Integer()
+    estimated_by = fields.List(
+        fields.Nested(UsedEstimateSchema),
+        metadata={"description": "By which methods the estimated part came about."},
+    )
     period_start = fields.AwareDateTime()
     period_end = fields.AwareDateTime()
 
@@ -171,7 +185,7 @@ class KeyHeader(Schema):
     """The header that makes a request count once."""
 
     idempotency_key = fields.String(
-        data_key=KEY_HEADER, required=True, validate=validate.Regexp(_KEY.pattern + r"\Z")
+        data_key=KEY_HEADER, required=True, validate=validate.Regexp(KEY_PATTERN)
     )
 
 
@@ -310,6 +324,7 @@ def _line(line: ChargeLineRow) -> dict[str, Any]:
         "rate": str(rate_from_scaled(line.rate_scaled)),
         "amount": line.amount_minor,
         "estimated": line.estimated,
+        "estimated_by": used_estimates(line.detail) if line.estimated else (),
         "period_start": line.period_start,
         "period_end": line.period_end,
     }
