@@ -415,23 +415,31 @@ def usual_per_day(
     """Return what a point's register usually counts a day: its use over `HISTORY`, by its length.
 
     `registers` are the readings of the successive meters of the point, each in order of time, with
-    the modulus of the meter. Estimates are no history.
+    the modulus of the meter. Estimates are no history; where there is too little of late, all that
+    is known counts.
     """
+    known = [
+        ([r for r in readings if r.taken_at < before and r.quality not in ESTIMATES], top)
+        for readings, top in registers
+    ]
+    recent = [([r for r in taken if before - HISTORY <= r.taken_at], top) for taken, top in known]
+    for history in (recent, known):
+        used, seconds = _counted_in_all(history)
+        if seconds >= HISTORY_LEAST.total_seconds():
+            return half_up_ratio(used * 86_400, seconds)
+    return None
+
+
+def _counted_in_all(registers: Iterable[tuple[Sequence[RegisterReading], int]]) -> tuple[int, int]:
+    """Return what was counted between successive readings, and in how many seconds."""
     used, seconds = 0, 0
-    for readings, top in registers:
-        taken = [
-            r
-            for r in readings
-            if before - HISTORY <= r.taken_at < before and r.quality not in ESTIMATES
-        ]
+    for taken, top in registers:
         for earlier, later in pairwise(taken):
             found = counted(earlier.value, later.value, top)
             if found is not None:
                 used += found[0]
                 seconds += int((later.taken_at - earlier.taken_at).total_seconds())
-    if seconds < HISTORY_LEAST.total_seconds():
-        return None
-    return half_up_ratio(used * 86_400, seconds)
+    return used, seconds
 
 
 def findings_of(

@@ -186,12 +186,12 @@ def test_what_is_usual_is_counted_over_successive_meters_without_estimates():
     assert usual == 10_000
 
 
-def test_a_short_or_a_far_history_says_nothing_about_what_is_usual():
+def test_a_short_history_says_nothing_and_a_far_one_counts_where_there_is_no_other():
     short = [reading(13, 100), reading(1, 900)]
-    far = [reading(900, 100), reading(500, 900)]
+    far = [reading(900, 100), reading(500, 900)]  # 800 in 400 days
 
     assert usual_per_day([(short, modulus(5))], before=NOW) is None
-    assert usual_per_day([(far, modulus(5))], before=NOW) is None
+    assert usual_per_day([(far, modulus(5))], before=NOW) == 2_000
 
 
 def test_what_is_confirmed_is_kept_as_a_finding_with_its_figures():
@@ -213,9 +213,7 @@ def test_remarks_are_sentences_with_the_figures_as_people_read_them():
 
     (remark,) = judge(known, 1_000, NOW).remarks
 
-    assert remark.sentence() == (
-        "This is less than 12000, read on 2026-10-25. Check the digits."
-    )
+    assert remark.sentence() == ("This is less than 12000, read on 2026-10-25. Check the digits.")
 
 
 def test_a_meter_is_read_after_it_was_put_in_on_the_day_of_its_replacement():
