@@ -153,6 +153,20 @@ def accounts_by_numbers(session: Session, numbers: Sequence[str]) -> dict[str, A
     return found
 
 
+def account_numbers(session: Session, premises_ids: Iterable[int]) -> dict[int, str]:
+    """Return the numbers of the accounts that are open at premises; the caller may see them."""
+    found: dict[int, str] = {}
+    for part in in_slices(sorted(premises_ids)):
+        query = (
+            select(AccountRow.premises_id, AccountRow.number)
+            .where(AccountRow.premises_id.in_(part), AccountRow.closed_on.is_(None))
+            .order_by(AccountRow.id)
+        )
+        rows: Sequence[Any] = session.execute(query).all()
+        found.update(dict(rows))
+    return found
+
+
 def account_by_number(session: Session, scope: Scope, number: str) -> AccountRow:
     """Return an account that `scope` reaches; one that it does not is not found."""
     query = select(AccountRow).where(

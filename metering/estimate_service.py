@@ -1,7 +1,7 @@
 """Use cases of estimates: bring them in line with what was read, then fill what a month misses."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -27,7 +27,13 @@ from metering.estimates import (
     house_mean,
     norm_in_force,
 )
-from metering.estimation_rules import EstimationRule, RuleChain, Trigger, consecutive
+from metering.estimation_rules import (
+    WHOLE_PERIOD_METHODS,
+    EstimationRule,
+    RuleChain,
+    Trigger,
+    consecutive,
+)
 from metering.gap_estimates import (
     CONTEXT_DAYS,
     ChannelMonth,
@@ -58,11 +64,6 @@ from metering.trust import span_of_estimate, trusted_series, trusted_spans
 SOURCE: Final = "estimate"
 HISTORY_MONTHS: Final = 12
 """How far back an interval channel's own months are looked for."""
-
-LONG_METHODS: Final = frozenset(
-    {EstimationMethod.OWN_AVERAGE, EstimationMethod.NORM, EstimationMethod.HOUSE_MEAN}
-)
-"""Methods that stand in for a whole period: only they count towards periods in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -570,7 +571,7 @@ class _HouseMeans:
             point = points[point_id]
             period = month.period(ZoneInfo(point.zone))
             if any(
-                one.method in LONG_METHODS and one.period.intersect(period)
+                one.method in WHOLE_PERIOD_METHODS and one.period.intersect(period)
                 for one in estimates.get(point_id, ())
             ):
                 continue
@@ -735,7 +736,7 @@ def _fill_group(
     uses = _measured_months(session, [c for c, _, _ in longer], month, kept, zone)
     for channel, here, number in longer:
         rules = order.chain.on(Trigger.GAP, month.days[-1], period_number=number)
-        here = _with_uses(here, uses[channel.channel_id])
+        here = replace(here, uses=uses[channel.channel_id], period_number=number)
         done = fill_gaps(here, rules)
         if done:
             filled.append((channel, here, done))
@@ -748,7 +749,7 @@ def _before_long(rules: Sequence[EstimationRule]) -> tuple[EstimationRule, ...]:
     """Return the rules up to the first that asks about months before."""
     short = []
     for rule in rules:
-        if rule.method in LONG_METHODS:
+        if rule.method in WHOLE_PERIOD_METHODS:
             break
         short.append(rule)
     return tuple(short)
@@ -789,29 +790,12 @@ def _channel_month(
     )
 
 
-def _with_uses(channel: ChannelMonth, uses: tuple[MeasuredUse, ...]) -> ChannelMonth:
-    return ChannelMonth(
-        month=channel.month,
-        zone=channel.zone,
-        interval_min=channel.interval_min,
-        first_day=channel.first_day,
-        start=channel.start,
-        energy_wh=channel.energy_wh,
-        quality=channel.quality,
-        fill=channel.fill,
-        registers=channel.registers,
-        uses=uses,
-        norm=channel.norm,
-        persons=channel.persons,
-    )
-
-
 def _long_months(kept: Sequence[Estimate], zone: ZoneInfo) -> list[int]:
     """Return the months in which a method for whole periods stands in for values of a channel."""
     return [
         Month.of(local_date(one.period.start, zone)).ordinal
         for one in kept
-        if one.method in LONG_METHODS
+        if one.method in WHOLE_PERIOD_METHODS
     ]
 
 

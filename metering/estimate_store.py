@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy import Table, insert, select, update
 from sqlalchemy.orm import Session
 
 from kilokassa.core.digest import canonical_json
@@ -314,15 +314,6 @@ def kept_estimates(session: Session, point_ids: Iterable[int]) -> dict[int, list
     return found
 
 
-def oldest_replaced_since(session: Session, recorded_after: datetime) -> datetime | None:
-    """Return the start of the oldest estimate that was replaced after an instant."""
-    query = select(func.min(_estimates.c.starts_at)).where(
-        _estimates.c.replaced_at > recorded_after
-    )
-    found: datetime | None = session.scalar(query)
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class ListedEstimate:
     """An estimate with the place it belongs to."""
@@ -398,14 +389,14 @@ def list_estimates(
     )
 
 
-def months_with_estimates(session: Session, scope: Scope, limit: int = 500) -> tuple[datetime, ...]:
-    """Return the different ends of estimates that hold within reach, the latest first."""
+def estimated_buildings(session: Session, scope: Scope) -> tuple[tuple[str, str], ...]:
+    """Return code and address of the houses in reach in which anything was ever estimated."""
     query = (
-        select(_estimates.c.ends_at)
-        .join(_points, _points.c.id == _estimates.c.point_id)
-        .where(_estimates.c.replaced_at.is_(None), building_in_scope(_points.c.building_id, scope))
+        select(_buildings.c.code, _buildings.c.address)
+        .join(_points, _points.c.building_id == _buildings.c.id)
+        .join(_estimates, _estimates.c.point_id == _points.c.id)
+        .where(building_in_scope(_points.c.building_id, scope))
         .distinct()
-        .order_by(_estimates.c.ends_at.desc())
-        .limit(limit)
+        .order_by(_buildings.c.code)
     )
-    return tuple(session.scalars(query))
+    return tuple((code, address) for code, address in session.execute(query))

@@ -20,6 +20,11 @@ from kilokassa.core.errors import Invalid
 from kilokassa.core.text import mark
 from metering.estimates import PPM, EstimationMethod
 
+WHOLE_PERIOD_METHODS: Final = frozenset(
+    {EstimationMethod.OWN_AVERAGE, EstimationMethod.NORM, EstimationMethod.HOUSE_MEAN}
+)
+"""Methods that stand in for a whole period: only they count towards periods in a row."""
+
 
 class Trigger(StrEnum):
     """Why a value has to be estimated."""
@@ -98,9 +103,21 @@ class RuleChain:
             if not rule.periods_last or period_number <= rule.periods_last
         )
 
-    def by_code(self, code: str) -> EstimationRule | None:
-        """Return the rule that an estimate was made by, or None where it is known no more."""
-        return next((rule for rule in self.rules if rule.code == code), None)
+    def next_rule(self, code: str, period_number: int, day: date) -> EstimationRule | None:
+        """Return what follows if the next billing period is missed too; None where no rule says.
+
+        `code` and `period_number` are those of the estimate that stands, `day` is in the period
+        after it.
+
+        >>> chain = packaged_chain()
+        >>> chain.next_rule("missing_reading.average@2012-09-01", 3, date(2026, 11, 1)).name
+        'norm'
+        """
+        name = code.split(".")[0]
+        if name not in set(Trigger):
+            return None
+        rules = self.on(Trigger(name), day, period_number=period_number + 1)
+        return next((rule for rule in rules if rule.method in WHOLE_PERIOD_METHODS), None)
 
     def with_own(self, own: Iterable[EstimationRule]) -> "RuleChain":
         """Return the chain with an installation's own rules: of the same trigger, name and day."""

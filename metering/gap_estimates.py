@@ -62,6 +62,8 @@ class ChannelMonth:
     """Whole months that were measured before."""
     norm: Norm | None = None
     persons: int = 0
+    period_number: int = 1
+    """Which billing period in a row it is that methods for whole periods stand in for."""
 
     def index(self, instant: datetime) -> int:
         """Return the place of the interval that starts at an instant, within the values."""
@@ -240,6 +242,7 @@ def _by_own_average(
         "months": len(average.months),
         "from": str(Month.from_ordinal(average.months[0])),
         "to": str(Month.from_ordinal(average.months[-1])),
+        "period_number": channel.period_number,
     }
 
 
@@ -256,7 +259,8 @@ def _by_norm(
         multiplier_ppm=rule.multiplier_ppm,
         part=(last - first, _intervals_of(channel, channel.month)),
     )
-    return _spread(channel, first, last, quantity), norm_basis(norm, channel.persons, rule)
+    basis = norm_basis(norm, channel.persons, rule)
+    return _spread(channel, first, last, quantity), basis | {"period_number": channel.period_number}
 
 
 def norm_basis(norm: Norm, persons: int, rule: EstimationRule) -> dict[str, Any]:

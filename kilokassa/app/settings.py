@@ -136,7 +136,7 @@ def _file(environ: Mapping[str, str], name: str) -> Path | None:
     if not text:
         return None
     if not Path(text).is_file():
-        raise BadSetting(name=name, value=repr(text), expected=mark("a file"))
+        raise BadSetting(name=name, value=repr(text), expected=mark("the name of a file"))
     return Path(text)
 
 

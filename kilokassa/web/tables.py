@@ -7,7 +7,9 @@ from typing import Any
 
 from flask import request, url_for
 
+from billing.charges import used_estimates
 from billing.models import ChargeLineRow, LineKind, RunState, Service
+from billing.wording import estimate_text
 from invoices.numbering import DocumentKind
 from kilokassa.core.calendar import Month
 from kilokassa.core.money import rate_from_scaled
@@ -131,6 +133,7 @@ def lots(items: Sequence[LotState]) -> Table[LotState]:
 
 def charge_lines(items: Sequence[ChargeLineRow]) -> Table[ChargeLineRow]:
     """Return charge lines: quantity x rate = amount, each rounded once."""
+    how: Column[ChargeLineRow] = Column("how", mark("Estimated"), estimated_text_of)
     return Table(
         name="charges",
         caption=mark("Charge lines"),
@@ -151,6 +154,7 @@ def charge_lines(items: Sequence[ChargeLineRow]) -> Table[ChargeLineRow]:
             Column("quantity", mark("Quantity"), quantity_text_of, Kind.TEXT),
             Column("rate", mark("Rate, ₽"), lambda one: one.rate_scaled, Kind.RATE),
             Column("amount", mark("Amount"), lambda one: one.amount_minor, Kind.MONEY),
+            *((how,) if any(one.estimated for one in items) else ()),
         ),
         items=items,
         empty=mark("Nothing was charged yet."),
@@ -178,6 +182,20 @@ def quantity_text_of(line: ChargeLineRow) -> str:
         unit, scale, decimals = mark("kWh"), -3, 3
     value = Decimal(line.quantity).scaleb(scale)
     return f"{number_text(value, language, decimals=decimals)} {translate(unit)}"
+
+
+def estimated_text_of(line: ChargeLineRow) -> str:
+    """Return how the part of a line that was not measured came about; empty where all was."""
+    if not line.estimated:
+        return ""
+    language = visit().language
+    used = used_estimates(line.detail)
+    unit = translate(mark("kWh"))
+    amount = f"{number_text(Decimal(line.estimated).scaleb(-3).normalize() + 0, language)} {unit}"
+    if not used:
+        return amount
+    part = "" if line.estimated == line.quantity else amount
+    return estimate_text(used, language, part=part)
 
 
 def documents(

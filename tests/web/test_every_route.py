@@ -107,6 +107,7 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
             f"{console}/readings/import", open_to((*DESK, "company", "other_company"), 422)
         ),
         "GET console.balances": Expected(f"{console}/balance", open_to(STAFF)),
+        "GET console.estimates": Expected(f"{console}/estimates", open_to(STAFF)),
         "GET console.balance": Expected(f"{console}/balance/KHB-A", on_console()),
         "GET console.runs": Expected(f"{console}/runs", open_to(RETAILER)),
         "POST console.close_month": Expected(f"{console}/runs", open_to(DESK, 422)),
@@ -146,6 +147,7 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "GET api.house_suspects": Expected(
             f"{api}/buildings/KHB-A/suspects?month=2022-12", on_console()
         ),
+        "GET api.estimates": Expected(f"{api}/estimates", open_to(STAFF)),
         "POST api.import_readings": Expected(
             f"{api}/readings", open_to((*DESK, "company", "other_company"), 422)
         ),

@@ -10,7 +10,15 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask
 from flask_smorest import Api  # type: ignore[import-untyped]
 
-from kilokassa.web.api import accounts, balance, billing, by_hand, readings, tariffs
+from kilokassa.web.api import (
+    accounts,
+    balance,
+    billing,
+    by_hand,
+    estimates,
+    readings,
+    tariffs,
+)
 from kilokassa.web.api.base import blueprint
 from kilokassa.web.api.fields import ErrorSchema, MoneyField, describe_money
 
@@ -42,7 +50,7 @@ def install_api(app: Flask) -> None:
         "session", {"type": "apiKey", "in": "cookie", "name": app.config["SESSION_COOKIE_NAME"]}
     )
     routes = blueprint()
-    for part in (accounts, balance, tariffs, readings, by_hand, billing):
+    for part in (accounts, balance, tariffs, readings, by_hand, estimates, billing):
         part.add_routes(routes)
     api.register_blueprint(routes)
 

@@ -6,6 +6,7 @@ from kilokassa.web.console import (
     accounts,
     balance,
     documents,
+    estimates,
     home,
     readings,
     runs,
@@ -26,6 +27,7 @@ def blueprint() -> Blueprint:
     console.get("/tariffs/<code>")(tariffs.tariff)
     console.get("/balance")(balance.balances)
     console.get("/balance/<code>")(balance.balance)
+    console.get("/estimates")(estimates.estimates)
     console.get("/findings")(readings.findings)
     console.route("/readings/import", methods=["GET", "POST"])(readings.import_readings)
     console.get("/runs")(runs.runs)

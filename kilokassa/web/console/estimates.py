@@ -1,0 +1,147 @@
+"""Estimated values: which points, by which method and rule, and what follows if nothing comes."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from flask import render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from billing.wording import METHODS, method_text
+from kilokassa.app.estimating import EstimateLine, estimate_lines, rule_chain
+from kilokassa.core.calendar import Month
+from kilokassa.core.text import mark
+from kilokassa.web.forms import month_asked
+from kilokassa.web.kit import Column, Kind, Table, export_asked
+from kilokassa.web.language import translate
+from kilokassa.web.visit import Visit, visit
+from metering.estimate_store import estimated_buildings
+from metering.estimates import EstimationMethod
+from metering.estimation_rules import Trigger
+
+MONTHS_OFFERED: Final = 14
+
+TRIGGERS: Final = {
+    Trigger.GAP: mark("gap in the intervals"),
+    Trigger.MISSING_READING: mark("no reading"),
+    Trigger.VERIFICATION_EXPIRED: mark("verification expired"),
+    Trigger.ACCESS_REFUSED: mark("no access twice"),
+    Trigger.NO_METER: mark("no meter"),
+}
+"""Why a value had to be estimated, in a word."""
+
+BETWEEN: Final = mark("read later")
+"""Of estimates that two readings settled."""
+
+
+def estimates() -> ResponseReturnValue:
+    """List what a month is charged by without having been measured, by house and flat."""
+    here = visit()
+    month = _month(here)
+    building = request.args.get("building", "")
+    replaced = request.args.get("replaced") == "1"
+    lines = estimate_lines(
+        here.session,
+        here.scope,
+        rule_chain(here.application.settings.estimation_rules),
+        month=month,
+        building_code=building,
+        replaced=replaced,
+    )
+    table = _table(lines, here)
+    if export_asked():
+        return table.csv()
+    current = Month.of(here.today)
+    standing = [line for line in lines if not line.replaced]
+    return render_template(
+        "console/estimates.html",
+        active="console.estimates",
+        table=table,
+        month=month,
+        months=[current.plus(-n) for n in range(MONTHS_OFFERED)],
+        building=building,
+        buildings=estimated_buildings(here.session, here.scope),
+        replaced=replaced,
+        figures=_figures(standing),
+    )
+
+
+def _month(here: Visit) -> Month:
+    """Return the month asked for; without one, the last that is over."""
+    current = Month.of(here.today)
+    return min(month_asked("month") or current.plus(-1), current)
+
+
+def _figures(lines: Sequence[EstimateLine]) -> list[tuple[str, int, int]]:
+    """Return each method that occurs: its name, how many flats, how many Wh."""
+    found = []
+    for method in EstimationMethod:
+        of_method = [line for line in lines if line.estimate.method is method]
+        if of_method:
+            points = len({line.estimate.point_id for line in of_method})
+            found.append((METHODS[method], points, sum(line.quantity_wh for line in of_method)))
+    return found
+
+
+def _why(line: EstimateLine) -> str:
+    trigger = line.estimate.rule.split(".")[0]
+    return TRIGGERS[Trigger(trigger)] if trigger in set(Trigger) else BETWEEN
+
+
+def _next(line: EstimateLine) -> str | None:
+    return None if line.next_method is None else METHODS[line.next_method]
+
+
+def _table(lines: Sequence[EstimateLine], here: Visit) -> Table[EstimateLine]:
+    return Table(
+        name="estimates",
+        caption=mark("Estimated values"),
+        columns=(
+            Column("building", mark("Building"), lambda one: one.listed.address, minor=True),
+            Column("premises", mark("Flat"), lambda one: one.listed.premises_number),
+            Column(
+                "account",
+                mark("Account"),
+                lambda one: one.account_number,
+                link=lambda one: (
+                    url_for("console.account", number=one.account_number)
+                    if one.account_number
+                    else None
+                ),
+            ),
+            Column("point", mark("Metering point"), lambda one: one.listed.point_code, minor=True),
+            Column("why", mark("Why"), _why, Kind.MESSAGE),
+            Column(
+                "method", mark("By which method"), lambda one: method_text(one.used, here.language)
+            ),
+            Column(
+                "from",
+                mark("From"),
+                lambda one: one.estimate.period.start,
+                Kind.INSTANT,
+                minor=True,
+            ),
+            Column(
+                "to", mark("Up to"), lambda one: one.estimate.period.end, Kind.INSTANT, minor=True
+            ),
+            Column("quantity", mark("Energy, kWh"), lambda one: one.quantity_wh, Kind.KWH),
+            Column(
+                "number",
+                mark("Months in a row"),
+                lambda one: one.period_number,
+                Kind.NUMBER,
+                tone=lambda one: "warn" if (one.period_number or 0) >= 3 else "",
+            ),
+            Column("next", mark("Next month"), _next, Kind.MESSAGE),
+            Column("rule", mark("Rule"), lambda one: one.estimate.rule, minor=True),
+            Column(
+                "state",
+                mark("State"),
+                lambda one: translate(mark("replaced") if one.replaced else mark("holds")),
+                tone=lambda one: "quiet" if one.replaced else "",
+                minor=True,
+            ),
+        ),
+        items=lines,
+        empty=mark("Nothing was estimated for this month: everything was measured."),
+        filterable=True,
+    )
