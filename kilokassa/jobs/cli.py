@@ -17,7 +17,6 @@ from kilokassa.jobs import (
     balance,
     billing,
     documents,
-    estimates,
     heating,
     installation,
     rating,
@@ -26,6 +25,7 @@ from kilokassa.jobs import (
     serving,
     tariffs,
     users,
+    walk_rounds,
     wallets,
 )
 from kilokassa.jobs.console import INTERRUPTED, REFUSED, USAGE, Console
@@ -57,11 +57,11 @@ for _module in (
     accounts,
     registry,
     readings,
+    walk_rounds,
     balance,
     tariffs,
     heating,
     rating,
-    estimates,
     billing,
     wallets,
     documents,
