@@ -42,6 +42,7 @@ METERS_OF_ALL: Final = Access(Right.MANAGE_METERS, whole_retailer=True)
 SUBMIT_FOR_ANY: Final = Access(Right.SUBMIT_READINGS)
 SUBMIT: Final = Access(Right.SUBMIT_READINGS, roles=frozenset({Role.RESIDENT}))
 READINGS: Final = Access(Right.IMPORT_READINGS)
+EXCHANGE: Final = Access(Right.IMPORT_READINGS, whole_retailer=True)
 BILLING: Final = Access(Right.RUN_BILLING, whole_retailer=True)
 
 ACCESS: Final[Mapping[str, Access]] = {
@@ -64,6 +65,8 @@ ACCESS: Final[Mapping[str, Access]] = {
     "console.tariff": STAFF,
     "console.findings": STAFF,
     "console.import_readings": READINGS,
+    "console.export_readings": STAFF,
+    "console.exported_readings": STAFF,
     "console.balances": STAFF,
     "console.balance": STAFF,
     "console.estimates": STAFF,
@@ -108,6 +111,8 @@ ACCESS: Final[Mapping[str, Access]] = {
     "api.house_suspects": STAFF,
     "api.estimates": STAFF,
     "api.import_readings": READINGS,
+    "api.export_readings": STAFF,
+    "api.export_exchange": EXCHANGE,
     "api.register_readings": SIGNED_IN,
     "api.submit_register_readings": SUBMIT_FOR_ANY,
     "api.walk_rounds": READINGS,

@@ -106,6 +106,10 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "POST console.import_readings": Expected(
             f"{console}/readings/import", open_to((*DESK, "company", "other_company"), 422)
         ),
+        "GET console.export_readings": Expected(f"{console}/readings/export", open_to(STAFF)),
+        "POST console.exported_readings": Expected(
+            f"{console}/readings/export", open_to(STAFF, 422), data={"first": "soon"}
+        ),
         "GET console.balances": Expected(f"{console}/balance", open_to(STAFF)),
         "GET console.estimates": Expected(f"{console}/estimates", open_to(STAFF)),
         "GET console.balance": Expected(f"{console}/balance/KHB-A", on_console()),
@@ -150,6 +154,12 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "GET api.estimates": Expected(f"{api}/estimates", open_to(STAFF)),
         "POST api.import_readings": Expected(
             f"{api}/readings", open_to((*DESK, "company", "other_company"), 422)
+        ),
+        "GET api.export_readings": Expected(
+            f"{api}/readings/export?from=2022-12-01&to=2022-12-31", open_to(STAFF)
+        ),
+        "POST api.export_exchange": Expected(
+            f"{api}/readings/export/80020?from=2022-12-31&to=2022-12-31", open_to(DESK)
         ),
         **by_hand(),
         "POST api.close_month": Expected(

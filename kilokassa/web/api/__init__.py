@@ -16,6 +16,7 @@ from kilokassa.web.api import (
     billing,
     by_hand,
     estimates,
+    exports,
     readings,
     tariffs,
 )
@@ -50,7 +51,7 @@ def install_api(app: Flask) -> None:
         "session", {"type": "apiKey", "in": "cookie", "name": app.config["SESSION_COOKIE_NAME"]}
     )
     routes = blueprint()
-    for part in (accounts, balance, tariffs, readings, by_hand, estimates, billing):
+    for part in (accounts, balance, tariffs, readings, exports, by_hand, estimates, billing):
         part.add_routes(routes)
     api.register_blueprint(routes)
 

@@ -6,6 +6,7 @@ from kilokassa.web.console import (
     accounts,
     balance,
     documents,
+    exports,
     estimates,
     home,
     readings,
@@ -30,6 +31,8 @@ def blueprint() -> Blueprint:
     console.get("/estimates")(estimates.estimates)
     console.get("/findings")(readings.findings)
     console.route("/readings/import", methods=["GET", "POST"])(readings.import_readings)
+    console.get("/readings/export")(exports.export_readings)
+    console.post("/readings/export")(exports.exported_readings)
     console.get("/runs")(runs.runs)
     console.post("/runs")(runs.close_month)
     console.get("/documents")(documents.documents)
