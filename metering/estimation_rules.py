@@ -117,7 +117,20 @@ class RuleChain:
         if name not in set(Trigger):
             return None
         rules = self.on(Trigger(name), day, period_number=period_number + 1)
-        return next((rule for rule in rules if rule.method in WHOLE_PERIOD_METHODS), None)
+        # What came before in the chain did not have what it needs, and will not have it either.
+        passed = set()
+        for rule in self.on(Trigger(name), day, period_number=period_number):
+            if code.split("@")[0] == f"{name}.{rule.name}":
+                break
+            passed.add(rule.name)
+        return next(
+            (
+                rule
+                for rule in rules
+                if rule.method in WHOLE_PERIOD_METHODS and rule.name not in passed
+            ),
+            None,
+        )
 
     def with_own(self, own: Iterable[EstimationRule]) -> "RuleChain":
         """Return the chain with an installation's own rules: of the same trigger, name and day."""
