@@ -42,6 +42,12 @@ METERS_OF_ALL: Final = Access(Right.MANAGE_METERS, whole_retailer=True)
 SUBMIT_FOR_ANY: Final = Access(Right.SUBMIT_READINGS)
 SUBMIT: Final = Access(Right.SUBMIT_READINGS, roles=frozenset({Role.RESIDENT}))
 READINGS: Final = Access(Right.IMPORT_READINGS)
+METERS: Final = Access(Right.MANAGE_METERS)
+FINDINGS: Final = Access(Right.WORK_FINDINGS)
+QUALITY: Final = Access(Right.RECORD_QUALITY)
+COMPLAINTS: Final = Access(
+    Right.VIEW, roles=frozenset({Role.RESIDENT, Role.COMPANY, Role.OPERATOR, Role.ADMINISTRATOR})
+)
 EXCHANGE: Final = Access(Right.IMPORT_READINGS, whole_retailer=True)
 BILLING: Final = Access(Right.RUN_BILLING, whole_retailer=True)
 
@@ -61,9 +67,27 @@ ACCESS: Final[Mapping[str, Access]] = {
     "console.account": STAFF,
     "console.account_consumption": STAFF,
     "console.top_up": WALLETS,
+    "console.buildings": STAFF,
+    "console.building": STAFF,
+    "console.edit_building": METERS,
+    "console.point": STAFF,
+    "console.edit_point": METERS,
+    "console.record_life_event": METERS,
+    "console.replace_meter": METERS,
+    "console.verifications": STAFF,
     "console.tariffs": STAFF,
     "console.tariff": STAFF,
     "console.findings": STAFF,
+    "console.finding": STAFF,
+    "console.accept_findings": FINDINGS,
+    "console.reopen_finding": FINDINGS,
+    "console.device_events": STAFF,
+    "console.import_events": READINGS,
+    "console.quality": STAFF,
+    "console.quality_event": STAFF,
+    "console.new_quality": QUALITY,
+    "console.decide_quality": QUALITY,
+    "console.end_quality": QUALITY,
     "console.import_readings": READINGS,
     "console.export_readings": STAFF,
     "console.exported_readings": STAFF,
@@ -91,6 +115,7 @@ ACCESS: Final[Mapping[str, Access]] = {
     "account.documents": RESIDENT,
     "account.document_pdf": RESIDENT,
     "account.top_up": RESIDENT,
+    "account.complaint": RESIDENT,
     "account.readings": SUBMIT,
     "account.check_readings": SUBMIT,
     # The interface for other systems.
@@ -105,6 +130,13 @@ ACCESS: Final[Mapping[str, Access]] = {
     "api.document": SIGNED_IN,
     "api.document_pdf": SIGNED_IN,
     "api.top_up": WALLETS,
+    "api.buildings": STAFF,
+    "api.building": STAFF,
+    "api.points": STAFF,
+    "api.point": STAFF,
+    "api.verifications": STAFF,
+    "api.record_event": METERS,
+    "api.replace_meter": METERS,
     "api.tariffs": SIGNED_IN,
     "api.tariff": SIGNED_IN,
     "api.house_balance": STAFF,
@@ -123,4 +155,16 @@ ACCESS: Final[Mapping[str, Access]] = {
     "api.walk_round_outcome": READINGS,
     "api.walk_round_photo": READINGS,
     "api.close_month": BILLING,
+    "api.findings": STAFF,
+    "api.finding": STAFF,
+    "api.accept_some_findings": FINDINGS,
+    "api.reopen_one_finding": FINDINGS,
+    "api.device_events": STAFF,
+    "api.send_events": READINGS,
+    "api.quality_events": SIGNED_IN,
+    "api.quality_event": SIGNED_IN,
+    "api.record_quality_event": QUALITY,
+    "api.decide_quality_event": QUALITY,
+    "api.end_quality_event": QUALITY,
+    "api.complain": COMPLAINTS,
 }

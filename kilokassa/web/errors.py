@@ -19,6 +19,8 @@ STATUS: Final[Mapping[str, int]] = {
     "not_found": 404,
     "request_conflict": 409,
     "readings_conflict": 409,
+    "finding_not_accepted": 409,
+    "quality_decided": 409,
     "version_exists": 409,
     "month_not_over": 409,
     "month_skipped": 409,

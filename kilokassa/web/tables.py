@@ -20,7 +20,6 @@ from kilokassa.web.language import translate
 from kilokassa.web.queries import ListedAccount, ListedDocument, ListedMeter, ListedTerm
 from kilokassa.web.visit import visit
 from kilokassa.web.words import word
-from metering.findings import Finding
 from notices.store import NoticeSummary
 from tariffs.plans import TariffVersion
 from tariffs.store import Plan, PublishedVersion
@@ -297,22 +296,6 @@ def terms(items: Sequence[ListedTerm], language: Language) -> Table[ListedTerm]:
             Column("plan", mark("Plan"), lambda one: plan_name(one, language)),
             Column("settlement", mark("Settled"), lambda one: one.settlement, Kind.WORD),
             Column("measurement", mark("Metered"), lambda one: one.measurement, Kind.WORD),
-        ),
-        items=items,
-    )
-
-
-def findings(items: Sequence[Finding]) -> Table[Finding]:
-    """Return findings as a file of their own; the page shows them as a queue."""
-    return Table(
-        name="findings",
-        caption=mark("Findings"),
-        columns=(
-            Column("kind", mark("Kind"), lambda one: one.kind, Kind.WORD),
-            Column("point", mark("Metering point"), lambda one: one.point_code),
-            Column("from", mark("From"), lambda one: one.period.start, Kind.INSTANT),
-            Column("until", mark("Until"), lambda one: one.period.end, Kind.INSTANT),
-            Column("text", mark("Finding"), lambda one: one.sentence(translate)),
         ),
         items=items,
     )

@@ -8,11 +8,19 @@ from invoices.numbering import DocumentKind
 from kilokassa.core.scope import Role
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
-from metering.events import VisitOutcome
+from metering.events import (
+    DeviceEventKind,
+    QualityBasis,
+    QualityEventKind,
+    QualityEventState,
+    VisitOutcome,
+)
 from metering.findings import FindingKind, FindingState
 from metering.house_balance import Flow
-from metering.places import Commodity
+from metering.places import Commodity, CommonAreaKind
+from metering.registry import EVENT_NAMES, STAGE_NAMES, DueBand, DueReason
 from metering.suspects import EvidenceSeries, PartKind
+from metering.verification_periods import MeterType
 from notices.notice import NoticeState
 from wallet.ledger import Reason
 from wallet.lots import LotKind
@@ -73,6 +81,49 @@ _PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
     (Commodity.HEAT, mark("Heat")),
     (Commodity.HOT_WATER, mark("Hot water")),
     (Commodity.COLD_WATER, mark("Cold water")),
+    (CommonAreaKind.STAIRS, mark("Stairs")),
+    (CommonAreaKind.LIFT, mark("Lift")),
+    (CommonAreaKind.CELLAR, mark("Cellar")),
+    (CommonAreaKind.ATTIC, mark("Attic")),
+    (CommonAreaKind.YARD, mark("Yard")),
+    (CommonAreaKind.TECHNICAL, mark("Technical room")),
+    (CommonAreaKind.OTHER, mark("Other")),
+    *EVENT_NAMES.items(),
+    *STAGE_NAMES.items(),
+    (DueReason.VERIFICATION, mark("Verification runs out")),
+    (DueReason.SERVICE_LIFE, mark("Service life ends")),
+    (DueReason.REPAIRED, mark("Not verified since a repair")),
+    (DueReason.UNKNOWN, mark("Verification unknown")),
+    (DueBand.EXPIRED, mark("Overdue")),
+    (DueBand.WITHIN_30, mark("Within 30 days")),
+    (DueBand.WITHIN_90, mark("Within 90 days")),
+    (DueBand.WITHIN_180, mark("Within 180 days")),
+    (DueBand.LATER, mark("Later")),
+    (DueBand.UNKNOWN, mark("Unknown")),
+    (MeterType.SINGLE_PHASE, mark("single-phase")),
+    (MeterType.THREE_PHASE, mark("three-phase")),
+    (MeterType.INDUCTION, mark("induction")),
+    (MeterType.MECHANICAL, mark("mechanical")),
+    (MeterType.HEAT_METER, mark("heat meter")),
+    (DeviceEventKind.COVER_OPENED, mark("Cover opened")),
+    (DeviceEventKind.TERMINALS_OPENED, mark("Terminals opened")),
+    (DeviceEventKind.MAGNET, mark("Magnet")),
+    (DeviceEventKind.PHASE_LOST, mark("Phase lost")),
+    (DeviceEventKind.CURRENT_REVERSED, mark("Current reversed")),
+    (DeviceEventKind.POWER_OFF, mark("Power off")),
+    (DeviceEventKind.CLOCK_SET, mark("Clock set")),
+    (DeviceEventKind.VOLTAGE_OUT_OF_RANGE, mark("Voltage out of range")),
+    (DeviceEventKind.DISCONNECTED, mark("Load switched off")),
+    (QualityEventKind.NO_SUPPLY, mark("No supply")),
+    (QualityEventKind.VOLTAGE, mark("Voltage out of range")),
+    (QualityEventKind.ROOM_TEMPERATURE, mark("Temperature of the rooms")),
+    (QualityEventKind.WATER_TEMPERATURE, mark("Temperature of hot water")),
+    (QualityBasis.METER, mark("Told by meters")),
+    (QualityBasis.ACT, mark("Act")),
+    (QualityBasis.COMPLAINT, mark("Complaint")),
+    (QualityEventState.REPORTED, mark("Reported")),
+    (QualityEventState.CONFIRMED, mark("Confirmed")),
+    (QualityEventState.REJECTED, mark("Rejected")),
     (VisitOutcome.READ, mark("Read")),
     (VisitOutcome.NO_ACCESS, mark("No access")),
     (VisitOutcome.BROKEN, mark("Broken")),

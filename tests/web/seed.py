@@ -35,7 +35,10 @@ from metering.by_hand_service import (
     open_walk_round,
     walk_sheet,
 )
+from metering.event_service import QualityOrder, record_quality
+from metering.events import QualityBasis, QualityEventKind
 from metering.photos import remade
+from metering.places import Commodity
 from tariffs.service import PublishOrder, publish_version
 from tests import frozen_town as town
 from wallet.topups import BonusRule
@@ -130,6 +133,7 @@ def _fill(application: Application, folder: Path, *, demo: bool) -> None:
     for month in (Month(2022, 11), Month(2022, 12)):
         close_month(application, month, scope=SCOPE)
     rate_running_months(application)
+    _record_quality(application)
     _add_people(application)
     _begin_walk_round(application)
 
@@ -175,6 +179,24 @@ def _take_money(application: Application) -> None:
     ]
     with application.database.writing() as session:
         take_payments(session, SCOPE, payments, application.clock)
+
+
+def _record_quality(application: Application) -> None:
+    """A cold flat of the second house, told by an act; nobody has decided it yet."""
+    order = QualityOrder(
+        commodity=Commodity.HEAT,
+        kind=QualityEventKind.ROOM_TEMPERATURE,
+        basis=QualityBasis.ACT,
+        starts_at=datetime(2023, 1, 10, 9, tzinfo=town.ZONE),
+        ends_at=datetime(2023, 1, 10, 15, tzinfo=town.ZONE),
+        scope=SCOPE,
+        building_code="KHB-B",
+        premises_number="1",
+        measured_tenths=162,
+        document="акт 1",
+    )
+    with application.database.writing() as session:
+        record_quality(session, order, application.clock)
 
 
 def _add_people(application: Application) -> None:

@@ -19,6 +19,8 @@ STAFF = ("administrator", "operator", "analyst", "auditor", "company", "other_co
 RETAILER = ("administrator", "operator", "analyst", "auditor")
 RESIDENTS = ("resident", "other_resident")
 DESK = ("administrator", "operator")
+WATCHERS = (*DESK, "company", "other_company")
+"""Who works findings, events and quality."""
 
 # The company looks after both houses; the other one has been given the second house alone.
 REACHES_FIRST_HOUSE = ("administrator", "operator", "analyst", "auditor", "company")
@@ -97,9 +99,46 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         ),
         "GET console.top_up": Expected(f"{console}/accounts/{PREPAID}/top-up", open_to(DESK)),
         "POST console.top_up": Expected(f"{console}/accounts/{PREPAID}/top-up", open_to(DESK, 422)),
+        "GET console.buildings": Expected(f"{console}/buildings", open_to(STAFF)),
+        "GET console.building": Expected(f"{console}/buildings/KHB-A", on_console()),
+        "GET console.edit_building": Expected(f"{console}/buildings/KHB-A/edit", open_to(DESK)),
+        "POST console.edit_building": Expected(
+            f"{console}/buildings/KHB-A/edit", open_to(DESK, 422)
+        ),
+        "GET console.point": Expected(f"{console}/points/KHB-A-4", on_console()),
+        "GET console.edit_point": Expected(f"{console}/points/KHB-A-4/edit", open_to(DESK)),
+        "POST console.edit_point": Expected(
+            f"{console}/points/KHB-A-4/edit", open_to(DESK, 422), data={"latitude": "91"}
+        ),
+        "GET console.record_life_event": Expected(f"{console}/points/KHB-A-4/life", open_to(DESK)),
+        "POST console.record_life_event": Expected(
+            f"{console}/points/KHB-A-4/life", open_to(DESK, 422)
+        ),
+        "GET console.replace_meter": Expected(f"{console}/points/KHB-A-4/replace", open_to(DESK)),
+        "POST console.replace_meter": Expected(
+            f"{console}/points/KHB-A-4/replace", open_to(DESK, 422)
+        ),
+        "GET console.verifications": Expected(f"{console}/verifications", open_to(STAFF)),
         "GET console.tariffs": Expected(f"{console}/tariffs", open_to(STAFF)),
         "GET console.tariff": Expected(f"{console}/tariffs/two_zone", open_to(STAFF)),
         "GET console.findings": Expected(f"{console}/findings", open_to(STAFF)),
+        "GET console.finding": Expected(f"{console}/findings/1", open_to(STAFF)),
+        "POST console.accept_findings": Expected(
+            f"{console}/findings/accept", open_to(WATCHERS, 302)
+        ),
+        "POST console.reopen_finding": Expected(
+            f"{console}/findings/1/reopen", open_to(WATCHERS, 302)
+        ),
+        "GET console.device_events": Expected(f"{console}/device-events", open_to(STAFF)),
+        "POST console.import_events": Expected(f"{console}/device-events", open_to(WATCHERS, 422)),
+        "GET console.quality": Expected(f"{console}/quality", open_to(STAFF)),
+        "GET console.quality_event": Expected(f"{console}/quality/1", open_to(STAFF)),
+        "GET console.new_quality": Expected(f"{console}/quality/new", open_to(WATCHERS)),
+        "POST console.new_quality": Expected(f"{console}/quality/new", open_to(WATCHERS, 422)),
+        "POST console.decide_quality": Expected(
+            f"{console}/quality/1/decide", open_to(WATCHERS, 302)
+        ),
+        "POST console.end_quality": Expected(f"{console}/quality/1/end", open_to(WATCHERS, 302)),
         "GET console.import_readings": Expected(
             f"{console}/readings/import", open_to((*DESK, "company", "other_company"))
         ),
@@ -127,6 +166,8 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "GET account.document_pdf": Expected(f"{page}/documents/{receipt}.pdf", on_account_page()),
         "GET account.top_up": Expected(f"{page}/top-up", on_account_page()),
         "POST account.top_up": Expected(f"{page}/top-up", on_account_page(422)),
+        "GET account.complaint": Expected(f"{page}/complaint", on_account_page()),
+        "POST account.complaint": Expected(f"{page}/complaint", on_account_page(422)),
         "GET account.readings": Expected(f"{page}/readings", on_account_page()),
         "POST account.readings": Expected(f"{page}/readings", on_account_page(422)),
         "POST account.check_readings": Expected(f"{page}/readings/check", on_account_page()),
@@ -145,6 +186,17 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
             open_to((*REACHES_FIRST_HOUSE, "resident"), other_company=404, other_resident=404),
         ),
         "POST api.top_up": Expected(money, open_to(DESK, 422), json={}, headers=key),
+        "GET api.buildings": Expected(f"{api}/buildings", open_to(STAFF)),
+        "GET api.building": Expected(f"{api}/buildings/KHB-A", on_console()),
+        "GET api.points": Expected(f"{api}/points", open_to(STAFF)),
+        "GET api.point": Expected(f"{api}/points/KHB-A-4", on_console()),
+        "GET api.verifications": Expected(f"{api}/verifications", open_to(STAFF)),
+        "POST api.record_event": Expected(
+            f"{api}/points/KHB-A-4/life-events", open_to(DESK, 422), json={}
+        ),
+        "POST api.replace_meter": Expected(
+            f"{api}/points/KHB-A-4/replacements", open_to(DESK, 422), json={}
+        ),
         "GET api.tariffs": Expected(f"{api}/tariffs", open_to(tuple(PEOPLE))),
         "GET api.tariff": Expected(f"{api}/tariffs/single", open_to(tuple(PEOPLE))),
         "GET api.house_balance": Expected(f"{api}/buildings/KHB-A/balance", on_console()),
@@ -162,6 +214,36 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
             f"{api}/readings/export/80020?from=2022-12-31&to=2022-12-31", open_to(DESK)
         ),
         **by_hand(),
+        "GET api.findings": Expected(f"{api}/findings", open_to(STAFF)),
+        "GET api.finding": Expected(f"{api}/findings/1", open_to(STAFF)),
+        "POST api.accept_some_findings": Expected(
+            f"{api}/findings/accept", open_to(WATCHERS, 422), json={}
+        ),
+        "POST api.reopen_one_finding": Expected(
+            f"{api}/findings/1/reopen", open_to(WATCHERS, 409), json={}
+        ),
+        "GET api.device_events": Expected(f"{api}/device-events", open_to(STAFF)),
+        "POST api.send_events": Expected(
+            f"{api}/device-events", open_to(WATCHERS, 422), json={}, headers=key
+        ),
+        "GET api.quality_events": Expected(f"{api}/quality-events", open_to(tuple(PEOPLE))),
+        "GET api.quality_event": Expected(
+            # Of the neighbour's flat.
+            f"{api}/quality-events/1",
+            open_to((*STAFF, "other_resident"), resident=404),
+        ),
+        "POST api.record_quality_event": Expected(
+            f"{api}/quality-events", open_to(WATCHERS, 422), json={}, headers=key
+        ),
+        "POST api.decide_quality_event": Expected(
+            f"{api}/quality-events/1/decision", open_to(WATCHERS, 422), json={}
+        ),
+        "POST api.end_quality_event": Expected(
+            f"{api}/quality-events/1/end", open_to(WATCHERS, 422), json={}
+        ),
+        "POST api.complain": Expected(
+            f"{account}/complaints", open_to((*WATCHERS, *RESIDENTS), 422), json={}, headers=key
+        ),
         "POST api.close_month": Expected(
             f"{api}/billing/closes", open_to(DESK, 422), json={"month": "soon"}
         ),

@@ -2,7 +2,7 @@
 
 from flask import Blueprint
 
-from kilokassa.web.account import pages, readings, top_up
+from kilokassa.web.account import complaint, pages, readings, top_up
 
 
 def blueprint() -> Blueprint:
@@ -15,6 +15,7 @@ def blueprint() -> Blueprint:
     account.get("/<number>/operations")(pages.operations)
     account.get("/<number>/documents")(pages.documents)
     account.get("/<account_number>/documents/<number>.pdf")(pages.document_pdf)
+    account.route("/<number>/complaint", methods=["GET", "POST"])(complaint.complaint)
     account.route("/<number>/top-up", methods=["GET", "POST"])(top_up.top_up)
     account.route("/<number>/readings", methods=["GET", "POST"])(readings.readings)
     account.post("/<number>/readings/check")(readings.check_readings)

@@ -16,8 +16,11 @@ from kilokassa.web.api import (
     billing,
     by_hand,
     estimates,
+    events,
     exports,
+    findings,
     readings,
+    registry,
     tariffs,
 )
 from kilokassa.web.api.base import blueprint
@@ -51,7 +54,19 @@ def install_api(app: Flask) -> None:
         "session", {"type": "apiKey", "in": "cookie", "name": app.config["SESSION_COOKIE_NAME"]}
     )
     routes = blueprint()
-    for part in (accounts, balance, tariffs, readings, exports, by_hand, estimates, billing):
+    for part in (
+        accounts,
+        registry,
+        balance,
+        tariffs,
+        readings,
+        exports,
+        by_hand,
+        estimates,
+        findings,
+        events,
+        billing,
+    ):
         part.add_routes(routes)
     api.register_blueprint(routes)
 

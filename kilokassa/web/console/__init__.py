@@ -6,10 +6,13 @@ from kilokassa.web.console import (
     accounts,
     balance,
     documents,
-    exports,
     estimates,
+    events,
+    exports,
+    findings,
     home,
     readings,
+    registry,
     runs,
     tariffs,
     walk_rounds,
@@ -24,12 +27,35 @@ def blueprint() -> Blueprint:
     console.get("/accounts/<number>")(accounts.account)
     console.get("/accounts/<number>/consumption")(accounts.account_consumption)
     console.route("/accounts/<number>/top-up", methods=["GET", "POST"])(accounts.top_up)
+    console.get("/buildings")(registry.buildings)
+    console.get("/buildings/<code>")(registry.building)
+    both = ["GET", "POST"]
+    edit = console.route("/buildings/<code>/edit", methods=both, endpoint="edit_building")
+    edit(registry.edit_building_form)
+    console.get("/points/<code>")(registry.point)
+    edit = console.route("/points/<code>/edit", methods=both, endpoint="edit_point")
+    edit(registry.edit_point_form)
+    record = console.route("/points/<code>/life", methods=both, endpoint="record_life_event")
+    record(registry.record_event)
+    replace = console.route("/points/<code>/replace", methods=both, endpoint="replace_meter")
+    replace(registry.replace_meter_form)
+    console.get("/verifications")(registry.verifications)
     console.get("/tariffs")(tariffs.tariffs)
     console.get("/tariffs/<code>")(tariffs.tariff)
     console.get("/balance")(balance.balances)
     console.get("/balance/<code>")(balance.balance)
     console.get("/estimates")(estimates.estimates)
-    console.get("/findings")(readings.findings)
+    console.get("/findings")(findings.findings)
+    console.get("/findings/<int:finding_id>")(findings.finding)
+    console.post("/findings/accept", endpoint="accept_findings")(findings.accept)
+    console.post("/findings/<int:finding_id>/reopen", endpoint="reopen_finding")(findings.reopen)
+    console.get("/device-events", endpoint="device_events")(events.device_events_page)
+    console.post("/device-events", endpoint="import_events")(events.device_events_page)
+    console.get("/quality")(events.quality)
+    console.route("/quality/new", methods=["GET", "POST"])(events.new_quality)
+    console.get("/quality/<int:event_id>")(events.quality_event)
+    console.post("/quality/<int:event_id>/decide", endpoint="decide_quality")(events.decide)
+    console.post("/quality/<int:event_id>/end", endpoint="end_quality")(events.end)
     console.route("/readings/import", methods=["GET", "POST"])(readings.import_readings)
     console.get("/readings/export")(exports.export_readings)
     console.post("/readings/export")(exports.exported_readings)

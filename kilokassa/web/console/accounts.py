@@ -18,7 +18,7 @@ from kilokassa.core.text import amount_text, mark, sentence
 from kilokassa.web import queries, tables
 from kilokassa.web.balance import balance_view
 from kilokassa.web.charges import months_of
-from kilokassa.web.console.readings import finding_entries
+from kilokassa.web.console.findings import finding_entries
 from kilokassa.web.consumption import month_chart
 from kilokassa.web.consumption_part import consumption_part
 from kilokassa.web.forms import TopUpForm

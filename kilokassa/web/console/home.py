@@ -5,7 +5,7 @@ from flask import render_template
 from billing import store as billing_store
 from kilokassa.core.calendar import Month
 from kilokassa.web import queries
-from kilokassa.web.console.readings import finding_entries
+from kilokassa.web.console.findings import finding_entries
 from kilokassa.web.consumption import MONTHS_SHOWN, months_chart
 from kilokassa.web.visit import visit
 from metering import store as metering_store
