@@ -228,6 +228,8 @@ def _cut_to(
 ) -> tuple[Period, ...]:
     """Return the billing periods cut to the grid; refuse a hole or an overlap."""
     shared = [part for one in billings if (part := one.intersect(whole)) is not None]
+    if len(shared) != len(billings) and whole.start < whole.end:
+        raise ValueError("every billing period touches the readings")
     reached = whole.start
     for part in shared:
         if part.start != reached:

@@ -289,7 +289,7 @@ def _days_begun(period: Period, zone: ZoneInfo) -> tuple[date, ...]:
 
 def _month_of_days(days: Sequence[date]) -> int:
     """Return how many days the calendar month of some days has."""
-    return len(Month.of(days[0]).days) if days else 1
+    return len(Month.of(days[0]).days)
 
 
 def _fixed(book: _Book, rated: Rated, part: Sequence[int], fixed: FixedCharge) -> None:
@@ -297,6 +297,8 @@ def _fixed(book: _Book, rated: Rated, part: Sequence[int], fixed: FixedCharge) -
     for number, piece, first_day in _pieces(rated, part, fixed.amounts, by_month=by_month):
         stretch = rated.compiled.stretches[number]
         days = _days_begun(piece, rated.compiled.zone)
+        if not days:
+            continue
         month = _month_of_days(days)
         starts_on = local_date(piece.start, rated.compiled.zone)
         quantity: Columns = np.full(book.accounts, len(days), dtype=np.int64)
@@ -352,6 +354,8 @@ def _capacity(
     for number, piece, first_day in _pieces(rated, part, capacity.amounts, by_month=True):
         stretch = rated.compiled.stretches[number]
         days = _days_begun(piece, rated.compiled.zone)
+        if not days:
+            continue
         spec = _spec(
             stretch,
             number,
@@ -484,6 +488,8 @@ def _minimum(
     begins = rated.compiled.stretches[part[0]].period.start
     for _, piece, _ in _pieces(rated, part, minimum.amounts, by_month=True):
         days = _days_begun(piece, rated.compiled.zone)
+        if not days:
+            continue
         amount = amount_on(minimum.amounts, local_date(piece.start, rated.compiled.zone))
         exact += amount * len(days) * (common // _month_of_days(days))
     least_minor = half_up_ratio(exact, common * AMOUNT_DIVISOR)

@@ -12,7 +12,7 @@ from typing import Final
 from kilokassa.core.ids import TariffVersionId
 from kilokassa.core.quantity import WH_PER_KWH
 from kilokassa.core.zones import DayZones, Zone
-from tariffs.charges import NO_CHARGES, Charges
+from tariffs.charges import NO_CHARGES, Charges, Netting
 from tariffs.day_types import ONLY_THE_WEEK, DayType, HolidayCalendar
 
 UNPUBLISHED: Final = TariffVersionId(0)
@@ -169,6 +169,8 @@ class TariffVersion:
                 raise ValueError(f"every range has a rate for every zone: {dated!r}")
             if min(rate for row in dated.rates_scaled for rate in row) < 0:
                 raise ValueError(f"a rate is not negative: {dated!r}")
+        if self.range_count > 1 and self.nets_over_periods and self._asks_each_interval:
+            raise ValueError("netting over a period leaves no order of time for ranges")
         names = {start.season for start in self.seasons} or {""}
         if {dated.season for dated in self.rates} not in ({""}, names):
             raise ValueError("every season has rates of its own, or none has")
@@ -189,6 +191,19 @@ class TariffVersion:
     def range_count(self) -> int:
         """How many ranges there are; one where the plan has no ladder."""
         return len(self.range_borders_wh if self.norm is None else self.norm.bands_percent) + 1
+
+    @property
+    def nets_over_periods(self) -> bool:
+        """Say whether generation is set off against consumption over a whole billing period."""
+        export = self.charges.export
+        return export is not None and export.netting is Netting.PERIOD
+
+    @property
+    def _asks_each_interval(self) -> bool:
+        """Say whether the ranges need to know when the energy was used."""
+        return self.range_period is RangePeriod.DAY or (
+            self.range_basis is RangeBasis.TOTAL and self.range_order is RangeOrder.TIME
+        )
 
     def season_of(self, day: date) -> str:
         """Return the season of a local day; empty where the version knows none."""

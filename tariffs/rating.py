@@ -244,10 +244,7 @@ def _netted_by_period(
     compiled: Compiled, cells_wh: Columns, export_wh: Columns
 ) -> tuple[Columns, Columns]:
     """Return what was used by cell and what is paid for as export by stretch."""
-    if any(
-        version.charges.export is not None and version.charges.export.netting is Netting.PERIOD
-        for version in compiled.versions
-    ):
+    if any(version.nets_over_periods for version in compiled.versions):
         net = cells_wh - export_wh
         cells_wh, export_wh = np.maximum(net, 0), np.maximum(-net, 0)
     return cells_wh, _by_stretch(compiled, export_wh)
