@@ -420,7 +420,7 @@ def _state(row: SheetRow) -> tuple[str, str]:
     if row.visit is not None and row.visit.outcome is VisitOutcome.READ:
         return "ok", ", ".join(filter(None, used)) or translate(mark("Read"))
     if row.visit is not None and row.is_done:
-        return "away", translate(_words()[str(row.visit.outcome)])
+        return "away", translate(word(row.visit.outcome))
     if used:
         return "half", translate(mark("Some zones are still missing."))
     return "", ""
@@ -440,15 +440,12 @@ def _zone_name(zone: Zone) -> str:
 
 
 def _words() -> dict[str, str]:
-    """Return the messages that the page's script says by itself."""
+    """Return what the page's script says by itself, in the reader's language."""
     return {
-        "no_access": mark("No access"),
-        "broken": mark("Broken"),
-        "saving": mark("Saving…"),
-        "less": mark("Less than before."),
-        "more": mark("Far above the usual."),
-        "digits": mark("More digits than the meter shows."),
-        "odd": mark("Not a number."),
-        "unsaved": mark("Not saved: no connection. Enter to try again."),
-        "confirm": mark("Enter once more to confirm."),
+        "saving": translate(mark("Saving…")),
+        "less": translate(mark("Less than before.")),
+        "more": translate(mark("Far above the usual.")),
+        "digits": translate(mark("More digits than the meter shows.")),
+        "odd": translate(mark("Not a number.")),
+        "unsaved": translate(mark("Not saved: no connection. Enter to try again.")),
     }

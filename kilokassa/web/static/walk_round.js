@@ -107,8 +107,8 @@
     const fields = fieldsOf(line);
     const last = field === fields.at(-1);
     const wrong = doubt(field);
-    const waits = "confirming" in line.dataset;
-    if (!last && !wrong && !waits) {
+    const confirms = line.dataset.confirming === typed(line);
+    if (!last && !wrong && !confirms) {
       move(field, 1);
       return;
     }
@@ -116,8 +116,9 @@
       move(field, 1);
       return;
     }
-    // What looks right moves on at once and is saved meanwhile; what does not waits for the verdict.
-    if (fields.every((one) => one.value.trim() && !doubt(one)) && !waits) {
+    // What looks right, or is confirmed, moves on at once and is saved meanwhile: nobody who types
+    // fast writes into the wrong field. What does not look right waits for the verdict.
+    if (confirms || fields.every((one) => one.value.trim() && !doubt(one))) {
       save(line);
       move(field, 1);
       return;
@@ -126,10 +127,12 @@
     else { field.focus(); field.select(); }
   }
 
-  async function outcome(field, value) {
+  function outcome(field, value) {
     const line = lineOf(field);
     for (const one of fieldsOf(line)) one.value = one.dataset.saved;
-    if (await send(line, { outcome: value })) move(fieldsOf(line).at(-1), 1);
+    delete line.dataset.confirming;
+    send(line, { outcome: value });
+    move(fieldsOf(line).at(-1), 1);
   }
 
   root.addEventListener("keydown", (event) => {
