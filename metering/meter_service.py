@@ -106,7 +106,7 @@ def _carried_over(meter: StandingMeter, event: LifeEvent) -> list[LifeEvent]:
             LifeEventKind.VERIFIED,
             since,
             until,
-            note="as it was registered; the day of the verification is not known",
+            note=mark("as it was registered; the day of the verification is not known"),
             actor="registry",
         )
     ]

@@ -813,6 +813,18 @@ def latest_readings(session: Session, meters: Sequence[StandingMeter]) -> tuple[
     return tuple(found.values())
 
 
+def servicers(session: Session) -> tuple[tuple[str, str], ...]:
+    """Return code and name of all who service meters."""
+    query = select(ServicerRow.code, ServicerRow.name).order_by(ServicerRow.name)
+    return tuple((code, name) for code, name in session.execute(query))
+
+
+def companies(session: Session) -> tuple[tuple[str, str], ...]:
+    """Return code and name of all management companies."""
+    query = select(CompanyRow.code, CompanyRow.name).order_by(CompanyRow.name)
+    return tuple((code, name) for code, name in session.execute(query))
+
+
 # --- events beside readings, as the page of a point shows them ---
 
 

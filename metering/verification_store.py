@@ -200,15 +200,3 @@ def _repaired_since(session: Session) -> dict[int, date]:
     )
     rows: Sequence[Any] = session.execute(query).all()
     return dict(rows)
-
-
-def servicers(session: Session) -> tuple[tuple[str, str], ...]:
-    """Return code and name of all who service meters."""
-    query = select(ServicerRow.code, ServicerRow.name).order_by(ServicerRow.name)
-    return tuple((code, name) for code, name in session.execute(query))
-
-
-def companies(session: Session) -> tuple[tuple[str, str], ...]:
-    """Return code and name of all management companies."""
-    query = select(CompanyRow.code, CompanyRow.name).order_by(CompanyRow.name)
-    return tuple((code, name) for code, name in session.execute(query))
