@@ -17,20 +17,23 @@ METHODS: Final = {
 }
 """What a document calls each method."""
 
+NO_BREAK: Final = "\u00a0"
+
 AVERAGE_OF_MONTHS: Final = mark("monthly average of %(months)s months")
 
 
 def method_text(used: UsedEstimate, language: Language) -> str:
-    """Return the words of one method, with the article that calls for it where there is one.
+    r"""Return the words of one method, with the article that calls for it where there is one.
 
     >>> method_text(UsedEstimate(EstimationMethod.OWN_AVERAGE, 6, "п. 59"), Language.RUSSIAN)
-    'среднемесячный расход за 6 мес., п. 59'
+    'среднемесячный расход за 6 мес., п.\xa059'
     """
     if used.months:
         text = gettext(AVERAGE_OF_MONTHS, language) % {"months": used.months}
     else:
         text = gettext(METHODS[used.method], language)
-    return f"{text}, {used.article}" if used.article else text
+    # The number of an article stays on the line of its word.
+    return f"{text}, {used.article.replace(' ', NO_BREAK)}" if used.article else text
 
 
 def estimate_text(used: Sequence[UsedEstimate], language: Language, *, part: str = "") -> str:

@@ -9,7 +9,7 @@ from flask import request, url_for
 
 from billing.charges import used_estimates
 from billing.models import ChargeLineRow, LineKind, RunState, Service
-from billing.wording import estimate_text
+from billing.wording import method_text
 from invoices.numbering import DocumentKind
 from kilokassa.core.calendar import Month
 from kilokassa.core.money import rate_from_scaled
@@ -193,8 +193,8 @@ def estimated_text_of(line: ChargeLineRow) -> str:
     amount = f"{number_text(Decimal(line.estimated).scaleb(-3).normalize() + 0, language)} {unit}"
     if not used:
         return amount
-    part = "" if line.estimated == line.quantity else amount
-    return estimate_text(used, language, part=part)
+    how = "; ".join(method_text(one, language) for one in used)
+    return how if line.estimated == line.quantity else f"{amount}: {how}"
 
 
 def documents(

@@ -78,7 +78,7 @@ def test_the_page_and_its_file_show_the_flat_with_its_account(clients: Clients):
 
     assert page.status_code == 200
     assert f"/console/accounts/{BY_HAND}" in page.text
-    assert "п. 60" in page.text
+    assert "п.\u00a060" in page.text
     (row,) = [line for line in file.text.splitlines() if BY_HAND in line]
     assert "161" in row
     assert "KHB-A-8" in row

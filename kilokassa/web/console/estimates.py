@@ -1,15 +1,17 @@
 """Estimated values: which points, by which method and rule, and what follows if nothing comes."""
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from billing.wording import METHODS, method_text
 from kilokassa.app.estimating import EstimateLine, estimate_lines, rule_chain
-from kilokassa.core.calendar import Month
-from kilokassa.core.text import mark
+from kilokassa.core.calendar import Month, local_date, local_midnight
+from kilokassa.core.text import date_text, instant_text, mark
 from kilokassa.web.forms import month_asked
 from kilokassa.web.kit import Column, Kind, Table, export_asked
 from kilokassa.web.language import translate
@@ -19,6 +21,8 @@ from metering.estimates import EstimationMethod
 from metering.estimation_rules import Trigger
 
 MONTHS_OFFERED: Final = 14
+WARN_PERIODS: Final = 3
+"""After so many periods in a row the norm follows: worth a call."""
 
 TRIGGERS: Final = {
     Trigger.GAP: mark("gap in the intervals"),
@@ -47,15 +51,14 @@ def estimates() -> ResponseReturnValue:
         building_code=building,
         replaced=replaced,
     )
-    table = _table(lines, here)
     if export_asked():
-        return table.csv()
+        return _table(lines, here, full=True).csv()
     current = Month.of(here.today)
     standing = [line for line in lines if not line.replaced]
     return render_template(
         "console/estimates.html",
         active="console.estimates",
-        table=table,
+        table=_table(lines, here, full=False),
         month=month,
         months=[current.plus(-n) for n in range(MONTHS_OFFERED)],
         building=building,
@@ -91,56 +94,84 @@ def _next(line: EstimateLine) -> str | None:
     return None if line.next_method is None else METHODS[line.next_method]
 
 
-def _table(lines: Sequence[EstimateLine], here: Visit) -> Table[EstimateLine]:
-    return Table(
-        name="estimates",
-        caption=mark("Estimated values"),
-        columns=(
-            Column("building", mark("Building"), lambda one: one.listed.address, minor=True),
-            Column("premises", mark("Flat"), lambda one: one.listed.premises_number),
-            Column(
-                "account",
-                mark("Account"),
-                lambda one: one.account_number,
-                link=lambda one: (
-                    url_for("console.account", number=one.account_number)
-                    if one.account_number
-                    else None
-                ),
+def _place(line: EstimateLine) -> str:
+    """Return house and flat, as one reads them on a door."""
+    number = line.listed.premises_number
+    if not number:
+        return line.listed.address
+    return translate(mark("%(address)s, flat %(number)s")) % {
+        "address": line.listed.address,
+        "number": number,
+    }
+
+
+def _stretch(line: EstimateLine, here: Visit) -> str:
+    """Return the days that are estimated; with the clock where it is a part of a day."""
+    zone = ZoneInfo(line.listed.zone)
+    start, end = line.estimate.period.start, line.estimate.period.end
+    first, last = local_date(start, zone), local_date(end - timedelta(microseconds=1), zone)
+    whole = (start, end) == (local_midnight(first, zone), local_midnight(_following(last), zone))
+    if not whole:
+        texts = [instant_text(at, zone, here.language) for at in (start, end)]
+    else:
+        texts = [date_text(day, here.language) for day in (first, last)]
+    return texts[0] if texts[0] == texts[1] else " – ".join(texts)
+
+
+def _following(day: date) -> date:
+    """Return the day after."""
+    return day + timedelta(days=1)
+
+
+def _table(lines: Sequence[EstimateLine], here: Visit, *, full: bool) -> Table[EstimateLine]:
+    """Return the list as the page shows it, or the fuller one that the file holds."""
+    columns: list[Column[EstimateLine]] = [
+        Column(
+            "place",
+            mark("Address"),
+            _place,
+            link=lambda one: (
+                url_for("console.account", number=one.account_number)
+                if one.account_number
+                else None
             ),
-            Column("point", mark("Metering point"), lambda one: one.listed.point_code, minor=True),
-            Column("why", mark("Why"), _why, Kind.MESSAGE),
-            Column(
-                "method", mark("By which method"), lambda one: method_text(one.used, here.language)
-            ),
-            Column(
-                "from",
-                mark("From"),
-                lambda one: one.estimate.period.start,
-                Kind.INSTANT,
-                minor=True,
-            ),
-            Column(
-                "to", mark("Up to"), lambda one: one.estimate.period.end, Kind.INSTANT, minor=True
-            ),
-            Column("quantity", mark("Energy, kWh"), lambda one: one.quantity_wh, Kind.KWH),
-            Column(
-                "number",
-                mark("Months in a row"),
-                lambda one: one.period_number,
-                Kind.NUMBER,
-                tone=lambda one: "warn" if (one.period_number or 0) >= 3 else "",
-            ),
-            Column("next", mark("Next month"), _next, Kind.MESSAGE),
-            Column("rule", mark("Rule"), lambda one: one.estimate.rule, minor=True),
+        ),
+        Column("why", mark("Why"), _why, Kind.MESSAGE, minor=True),
+        Column("method", mark("By which method"), lambda one: method_text(one.used, here.language)),
+        Column("days", mark("Days"), lambda one: _stretch(one, here), minor=True),
+        Column("quantity", mark("Energy, kWh"), lambda one: one.quantity_wh, Kind.KWH),
+        Column(
+            "number",
+            mark("Months in a row"),
+            lambda one: one.period_number,
+            Kind.NUMBER,
+            tone=lambda one: "warn" if (one.period_number or 0) >= WARN_PERIODS else "",
+        ),
+        Column("next", mark("Next month"), _next, Kind.MESSAGE, minor=True),
+    ]
+    if full or any(line.replaced for line in lines):
+        columns.append(
             Column(
                 "state",
                 mark("State"),
-                lambda one: translate(mark("replaced") if one.replaced else mark("holds")),
-                tone=lambda one: "quiet" if one.replaced else "",
+                lambda one: mark("replaced") if one.replaced else mark("holds"),
+                Kind.MESSAGE,
+                tone=lambda one: "quiet" if one.replaced else "good",
                 minor=True,
-            ),
-        ),
+            )
+        )
+    if full:
+        columns += [
+            Column("account", mark("Account"), lambda one: one.account_number),
+            Column("point", mark("Metering point"), lambda one: one.listed.point_code),
+            Column("from", mark("From"), lambda one: one.estimate.period.start, Kind.INSTANT),
+            Column("to", mark("Up to"), lambda one: one.estimate.period.end, Kind.INSTANT),
+            Column("rule", mark("Rule"), lambda one: one.estimate.rule),
+        ]
+    return Table(
+        name="estimates",
+        caption=mark("Estimated values"),
+        columns=columns,
         items=lines,
         empty=mark("Nothing was estimated for this month: everything was measured."),
         filterable=True,
