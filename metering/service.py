@@ -193,7 +193,8 @@ def find_gaps(
         qualities = day_qualities(session, broken, first, last)
         grid = DayGrid(ZoneInfo(zone), interval_min, first, last)
         for channel in channels:
-            found = dict(grid.gaps(qualities.get(channel.channel_id, [])))
+            known_days = qualities.get(channel.channel_id)
+            found = dict(grid.gaps(known_days)) if known_days else {}
             known = standing.get(channel.channel_id, {})
             fresh += [
                 Finding(

@@ -25,7 +25,7 @@ from kilokassa.core.series import Quality
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
 from kilokassa.db.rights import building_in_scope
-from kilokassa.db.slices import IDS_A_QUERY, in_slices
+from kilokassa.db.slices import IDS_A_QUERY, among, in_slices
 from metering.arrivals import PointChannel, refused_lines
 from metering.days import (
     UWH_PER_WH,
@@ -241,7 +241,7 @@ def point_channels(
                 building_in_scope(_points.c.building_id, scope),
             )
         )
-        for row in session.execute(query):
+        for row in session.execute(query).all():
             named = [by_code.setdefault(row.code, {})]
             if row.exchange_code is not None:
                 named.append(by_exchange_code.setdefault(row.exchange_code, {}))
@@ -385,16 +385,14 @@ def _write_part(
 
 def _standing_digests(session: Session, block: DayBlock) -> dict[tuple[int, date], bytes]:
     query = select(_days.c.channel_id, _days.c.day, _days.c.digest).where(_within(block))
-    return {
-        (channel_id, day): bytes(digest)
-        for channel_id, day, digest in session.execute(query.with_for_update())
-    }
+    found = session.execute(query.with_for_update()).all()
+    return {(channel_id, day): bytes(digest) for channel_id, day, digest in found}
 
 
 def _within(block: DayBlock) -> Any:  # noqa: ANN401 - a condition
     days = block.days
     channel_ids = np.unique(block.channel_ids).tolist()
-    return _days.c.channel_id.in_(channel_ids) & _days.c.day.between(
+    return among(_days.c.channel_id, channel_ids) & _days.c.day.between(
         days.min().item(), days.max().item()
     )
 
@@ -1104,7 +1102,7 @@ def open_gaps(session: Session, channel_ids: Iterable[int]) -> dict[int, dict[Pe
         query = select(
             _findings.c.channel_id, _findings.c.starts_at, _findings.c.ends_at, _findings.c.id
         ).where(
-            _findings.c.channel_id.in_(part),
+            among(_findings.c.channel_id, part),
             _findings.c.kind == FindingKind.GAP,
             _findings.c.state == FindingState.OPEN,
         )
@@ -1184,10 +1182,10 @@ def day_spans(
                 func.count(),
                 func.sum(_days.c.missing),
             )
-            .where(_days.c.channel_id.in_(part), _days.c.day.between(first, last))
+            .where(among(_days.c.channel_id, part), _days.c.day.between(first, last))
             .group_by(_days.c.channel_id)
         )
-        for channel_id, opens, closes, count, missing in session.execute(query):
+        for channel_id, opens, closes, count, missing in session.execute(query).all():
             whole = count == (closes - opens).days + 1 and missing == 0
             found[channel_id] = (opens, closes, whole)
     return found
@@ -1200,7 +1198,7 @@ def day_qualities(
     found: dict[int, list[tuple[date, bytes]]] = {}
     for part in in_slices(sorted(set(channel_ids))):
         query = select(_days.c.channel_id, _days.c.day, _days.c.quality).where(
-            _days.c.channel_id.in_(part), _days.c.day.between(first, last)
+            among(_days.c.channel_id, part), _days.c.day.between(first, last)
         )
         for channel_id, day, quality in session.execute(query):
             found.setdefault(channel_id, []).append((day, bytes(quality)))

@@ -42,6 +42,8 @@ STUCK_TIMES: Final = 2
 """... and so many times longer than ever in the past."""
 DEAD_HOURS: Final = 72
 """Zero for so long, where the past has no zeros of `STUCK_HOURS` on end."""
+SCREEN_DAYS: Final = 4
+"""So many days before tell whether more must be read: `DEAD_HOURS`, and a change of the clock."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,16 +141,30 @@ def _put(
 
 def check(window: Window) -> list[Finding]:
     """Return what looks wrong on the fresh days of a window, for each kind and channel in order."""
-    if not window.fresh.any():
-        return []
+    return [*unusual(window), *beyond_limits(window)]
+
+
+def unusual(window: Window) -> list[Finding]:
+    """Return values of fresh days that are unlike their past: `HISTORY_DAYS` days of it."""
     checks = _Checks(window)
-    return [
-        *checks.spikes(),
-        *checks.stuck(),
-        *checks.over_capacity(),
-        *checks.while_disconnected(),
-        *checks.wrong_intervals(),
-    ]
+    return [*checks.spikes(), *checks.stuck()]
+
+
+def beyond_limits(window: Window) -> list[Finding]:
+    """Return what is wrong on fresh days whatever their past."""
+    checks = _Checks(window)
+    return [*checks.over_capacity(), *checks.while_disconnected(), *checks.wrong_intervals()]
+
+
+def may_be_unusual(window: Window) -> Mask:
+    """Say of which channels `unusual` might find something, from `SCREEN_DAYS` days before alone.
+
+    Most days of most points stay under what any flat may use and change all the time: so their past
+    need not be read.
+    """
+    checks = _Checks(window)
+    high: Mask = np.asarray((window.fresh & (checks.highest > checks.floors[:, None])).any(axis=1))
+    return np.logical_or(high, checks.steady())
 
 
 class _Checks:
@@ -163,6 +179,18 @@ class _Checks:
             # -1 is no value of a channel: what is not measured is neither high nor stuck.
             self.energy = np.where(self.measured, window.energy_wh, np.int32(-1))
         self.highest = self._by_day(np.maximum, self.energy)
+        self.floors = np.array(
+            [
+                SPIKE_FLOOR_PER_H.get(channel.channel_code, SPIKE_FLOOR_OTHER_PER_H)
+                * channel.multiplier
+                * channel.interval_min
+                // 60
+                for channel in window.channels
+            ],
+            np.int64,
+        )
+        """What no value up to is called a spike, for each channel."""
+        self._per_hour = 60 // window.interval_min
 
     def _by_day(self, function: np.ufunc, values: Int32) -> Int32:
         lengths = np.diff(self.edges)
@@ -178,17 +206,7 @@ class _Checks:
     def spikes(self) -> Iterator[Finding]:
         """Yield days with a value far above the highest of the days before."""
         usual, known = self._usual()
-        floors = np.array(
-            [
-                SPIKE_FLOOR_PER_H.get(channel.channel_code, SPIKE_FLOOR_OTHER_PER_H)
-                * channel.multiplier
-                * channel.interval_min
-                // 60
-                for channel in self.window.channels
-            ],
-            np.int64,
-        )
-        limit = np.maximum(usual.astype(np.int64) * SPIKE_TIMES, floors[:, None])
+        limit = np.maximum(usual.astype(np.int64) * SPIKE_TIMES, self.floors[:, None])
         hit = self.window.fresh & known & (self.highest > limit)
         for row, days in _runs_of_days(hit):
             above = [
@@ -241,23 +259,28 @@ class _Checks:
 
     def stuck(self) -> Iterator[Finding]:
         """Yield runs of one value over a day and more, of zeros over three, unlike the past."""
-        per_hour = 60 // self.window.interval_min
-        least = STUCK_HOURS * per_hour
-        for row in np.flatnonzero(self._steady(least // 2)).tolist():
-            yield from self._stuck_runs(row, least, DEAD_HOURS * per_hour)
+        for row in np.flatnonzero(self.steady()).tolist():
+            yield from self._stuck_runs(row, STUCK_HOURS * self._per_hour)
 
-    def _steady(self, length: int) -> Mask:
-        """Say which channels have a stretch of `length` equal values, aligned to such stretches.
+    def steady(self) -> Mask:
+        """Say which channels might have such a run.
 
-        A run of twice the length holds one; so few channels are left to be looked at one by one.
+        Values are looked at in stretches of half its length: a run holds one of them whole.
         """
-        count = self.energy.shape[1] // length
-        stretches = self.energy[:, : count * length].reshape(len(self.energy), count, length)
-        lowest, highest = stretches.min(axis=2), stretches.max(axis=2)
-        steady: Mask = ((lowest == highest) & (highest >= 0)).any(axis=1)
-        return steady
+        used = self._stretches(STUCK_HOURS * self._per_hour // 2)
+        unused = self._stretches(DEAD_HOURS * self._per_hour // 2)
+        busy: Mask = np.asarray(((used[0] == used[1]) & (used[0] > 0)).any(axis=1))
+        idle: Mask = np.asarray(((unused[0] == unused[1]) & (unused[0] == 0)).any(axis=1))
+        return np.logical_or(busy, idle)
 
-    def _stuck_runs(self, row: int, least: int, dead: int) -> Iterator[Finding]:
+    def _stretches(self, length: int) -> tuple[Int32, Int32]:
+        """Return the lowest and the highest value of successive stretches."""
+        count = self.energy.shape[1] // length
+        shaped = self.energy[:, : count * length].reshape(len(self.energy), count, length)
+        return shaped.min(axis=2), shaped.max(axis=2)
+
+    def _stuck_runs(self, row: int, least: int) -> Iterator[Finding]:
+        dead = least * DEAD_HOURS // STUCK_HOURS
         values = self.energy[row]
         starts = np.flatnonzero(np.diff(values, prepend=values[0] - 1))
         lengths = np.diff(starts, append=len(values))

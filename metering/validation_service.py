@@ -17,7 +17,16 @@ from metering.arrivals import PointChannel
 from metering.days import DayBlock, Int64, TouchedDays
 from metering.findings import Finding, FindingState
 from metering.store import add_findings, close_findings
-from metering.validation import HISTORY_DAYS, check, lay_out, settle
+from metering.validation import (
+    HISTORY_DAYS,
+    SCREEN_DAYS,
+    Window,
+    beyond_limits,
+    lay_out,
+    may_be_unusual,
+    settle,
+    unusual,
+)
 from metering.validation_store import disconnections, load_days, standing_findings
 
 _ONE_DAY: Final = timedelta(days=1)
@@ -87,41 +96,60 @@ def _check_group(
 ) -> list[Finding]:
     """Check stretches of one zone, interval length, first and last day."""
     zone = ZoneInfo(group[0].channel.zone)
-    first = _date(group[0].first) - timedelta(days=HISTORY_DAYS)
-    last = _date(group[0].last)
-    count = (last - first).days + 1
-    whole = Period(local_midnight(first, zone), local_midnight(last + _ONE_DAY, zone))
+    periods: dict[bytes, list[Period]] = {}
     for stretch in group:
-        checked.setdefault(stretch.channel.channel_id, []).extend(_periods(stretch.days, zone))
+        days = stretch.days.tobytes()
+        if days not in periods:
+            periods[days] = _periods(stretch.days, zone)
+        checked.setdefault(stretch.channel.channel_id, []).extend(periods[days])
+    interval_min = group[0].channel.interval_min
     values = [
         block
         for block in touched
-        if isinstance(block, DayBlock) and block.interval_min == group[0].channel.interval_min
+        if isinstance(block, DayBlock) and block.interval_min == interval_min
     ]
-    given = all(isinstance(block, DayBlock) for block in touched)
-    a_channel = count * 24 * 60 // group[0].channel.interval_min
-    at_once = max(1, CELLS_A_WINDOW // a_channel)
+    read_all = any(isinstance(block, TouchedDays) for block in touched)
+    days_count = HISTORY_DAYS + group[0].last - group[0].first + 1
+    at_once = max(1, CELLS_A_WINDOW // (days_count * 24 * 60 // interval_min))
     found = []
     for start in range(0, len(group), at_once):
         part = group[start : start + at_once]
-        fresh = np.zeros((len(part), count), bool)
-        for row, stretch in enumerate(part):
-            fresh[row, stretch.days - stretch.first + HISTORY_DAYS] = True
-        members = [stretch.channel for stretch in part]
-        off = disconnections(session, {channel.point_id for channel in members}, whole)
-        blocks = load_days(
-            session,
-            [channel.channel_id for channel in members],
-            first,
-            # Where every day came with its values, only the past is read.
-            first + (HISTORY_DAYS - 1) * _ONE_DAY
-            if given and fresh[:, HISTORY_DAYS:].all()
-            else last,
-            members[0].interval_min,
-        )
-        window = lay_out(members, first, last, [*blocks, *values], fresh, off)
-        found += check(window)
+        short = _window(session, part, SCREEN_DAYS, values, read_all=read_all)
+        found += beyond_limits(short)
+        chosen = np.flatnonzero(may_be_unusual(short)).tolist()
+        if chosen:
+            some = [part[row] for row in chosen]
+            found += unusual(_window(session, some, HISTORY_DAYS, values, read_all=read_all))
     return found
+
+
+def _window(
+    session: Session,
+    part: Sequence[_Stretch],
+    days_before: int,
+    values: Sequence[DayBlock],
+    *,
+    read_all: bool,
+) -> Window:
+    """Return the days of stretches with so many days before; read is what `values` do not hold."""
+    channels = [stretch.channel for stretch in part]
+    zone = ZoneInfo(channels[0].zone)
+    first = _date(part[0].first) - timedelta(days=days_before)
+    last = _date(part[0].last)
+    fresh = np.zeros((len(part), (last - first).days + 1), bool)
+    for row, stretch in enumerate(part):
+        fresh[row, stretch.days - stretch.first + days_before] = True
+    read_all = read_all or not fresh[:, days_before:].all()
+    stored = load_days(
+        session,
+        [channel.channel_id for channel in channels],
+        first,
+        last if read_all else _date(part[0].first - 1),
+        channels[0].interval_min,
+    )
+    whole = Period(local_midnight(first, zone), local_midnight(last + _ONE_DAY, zone))
+    off = disconnections(session, {channel.point_id for channel in channels}, whole)
+    return lay_out(channels, first, last, [*stored, *values], fresh, off)
 
 
 def _stretches(

@@ -10,7 +10,7 @@ from sqlalchemy import String, Table, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
 from kilokassa.core.period import Period
-from kilokassa.db.slices import in_slices
+from kilokassa.db.slices import among, in_slices
 from metering.days import DayBlock
 from metering.events import DeviceEventKind
 from metering.findings import SETTLED_KINDS, Finding, FindingState
@@ -36,7 +36,7 @@ def load_days(
         query = select(
             _days.c.channel_id, type_coerce(_days.c.day, String), _days.c.energy_wh, _days.c.quality
         ).where(
-            _days.c.channel_id.in_(part),
+            among(_days.c.channel_id, part),
             _days.c.day.between(first, last),
             _days.c.interval_min == interval_min,
         )
@@ -73,7 +73,7 @@ def disconnections(
     found: dict[int, list[Period]] = {}
     for part in in_slices(sorted(set(point_ids))):
         query = select(_events.c.point_id, _events.c.starts_at, _events.c.ends_at).where(
-            _events.c.point_id.in_(part),
+            among(_events.c.point_id, part),
             _events.c.kind == DeviceEventKind.DISCONNECTED,
             _events.c.starts_at < during.end,
             or_(_events.c.ends_at.is_(None), _events.c.ends_at > during.start),
@@ -91,7 +91,7 @@ def standing_findings(
     found = []
     for part in in_slices(sorted(set(channel_ids))):
         query = select(_findings).where(
-            _findings.c.channel_id.in_(part),
+            among(_findings.c.channel_id, part),
             _findings.c.kind.in_(sorted(SETTLED_KINDS)),
             _findings.c.state.in_([FindingState.OPEN, FindingState.ACCEPTED]),
             _findings.c.ends_at > ending_after,

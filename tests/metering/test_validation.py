@@ -19,10 +19,13 @@ from metering.days import strides, whole_days
 from metering.findings import DayGrid, Finding, FindingKind, FindingState
 from metering.validation import (
     HISTORY_DAYS,
+    SCREEN_DAYS,
     StandingFinding,
     check,
     lay_out,
+    may_be_unusual,
     settle,
+    unusual,
 )
 
 VLADIVOSTOK = "Asia/Vladivostok"
@@ -343,6 +346,30 @@ def test_channels_are_checked_together_as_each_by_itself(seeds, fresh):
         return finding.channel_id, finding.kind, finding.period
 
     assert sorted(together, key=key) == sorted(alone, key=key)
+
+
+@given(
+    seed=st.integers(0, 999),
+    fresh=st.integers(1, 3),
+    at=st.integers(0, 31 * 48 - 1),
+    length=st.sampled_from([1, 24, 47, 48, 49, 100, 143, 144, 150, 200]),
+    value_wh=st.sampled_from([0, 345, 2_500, 2_501, 9_000]),
+)
+def test_what_is_unusual_is_suspected_from_a_few_days_before_alone(
+    seed, fresh, at, length, value_wh
+):
+    values = ordinary(31, seed=seed)
+    values.reshape(-1)[at : at + length] = value_wh
+    whole = window(values, fresh=fresh)
+    few = window(values[31 - fresh - SCREEN_DAYS :], fresh=fresh)
+
+    found = unusual(whole)
+
+    assert not found or may_be_unusual(few).tolist() == [True]
+
+
+def test_an_ordinary_day_is_not_suspected():
+    assert may_be_unusual(window(ordinary(5))).tolist() == [False]
 
 
 def test_a_day_laid_out_twice_is_the_later_one():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sqlalchemy import insert, select, update
 
+import metering.validation_service as validation_service
 from kilokassa.app.readings_import import import_readings
 from kilokassa.core.scope import system_scope
 from metering.days import whole_days
@@ -170,3 +171,21 @@ def test_days_far_apart_in_one_file_are_each_checked_against_their_own_past(data
 
     spikes = [f for f in result.findings if f.kind is FindingKind.SPIKE]
     assert [f.period.start.year for f in spikes] == [2026]
+
+
+def test_the_past_is_read_where_a_day_may_be_unusual_and_only_there(
+    database, places, load, monkeypatch
+):
+    read = []
+    real = validation_service.load_days
+
+    def watched(session, channel_ids, first, last, interval_min):
+        read.append((list(channel_ids), (NEXT - first).days))
+        return real(session, channel_ids, first, last, interval_min)
+
+    monkeypatch.setattr(validation_service, "load_days", watched)
+
+    load(*day(h1030=9000), *day("P2"))
+
+    ids = [places.channel_ids[point, "A+"] for point in POINTS]
+    assert read == [(ids, 4), (ids[:1], 28)]
