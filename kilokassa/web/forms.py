@@ -6,7 +6,7 @@ from typing import Any, Final
 from flask import request
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
-from wtforms import HiddenField, SelectChoice, SelectField, StringField
+from wtforms import BooleanField, HiddenField, SelectChoice, SelectField, StringField
 from wtforms.validators import Length, Regexp, ValidationError
 
 from kilokassa.app.payments import TENDERS
@@ -73,10 +73,12 @@ class ResidentTopUpForm(TopUpForm):
 
 
 class ReadingsForm(Form):
-    """A file of readings and the unit of its values."""
+    """A file of readings, and what the file itself does not say."""
 
     file = FileField(mark("File"))
     unit = SelectField(mark("Unit of the values"), choices=[])
+    point = StringField(mark("Metering point"), validators=[Length(max=100)])
+    accept_timezone = BooleanField(mark("Accept the new time zone"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)

@@ -138,4 +138,4 @@ def test_days_in_the_wrong_order_are_said_on_the_page(clients: Clients):
     answer = operator.post(PAGE, data=data)
 
     assert answer.status_code == 422
-    assert "раньше, чем начинается" in answer.text
+    assert "Этот день раньше первого." in answer.text

@@ -17,6 +17,7 @@ from tests.web.seed import BY_HAND, DEBTOR, PEOPLE, POSTPAID, PREPAID, copy_of
 
 NOT_ENGLISH = (
     r"Kilokassa|kilokassa|English|OpenAPI|HTTP|Basic|Idempotency-Key:?|gzip|openapi.json|close|running|"
+    r"Green|Button|Parquet:?|"
     r"[\w.]+@[\w.]+|job:\w+|user:\d+|test|(single|two|three)_?\w*|zone\w*|\w+\.example|.*/.*"
 )
 """Names, codes and addresses that are written alike in both languages."""
@@ -41,6 +42,7 @@ PAGES = (
     ("operator", "/console/tariffs/three_zone"),
     ("operator", "/console/findings"),
     ("operator", "/console/readings/import"),
+    ("operator", "/console/readings/export"),
     ("operator", "/console/runs"),
     ("operator", "/console/documents"),
     ("operator", "/console/nothing"),

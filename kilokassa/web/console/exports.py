@@ -6,6 +6,7 @@ from typing import Final
 from flask import render_template
 from flask.typing import ResponseReturnValue
 from wtforms import DateField, SelectChoice, SelectField
+from wtforms.validators import ValidationError
 
 from kilokassa.app.readings_export import ExportFormat, ExportOrder
 from kilokassa.core.calendar import Month
@@ -28,10 +29,15 @@ FORMATS: Final = {
 class ExportForm(Form):
     """The days, the building and the format."""
 
-    first = DateField(mark("First day"))
-    last = DateField(mark("Last day"))
+    first = DateField(mark("From the day"))
+    last = DateField(mark("To the day"))
     building = SelectField(mark("Building"), choices=[])
     fmt = SelectField(mark("Format"), choices=[])
+
+    def validate_last(self, field: DateField) -> None:
+        """Refuse days in the wrong order, beside the field."""
+        if self.first.data and field.data and field.data < self.first.data:
+            raise ValidationError(translate(mark("This day is before the first one.")))
 
     def offer(self, here: Visit) -> None:
         """Offer the buildings and formats in reach, and the last month where nothing is said."""
@@ -53,6 +59,11 @@ class ExportForm(Form):
 def may_exchange(here: Visit) -> bool:
     """Say whether the actor may send in the retailer's name."""
     return here.scope.whole_retailer and here.may(Right.IMPORT_READINGS)
+
+
+def may_import(here: Visit) -> bool:
+    """Say whether the menu leads to the import, beside which this page stands."""
+    return here.may(Right.IMPORT_READINGS)
 
 
 def export_readings() -> ResponseReturnValue:
@@ -87,7 +98,7 @@ def _page(
     return (
         render_template(
             "console/export.html",
-            active="console.import_readings",
+            active=f"console.{'import' if may_import(here) else 'export'}_readings",
             form=form,
             refusal=refusal,
             exchange=may_exchange(here),

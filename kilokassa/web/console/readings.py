@@ -12,13 +12,14 @@ from kilokassa.core.text import mark, sentence
 from kilokassa.web.forms import ReadingsForm
 from kilokassa.web.language import translate
 from kilokassa.web.visit import visit
+from metering.exchange import TimeZoneChanged
 
 
 def import_readings() -> ResponseReturnValue:
     """Take a file of readings in, and say what became of every row."""
     here = visit()
     form = ReadingsForm()
-    result, refusal = None, ""
+    result, refusal, ask_timezone = None, "", False
     if request.method == "POST" and form.validate():
         upload = form.file.data
         scope = here.scope
@@ -32,11 +33,14 @@ def import_readings() -> ResponseReturnValue:
                     here.application.database,
                     path,
                     unit=form.unit.data,
+                    point=(form.point.data or "").strip() or None,
+                    accept_timezone=form.accept_timezone.data,
                     scope=scope,
                     clock=here.application.clock,
                 )
             except DomainError as error:
                 refusal = sentence(error, here.language)
+                ask_timezone = isinstance(error, TimeZoneChanged)
     refused = bool(refusal) or (request.method == "POST" and result is None)
     answer = render_template(
         "console/import.html",
@@ -44,6 +48,7 @@ def import_readings() -> ResponseReturnValue:
         form=form,
         result=result,
         refusal=refusal,
+        ask_timezone=ask_timezone,
         refusals=[one.sentence(translate) for one in result.refusals] if result else (),
         findings=[one.sentence(translate) for one in result.findings] if result else (),
         title=translate(mark("Import readings")),
