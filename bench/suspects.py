@@ -26,6 +26,12 @@ FAULT_DAY: Final = 30
 FIRST_DAY: Final = date(2026, 9, 21)
 ZONE: Final = ZoneInfo("Asia/Vladivostok")
 SEED: Final = 20_260_921
+CLOCK_S: Final = 20
+"""The clock of a flat's meter is off by at most so many seconds."""
+SILENT_SHARE: Final = 0.001
+"""Share of a flat's days that never arrive."""
+MEDIAN_KWH: Final = 200
+"""What half of the flats use less than in a month, heaters not counted."""
 KINDS: Final = ("thief_40", "slow_15", "lost_phase")
 
 Floats = npt.NDArray[np.float64]
@@ -118,7 +124,7 @@ def make_house(number: int, kinds: tuple[str, ...]) -> House:
     through = used.sum(axis=0) + common
     input_wh = _house_meter(rng, through + _losses(rng, through))
     flats_wh = np.stack([_flat_meter(rng, row) for row in seen])
-    silent = rng.random((FLATS, DAYS)) < 0.001
+    silent = rng.random((FLATS, DAYS)) < SILENT_SHARE
     known = ~np.repeat(silent, SLOTS, axis=1)
     flows = HouseFlows(
         start=local_midnight(FIRST_DAY, ZONE),
@@ -171,7 +177,7 @@ def _flat(rng: np.random.Generator, temperature: Floats, mood: Floats) -> Floats
         )
         shapes.append(active / active.mean())
     shape = np.where(off[:, None], shapes[1], shapes[0])
-    month_kwh = float(np.clip(rng.lognormal(5.3, 0.45), 60, 600))
+    month_kwh = float(np.clip(rng.lognormal(np.log(MEDIAN_KWH), 0.45), 60, 600))
     mean_wh = month_kwh * 1000 / 30 / SLOTS
     base_wh = min(0.45 * mean_wh, rng.uniform(15, 45))
     fridge = base_wh * (1 + 0.35 * rng.choice([-1.0, 1.0], (DAYS, SLOTS)))
@@ -257,7 +263,7 @@ def _house_meter(rng: np.random.Generator, energy: Floats) -> npt.NDArray[np.int
 
 def _flat_meter(rng: np.random.Generator, energy: Floats) -> npt.NDArray[np.int64]:
     """Return what a flat's meter shows: class 1, a clock some seconds off, whole Wh."""
-    late = rng.uniform(-20, 20) / 1800
+    late = rng.uniform(-CLOCK_S, CLOCK_S) / 1800
     other = np.roll(energy, 1 if late > 0 else -1)
     shifted = (1 - abs(late)) * energy + abs(late) * other
     return _counted(rng, shifted * (1 + rng.normal(0, 0.004)), 1)

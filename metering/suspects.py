@@ -61,6 +61,8 @@ _COEFFICIENTS: Final = _SHARES / (1 - _SHARES)
 _DECIBANS: Final = float(10 / np.log(10))
 _SILENT: Final = 3.0
 """A flat that fell to a third or less may be bypassed whole: nothing is left to compare."""
+_SEASON: Final = 0.06
+"""How far the level of an honest remainder moves with the season in a month."""
 _UNKNOWN: Final = 9.0
 """The error of a drop that too few days tell of: it weighs nothing."""
 _POINTS_MAX: Final = 200
@@ -277,9 +279,12 @@ class _Levels:
     before_wh: Floats
     """Mean a day."""
     after_wh: Floats
-    growth_wh: Floats
-    """Of the remainder, by day: the mean a day after it less the mean before."""
-    growth_error_wh: Floats
+    used: Ints
+    """The days with at least half their intervals: what a level is taken over."""
+    remainder_wh: Floats
+    """Of those days."""
+    energy_wh: Floats
+    """Of each flat on those days, by (flat, day)."""
 
     @classmethod
     def of(cls, remainder_wh: Ints, complete: Bools, flats_wh: Ints, grid: Grid) -> "_Levels":
@@ -299,7 +304,6 @@ class _Levels:
         shape = (days, flats)
         drop, error = np.zeros(shape), np.full(shape, _UNKNOWN)
         before, after = np.zeros(shape), np.zeros(shape)
-        growth, growth_error = np.zeros(days), np.full(days, np.inf)
         for day in range(days):
             late = used >= day
             if (~late).sum() < DAYS_BEFORE_MIN or late.sum() < DAYS_AFTER_MIN:
@@ -311,11 +315,25 @@ class _Levels:
             drop[day] = np.log(mean_first / mean_last)[:, 0]
             error[day] = np.sqrt(_variance(deviation, late) + 0.03**2)
             before[day], after[day] = energy[:, ~late].mean(axis=1), energy[:, late].mean(axis=1)
-            level = remainder[~late].mean(), remainder[late].mean()
-            growth[day] = level[1] - level[0]
-            rest = np.concatenate([remainder[~late] - level[0], remainder[late] - level[1]])
-            growth_error[day] = np.sqrt(_variance(rest[None], late)[0])
-        return cls(drop, error, before, after, growth, growth_error)
+        return cls(drop, error, before, after, used, remainder, energy)
+
+    def growth(self, day: int, evidence: "_Evidence", but: int) -> tuple[float, float]:
+        """Return by how much the remainder of a day grew from `day` on, and the error of that.
+
+        What the other flats explain of it is taken off first: faults often come together.
+        """
+        remainder = self.remainder_wh.copy()
+        for flat in np.flatnonzero(evidence.joint >= _CHOSEN_FROM):
+            if flat != but:
+                since = self.used >= evidence.day[flat]
+                hidden = evidence.coefficient[flat] * self.energy_wh[flat]
+                remainder -= np.where(since, hidden, 0)
+        late = self.used >= day
+        before, after = remainder[~late], remainder[late]
+        rest = np.concatenate([before - before.mean(), after - after.mean()])
+        error = np.sqrt(_variance(rest[None], late)[0])
+        season = _SEASON * abs(float(remainder.mean()))
+        return float(after.mean() - before.mean()), float(np.hypot(error, season))
 
 
 def _variance(deviation: Floats, late: Bools) -> Floats:
@@ -601,7 +619,7 @@ def _suspect(
         }
         weight = float(evidence.joint[flat] - evidence.shape[flat])
         parts.append(Part(PartKind.DROP, _points(weight), of_drop))
-    silence, fell_on = _silence(flat, levels, grid)
+    silence, fell_on = _silence(flat, evidence, levels, grid)
     if silence is not None:
         parts.append(silence)
     daily = float(levels.after_wh[place, flat]) if place else _mean_a_day(levels, flat)
@@ -633,7 +651,9 @@ def _mean_a_day(levels: _Levels, flat: int) -> float:
     return float(levels.before_wh[middle, flat] + levels.after_wh[middle, flat]) / 2
 
 
-def _silence(flat: int, levels: _Levels, grid: Grid) -> tuple[Part | None, int]:
+def _silence(
+    flat: int, evidence: _Evidence, levels: _Levels, grid: Grid
+) -> tuple[Part | None, int]:
     """Return what the remainder says of a flat that all but ceased to use anything.
 
     A family that went away leaves the remainder as it was; a meter that is bypassed leaves in it
@@ -645,12 +665,14 @@ def _silence(flat: int, levels: _Levels, grid: Grid) -> tuple[Part | None, int]:
         return None, 0
     day = int(drop.argmax())
     before, after = float(levels.before_wh[day, flat]), float(levels.after_wh[day, flat])
-    growth, error = float(levels.growth_wh[day]), float(levels.growth_error_wh[day])
     lost = before - after
-    if lost <= 0 or not np.isfinite(error):
+    if lost <= 0:
         return None, 0
+    growth, error = levels.growth(day, evidence, flat)
     error = float(np.hypot(error, 0.25 * lost))
-    weight = (max(growth, 0.0) / error) ** 2 / 2 - (max(lost - growth, 0.0) / error) ** 2 / 2
+    # A remainder that grew by more than the flat lost grew for other reasons as well.
+    told = min(max(growth, 0.0), lost)
+    weight = ((told / error) ** 2 - ((lost - told) / error) ** 2) / 2
     points = min(_SILENCE_POINTS_MAX, max(_SILENCE_POINTS_MIN, round(weight * _DECIBANS)))
     detail: dict[str, Any] = {
         "since": grid.days[day],

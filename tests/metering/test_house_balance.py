@@ -1,6 +1,7 @@
 """The balance of a house: it adds up, tells what is missing, and never reads it as zero."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -258,3 +259,30 @@ def test_a_house_read_by_registers_is_balanced_over_whole_months_only(unknown, s
     month = balance_of_month(by_interval, [register], Losses(ppm=20_000))
 
     assert month.totals == (Totals(1000, 900, 0, 20, 80) if stands else None)
+
+
+def test_the_worked_table_of_the_documentation_is_right():
+    page = Path(__file__).parents[2] / "docs" / "algorithms" / "house-balance.md"
+    text = page.read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.partition("| Interval | Input |")[2].splitlines()[2:6]
+    ]
+    cells = [[int(cell) if cell.isdigit() else 0 for cell in row] for row in rows[:3]]
+    taken, first, second, lift = ([row[column] for row in cells] for column in (1, 2, 3, 4))
+    unknown = [("flats", 1, n) for n, row in enumerate(rows[:3]) if row[3] == "missing"]
+
+    balance = balance_by_interval(
+        flows([taken], [first, second], common=[lift], unknown=unknown), Losses(20_000, 10)
+    )
+
+    assert unknown == [("flats", 1, 2)]
+    assert balance.losses_wh.tolist()[:2] == [row[5] for row in cells[:2]]
+    assert balance.remainder_wh.tolist()[:2] == [row[6] for row in cells[:2]]
+    stated = [int(cell) for cell in rows[3][1:]]
+    totals = balance.totals()
+    assert [totals.input_wh, totals.common_wh, totals.losses_wh, totals.remainder_wh] == [
+        stated[0],
+        *stated[3:],
+    ]
+    assert totals.flats_wh == stated[1] + stated[2]

@@ -66,11 +66,11 @@ def test_a_house_without_faults_accuses_nobody_strongly():
 
 
 def quiet_house(flats=12, days=40, seed=1):
-    """A small house whose remainder is 3 kWh an hour but for what a test adds."""
+    """A small house whose remainder is 0.8 kWh an hour but for what a test adds."""
     rng = np.random.default_rng(seed)
     window = grid_of([date(2026, 3, 2) + timedelta(days=n) for n in range(days)], ZONE, 30)
     energy = rng.gamma(2.0, 100.0, (flats, len(window.day))).astype(np.int64)
-    remainder = 1500 + rng.normal(0, 40, len(window.day)).astype(np.int64)
+    remainder = 400 + rng.normal(0, 40, len(window.day)).astype(np.int64)
     return window, energy, remainder
 
 

@@ -247,7 +247,7 @@ def _houses(lines: Sequence[HouseLine], month: Month) -> Table[HouseLine]:
                     "console.balance", code=one.listed.house.code, month=str(month)
                 ),
             ),
-            Column("input", mark("Input, kWh"), part(lambda t: t.input_wh), Kind.KWH),
+            Column("input", mark("Input, kWh"), part(lambda t: t.input_wh), Kind.KWH, minor=True),
             Column("flats", mark("Flats, kWh"), part(lambda t: t.flats_wh), Kind.KWH, minor=True),
             Column(
                 "common",
