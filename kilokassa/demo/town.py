@@ -43,6 +43,8 @@ from kilokassa.core.ids import AccountId, PremisesId
 from kilokassa.core.scope import Role, system_scope
 from kilokassa.core.text import mark
 from kilokassa.demo.balance import ensure_house_balance
+from kilokassa.demo.by_hand import live_by_hand
+from kilokassa.demo.estimates import live_estimates
 from kilokassa.demo.payments import bill_payment, bonus_rules, top_ups
 from kilokassa.demo.population import (
     ZONE,
@@ -53,6 +55,7 @@ from kilokassa.demo.population import (
 )
 from kilokassa.demo.prices import HEAT_PLAN, demo_heat_prices, demo_tariffs
 from kilokassa.demo.real import RealSeries, real_series
+from kilokassa.demo.registry import ensure_registry
 from kilokassa.demo.series import (
     RegisterReadingPlan,
     day_matrix,
@@ -169,6 +172,7 @@ def ensure_demo(
         # A bill's day may come after the month was closed: the key makes paying again harmless.
         _pay_bills(application, here, month)
     ensure_house_balance(application, plan, SCOPE)
+    ensure_registry(application, plan, SCOPE)
     rate_running_months(application)
     with database.writing() as session:
         tell_alarms(session, list(here.account_ids.values()), application.clock)
@@ -372,6 +376,8 @@ def _live(application: Application, here: _Town, month: Month, next_day: date) -
         _store_real(application, here, first, end, came)
         _import_faulty(application, here, first, end, came)
     _store_registers(application, here, month, came)
+    live_by_hand(application, plan, month, here.account_ids)
+    live_estimates(application, plan, month)
     _take_top_ups(application, here, month)
     return max(0, (end - first).days)
 
