@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final
 
 from billing import store as billing_store
+from kilokassa.app.checking import check_readings
 from kilokassa.app.documents import document_pdf
 from kilokassa.app.outbox import open_channel, send_due
 from kilokassa.app.reading_reminders import remind_of_readings
@@ -92,11 +93,17 @@ def remind_of_reading_windows(application: Application) -> int:
     return remind_of_readings(application).written
 
 
+def check_stored_readings(application: Application) -> int:
+    """Look back over the running month and the one before; twice, nothing is said twice."""
+    return check_readings(application, scope=SCOPE).opened
+
+
 JOBS: Final = (
     Job("send_notices", send_notices, hour="*", minute="*"),
     Job("rate_running", rate_running, hour="*", minute="20"),
     Job("expire", expire, hour="0", minute="5"),
     Job("seal_day", seal_day, hour="0", minute="15"),
+    Job("check_readings", check_stored_readings, hour="3", minute="40"),
     Job("remind_of_readings", remind_of_reading_windows, hour="10", minute="5"),
     Job("remind_of_verifications", remind_of_verifications, hour="9", minute="35"),
 )

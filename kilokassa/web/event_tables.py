@@ -8,6 +8,7 @@ from flask import url_for
 
 from kilokassa.core.series import Quality
 from kilokassa.core.text import Language, mark, number_text
+from kilokassa.web.doers import Doers
 from kilokassa.web.kit import Column, Kind, Table
 from kilokassa.web.language import translate
 from kilokassa.web.words import word
@@ -53,7 +54,7 @@ def hours_text(minutes: int, language: Language) -> str:
     return f"{text} {rest} {translate(mark('min'))}" if rest else text
 
 
-def finding_table(items: Sequence[StoredFinding]) -> Table[StoredFinding]:
+def finding_table(items: Sequence[StoredFinding], doers: Doers) -> Table[StoredFinding]:
     """Return findings as a file of their own; the page shows them as a queue."""
     return Table(
         name="findings",
@@ -67,9 +68,9 @@ def finding_table(items: Sequence[StoredFinding]) -> Table[StoredFinding]:
             Column("until", mark("Until"), lambda one: one.finding.period.end, Kind.INSTANT),
             Column("text", mark("Finding"), lambda one: one.finding.sentence(translate)),
             Column("state", mark("State"), lambda one: one.state, Kind.WORD),
-            Column("closed_by", mark("Closed by"), lambda one: one.closed_by),
+            Column("closed_by", mark("Closed by"), lambda one: doers.name(one.closed_by)),
             Column("closed_at", mark("Closed"), lambda one: one.closed_at, Kind.INSTANT),
-            Column("note", mark("Note"), lambda one: one.note),
+            Column("note", mark("Note"), lambda one: doers.note(one.note)),
         ),
         items=items,
     )
@@ -232,7 +233,7 @@ def own_quality(items: Sequence[StoredQuality], language: Language) -> Table[Sto
         columns=(
             Column("what", mark("What"), lambda one: way_text(one.commodity, one.kind)),
             Column("from", mark("From"), lambda one: one.starts_at, Kind.INSTANT),
-            Column("until", mark("Until"), lambda one: one.ends_at, Kind.INSTANT),
+            Column("until", mark("Until"), lambda one: one.ends_at, Kind.INSTANT, minor=True),
             Column(
                 "measured",
                 mark("Measured"),

@@ -15,6 +15,7 @@ from kilokassa.core.calendar import Month
 from kilokassa.core.errors import DomainError, Invalid, NotFound
 from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import instant_text, mark, sentence
+from kilokassa.web.doers import Doers
 from kilokassa.web.event_forms import EventsForm, QualityForm, tenths
 from kilokassa.web.event_tables import (
     DeviationOf,
@@ -33,6 +34,7 @@ from metering.event_service import (
     DeviceEventsOrder,
     EndOrder,
     EventsRecorded,
+    QualityDecided,
     QualityOrder,
     QualityRecorded,
     decide_quality,
@@ -250,6 +252,7 @@ def _event_page(here: Visit, one: StoredQuality) -> str:
             for month in months
             for found in deviation([one.as_period(here.now)], month, zone)
         ],
+        doers=Doers(here, [one.recorded_by, one.decided_by], [one.note]),
         hours=lambda minutes: hours_text(minutes, here.language),
         may_decide=here.may(Right.RECORD_QUALITY),
         QualityEventState=QualityEventState,
@@ -340,6 +343,10 @@ def decide(event_id: int) -> ResponseReturnValue:
             decide_quality(session, order, here.application.clock)
     except NotFound:
         raise
+    except QualityDecided as error:
+        who = Doers(here, [error.values["who"]]).name(error.values["who"])
+        named = QualityDecided(who=who, state=error.values["state"])
+        flash(sentence(named, here.language), "warn")
     except DomainError as error:
         flash(sentence(error, here.language), "warn")
     else:

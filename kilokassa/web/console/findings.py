@@ -19,6 +19,7 @@ from kilokassa.core.scope import Right
 from kilokassa.core.series import Quality
 from kilokassa.core.text import date_text, instant_text, mark, sentence
 from kilokassa.web import queries
+from kilokassa.web.doers import Doers
 from kilokassa.web.event_tables import day_states, finding_table, shown_readings
 from kilokassa.web.kit import Paging, export_asked, page_asked
 from kilokassa.web.language import translate
@@ -120,6 +121,7 @@ class QueueRow:
     text: str
     when: str
     href: str
+    closed_by: str
 
 
 def findings() -> ResponseReturnValue:
@@ -128,7 +130,7 @@ def findings() -> ResponseReturnValue:
     wished = _filter()
     if export_asked():
         found = find_findings(here.session, here.scope, wished, limit=EXPORT_MAX)
-        return finding_table(found).csv()
+        return finding_table(found, _doers(here, found)).csv()
     return _page(here, wished)
 
 
@@ -152,11 +154,12 @@ def _page(here: Visit, wished: FindingFilter, chosen: StoredFinding | None = Non
     found = find_findings(here.session, here.scope, wished, limit=PAGE_SIZE, offset=paging.offset)
     if chosen is None and found:
         chosen = _asked_for(here, found)
+    doers = _doers(here, found)
     detail = _detail(here, chosen) if chosen else {"kept": _arguments(), "reasons": _REASONS}
     return render_template(
         "console/findings.html",
         active="console.findings",
-        rows=[_row(here, one) for one in found],
+        rows=[_row(here, one, doers) for one in found],
         chosen=chosen,
         paging=paging,
         counts={kind: counts[kind] for kind in FindingKind if kind in counts},
@@ -182,13 +185,18 @@ def _asked_for(here: Visit, found: Sequence[StoredFinding]) -> StoredFinding:
     return found[0]
 
 
-def _row(here: Visit, stored: StoredFinding) -> QueueRow:
+def _doers(here: Visit, found: Sequence[StoredFinding]) -> Doers:
+    return Doers(here, (one.closed_by for one in found), (one.note for one in found))
+
+
+def _row(here: Visit, stored: StoredFinding, doers: Doers) -> QueueRow:
     return QueueRow(
         stored=stored,
         tone=_TONES.get(stored.finding.kind, ""),
         text=stored.finding.sentence(translate),
         when=_when(here, stored.finding.period),
         href=url_for("console.finding", finding_id=stored.id, **_arguments()),
+        closed_by=doers.name(stored.closed_by),
     )
 
 
@@ -265,7 +273,7 @@ def _closed_before(here: Visit, one: StoredFinding) -> str:
     assert one.closed_at is not None
     text = mark("%(who)s closed it already at %(when)s: %(what)s")
     return translate(text) % {
-        "who": one.closed_by,
+        "who": _doers(here, [one]).name(one.closed_by),
         "when": instant_text(one.closed_at, here.zone, here.language),
         "what": one.finding.sentence(translate),
     }
@@ -334,6 +342,7 @@ class FindingChart:
 
 def _detail(here: Visit, stored: StoredFinding) -> dict[str, Any]:
     session, found = here.session, stored.finding
+    doers = _doers(here, [stored])
     channel = evidence_channel(session, found)
     accounts = queries.accounts_of_points(session, here.scope, [found.point_code])
     number, payer = accounts.get(found.point_code, ("", ""))
@@ -348,6 +357,8 @@ def _detail(here: Visit, stored: StoredFinding) -> dict[str, Any]:
         states = day_history(session, channel.channel_id, first, max(first, last))
     return {
         "stored": stored,
+        "closed_by": doers.name(stored.closed_by),
+        "note": doers.note(stored.note),
         "tone": _TONES.get(found.kind, ""),
         "text": found.sentence(translate),
         "when": _when(here, found.period),
@@ -423,12 +434,7 @@ def _interval_chart(
     ]
     return _of(
         mark("Energy by interval around the finding"),
-        [
-            instant_text(at, zone, here.language)
-            if at.astimezone(zone).hour == at.astimezone(zone).minute == 0
-            else f"{at.astimezone(zone):%H:%M}"
-            for at in starts
-        ],
+        [f"{local:%d.%m %H:%M}" for local in (at.astimezone(zone) for at in starts)],
         values,
         [at in found.period for at in starts],
     )

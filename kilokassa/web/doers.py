@@ -1,0 +1,46 @@
+"""Who did something, as people read it: a user's name, or the machine that acted on its own."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from kilokassa.core.text import mark
+from kilokassa.web.by_hand import names_of
+from kilokassa.web.language import translate
+from kilokassa.web.visit import Visit
+
+_USER: Final = re.compile(r"user:\d+")
+_MACHINES: Final[Mapping[str, str]] = {
+    "check": mark("the periodic check"),
+    "import": mark("import %(number)s"),
+    "meters": mark("the meters"),
+    "cli": mark("the command line"),
+    "scheduler": mark("the scheduler"),
+    "demo": mark("the demo"),
+}
+
+
+class Doers:
+    """The names of those who did the things of one page; looked up once."""
+
+    def __init__(
+        self, here: Visit, actors: Iterable[str | None], notes: Iterable[str] = ()
+    ) -> None:
+        wanted = {actor for actor in actors if actor}
+        for note in notes:
+            wanted |= set(_USER.findall(note))
+        self._names = names_of(here.session, wanted)
+
+    def name(self, actor: str | None) -> str:
+        """Return a name; empty where nobody did it."""
+        if not actor:
+            return ""
+        kind, _, number = actor.partition(":")
+        if actor not in self._names or self._names[actor] == actor:
+            message = _MACHINES.get(kind)
+            return actor if message is None else translate(message) % {"number": number}
+        return self._names[actor]
+
+    def note(self, text: str) -> str:
+        """Return a note with the users in it by their names."""
+        return _USER.sub(lambda found: self.name(found[0]), text)
