@@ -120,6 +120,17 @@ VARIANTS: Mapping[tuple[FindingKind, str], str] = {
     (FindingKind.CLOCK_DRIFT, "profile"): mark(
         "Point %(point)s: its day looks as before, but shifted by %(minutes)s minutes."
     ),
+    (FindingKind.SPIKE, "interval"): mark(
+        "Point %(point)s: far above what it ever used: %(value)s %(unit)s where %(usual)s %(unit)s "
+        "is usual."
+    ),
+    (FindingKind.STUCK, "interval"): mark(
+        "Point %(point)s: the same value %(value)s %(unit)s %(count)s times on end."
+    ),
+    (FindingKind.STUCK, "zero"): mark(
+        "Point %(point)s: nothing was used on %(days)s days on end, where %(usual)s %(unit)s a day "
+        "is usual."
+    ),
     (FindingKind.ZONES_SWAPPED, "readings"): mark(
         "Point %(point)s, meter %(meter)s: the readings of %(zone)s and %(other)s look as if "
         "each was written down for the other."
@@ -200,6 +211,8 @@ class Finding:
         match self.kind:
             case FindingKind.REGISTER_DIFFERS:
                 return told.get("register", Decimal(0)) - told.get("intervals", Decimal(0))
+            case FindingKind.STUCK if "usual" in told:
+                return told["usual"] * told.get("days", Decimal(1))
             case FindingKind.OVER_CAPACITY:
                 return told.get("power", Decimal(0)) - told.get("capacity", Decimal(0))
             case FindingKind.CLOCK_DRIFT:

@@ -30,7 +30,8 @@ from metering.store import (
     day_spans,
     load_registers,
     meters_in_scope,
-    open_gaps,
+    not_accepted,
+    standing_gaps,
     write_days,
     write_registers,
 )
@@ -79,12 +80,8 @@ def load_chunk(session: Session, order: ChunkOrder, clock: Clock) -> None:
         ),
         now,
     )
-    add_findings(
-        session,
-        [finding for finding in placement.findings if finding.kind not in SETTLED_KINDS],
-        now,
-        batch_id=order.batch_id,
-    )
+    of_rows = [finding for finding in placement.findings if finding.kind not in SETTLED_KINDS]
+    add_findings(session, not_accepted(session, of_rows), now, batch_id=order.batch_id)
     check_days(
         session,
         {part.channel.channel_id: part.channel for part in placement.coverage},
@@ -183,8 +180,11 @@ NEIGHBOUR_DAYS: Final = timedelta(days=31)
 def find_gaps(
     session: Session, coverage: Sequence[Coverage], clock: Clock, *, batch_id: int | None
 ) -> None:
-    """Open a finding for each gap around the days that arrived; close those now filled."""
-    standing = open_gaps(session, [part.channel.channel_id for part in coverage])
+    """Open a finding for each gap around the days that arrived; close those now filled.
+
+    A gap that a person accepted stays so while it is the same.
+    """
+    standing = standing_gaps(session, [part.channel.channel_id for part in coverage])
     fresh: list[Finding] = []
     closed: list[int] = []
     for (zone, interval_min, first, last), channels in _alike(coverage, standing).items():
@@ -210,7 +210,7 @@ def find_gaps(
             closed += [
                 finding_id
                 for period, finding_id in known.items()
-                if period not in found and grid.period.intersect(period)
+                if finding_id is not None and period not in found and grid.period.intersect(period)
             ]
     now = clock.now()
     close_findings(
@@ -224,7 +224,7 @@ def find_gaps(
 
 
 def _alike(
-    coverage: Sequence[Coverage], standing: Mapping[int, Mapping[Period, int]]
+    coverage: Sequence[Coverage], standing: Mapping[int, Mapping[Period, int | None]]
 ) -> dict[tuple[str, int, date, date], list[PointChannel]]:
     """Group channels by zone, interval and the days to look at: so few queries serve many."""
     groups: dict[tuple[str, int, date, date], list[PointChannel]] = {}

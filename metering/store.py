@@ -1074,6 +1074,25 @@ def add_findings(
         session.execute(insert(_findings), rows)
 
 
+def not_accepted(session: Session, findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings that nobody accepted before, word for word."""
+    accepted: set[tuple[Any, ...]] = set()
+    for part in in_slices(sorted({finding.point_code for finding in findings})):
+        query = select(_findings).where(
+            _findings.c.point_code.in_(part), _findings.c.state == FindingState.ACCEPTED
+        )
+        accepted |= {
+            (row.kind, row.channel_id, Period(row.starts_at, row.ends_at), row.detail)
+            for row in session.execute(query).all()
+        }
+    return [
+        finding
+        for finding in findings
+        if (finding.kind, finding.channel_id, finding.period, canonical_json(finding.detail))
+        not in accepted
+    ]
+
+
 def close_findings(
     session: Session,
     finding_ids: Iterable[int],
@@ -1095,19 +1114,26 @@ def close_findings(
     return closed
 
 
-def open_gaps(session: Session, channel_ids: Iterable[int]) -> dict[int, dict[Period, int]]:
-    """Return the open gaps of channels, with the id of the finding of each."""
-    found: dict[int, dict[Period, int]] = {}
+def standing_gaps(
+    session: Session, channel_ids: Iterable[int]
+) -> dict[int, dict[Period, int | None]]:
+    """Return the gaps of channels that stand: with the id of an open one, None where accepted."""
+    found: dict[int, dict[Period, int | None]] = {}
     for part in in_slices(sorted(set(channel_ids))):
         query = select(
-            _findings.c.channel_id, _findings.c.starts_at, _findings.c.ends_at, _findings.c.id
+            _findings.c.channel_id,
+            _findings.c.starts_at,
+            _findings.c.ends_at,
+            _findings.c.id,
+            _findings.c.state,
         ).where(
             among(_findings.c.channel_id, part),
             _findings.c.kind == FindingKind.GAP,
-            _findings.c.state == FindingState.OPEN,
+            _findings.c.state.in_([FindingState.OPEN, FindingState.ACCEPTED]),
         )
-        for channel_id, start, end, finding_id in session.execute(query):
-            found.setdefault(channel_id, {})[Period(start, end)] = finding_id
+        for channel_id, start, end, finding_id, state in session.execute(query):
+            gaps = found.setdefault(channel_id, {})
+            gaps[Period(start, end)] = finding_id if state is FindingState.OPEN else None
     return found
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from kilokassa.core.calendar import local_midnight
 from kilokassa.core.period import Period
 from kilokassa.core.series import Quality
+from kilokassa.core.text import mark
 from metering.arrivals import Mask, PointChannel, kwh_text
 from metering.days import UWH_PER_WH, DayBlock, Int32, Int64, UInt8, strides
 from metering.findings import Finding, FindingKind, FindingState
@@ -42,6 +43,16 @@ STUCK_TIMES: Final = 2
 """... and so many times longer than ever in the past."""
 DEAD_HOURS: Final = 72
 """Zero for so long, where the past has no zeros of `STUCK_HOURS` on end."""
+UNITS: Final[Mapping[str, tuple[str, int]]] = {
+    "A+": (mark("kWh"), 3),
+    "A-": (mark("kWh"), 3),
+    "R+": (mark("kvarh"), 3),
+    "R-": (mark("kvarh"), 3),
+    "Q": (mark("Gcal"), 6),
+    "HW": (mark("m³"), 3),
+    "CW": (mark("m³"), 3),
+}
+"""In what unit people read a channel, and how many decimals of it a whole one at rest is."""
 SCREEN_DAYS: Final = 4
 """So many days before tell whether more must be read: `DEAD_HOURS`, and a change of the clock."""
 
@@ -219,8 +230,10 @@ class _Checks:
                 above[0],
                 above[-1],
                 {
-                    "value": _kwh(int(self.highest[row, top])),
-                    "usual": _kwh(int(usual[row, top])),
+                    "variant": "interval",
+                    "value": self._text(row, int(self.highest[row, top])),
+                    "usual": self._text(row, int(usual[row, top])),
+                    "unit": self._unit(row),
                     "count": len(above),
                 },
             )
@@ -296,7 +309,12 @@ class _Checks:
             past = (starts < first) & (starts + lengths > first - history)
             alike = past & ((kept > 0) if kept[at] else (kept == 0))
             longest = int(lengths[alike].max(initial=0))
-            detail: dict[str, int | str] = {"value": _kwh(int(kept[at])), "count": count}
+            detail: dict[str, int | str] = {
+                "variant": "interval",
+                "value": self._text(row, int(kept[at])),
+                "unit": self._unit(row),
+                "count": count,
+            }
             if kept[at]:
                 usual = count < STUCK_TIMES * longest
             else:
@@ -307,10 +325,18 @@ class _Checks:
                 detail |= {
                     "variant": "zero",
                     "days": count // least,
-                    "usual": _kwh(used_wh // max(days_known, 1)),
+                    "usual": self._text(row, used_wh // max(days_known, 1)),
                 }
             if not usual:
                 yield self._finding(FindingKind.STUCK, row, first, first + count - 1, detail)
+
+    def _text(self, row: int, value: int) -> str:
+        """Return a value at rest in the unit that people read."""
+        _, decimals = UNITS.get(self.window.channels[row].channel_code, UNITS[ACTIVE_TAKEN])
+        return kwh_text(value * UWH_PER_WH // 10 ** (decimals - 3))
+
+    def _unit(self, row: int) -> str:
+        return UNITS.get(self.window.channels[row].channel_code, UNITS[ACTIVE_TAKEN])[0]
 
     # --- capacity ---
 

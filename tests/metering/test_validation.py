@@ -76,7 +76,10 @@ def test_a_value_far_above_the_past_is_a_spike():
 
     usual_wh = sorted(values[:28].max(axis=1))[-3]
     assert finding.kind is FindingKind.SPIKE
-    assert finding.detail == {"value": "12", "usual": f"{usual_wh / 1000:g}", "count": 2}
+    assert finding.detail == {
+        "variant": "interval", "value": "12", "usual": f"{usual_wh / 1000:g}", "unit": "kWh",
+        "count": 2,
+    }  # fmt: skip
     midnight = local_midnight(FIRST + timedelta(days=28), ZoneInfo(VLADIVOSTOK))
     assert finding.period == Period(midnight + timedelta(hours=10), midnight + timedelta(hours=11))
     assert finding.sentence().startswith("Point P7: far above what it ever used: 12 kWh where 0.9")
@@ -152,7 +155,7 @@ def test_one_value_for_a_day_is_stuck_unless_the_point_is_always_so():
 
     (finding,) = check(window(values, fresh=2))
 
-    assert (finding.kind, finding.detail) == (FindingKind.STUCK, {"value": "0.345", "count": 48})
+    assert finding.sentence() == "Point P7: the same value 0.345 kWh 48 times on end."
     assert finding.period.length == timedelta(days=1)
     values[5, :40] = 17
     assert check(window(values, fresh=2)) == []
@@ -185,7 +188,21 @@ def test_three_days_of_zeros_are_told_where_the_past_has_none():
     assert finding.kind is FindingKind.STUCK
     assert finding.detail == {
         "variant": "zero", "value": "0", "count": 144, "days": 3, "usual": f"{used_wh / 1000:g}",
+        "unit": "kWh",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [("Q", "0.009 Gcal"), ("CW", "9 m³"), ("R+", "9 kvarh"), ("A-", "9 kWh")],
+)
+def test_a_value_is_told_in_the_unit_of_its_channel(code, told):
+    values = ordinary(29)
+    values[28, 20] = 9_000
+
+    (finding,) = check(window(values, one=channel(channel_code=code)))
+
+    assert f"ever used: {told} where" in finding.sentence()
 
 
 def test_zeros_are_usual_where_nobody_lives_and_two_days_of_them_anywhere():

@@ -189,3 +189,30 @@ def test_the_past_is_read_where_a_day_may_be_unusual_and_only_there(
 
     ids = [places.channel_ids[point, "A+"] for point in POINTS]
     assert read == [(ids, 4), (ids[:1], 28)]
+
+
+def accept(database, kind):
+    with database.writing() as session:
+        session.execute(
+            update(FindingRow).where(FindingRow.kind == kind).values(state=FindingState.ACCEPTED)
+        )
+
+
+def test_a_gap_that_was_accepted_stays_so_when_the_next_day_comes(database, places, load):
+    load(*list(day())[:20], *list(day())[30:])
+    accept(database, FindingKind.GAP)
+
+    load(*day(on=NEXT + timedelta(days=1)), name="next.csv")
+
+    assert kept(database) == [(FindingKind.GAP, "P1", FindingState.ACCEPTED)]
+
+
+def test_what_was_accepted_of_a_file_is_not_opened_by_the_same_file(database, places, load):
+    rows = [*day(), "P2;2026-09-29T00:00;-1"]
+    load(*rows)
+    accept(database, FindingKind.NEGATIVE)
+
+    again = load(*rows)
+
+    assert again.findings_count == 0
+    assert kept(database) == [(FindingKind.NEGATIVE, "P2", FindingState.ACCEPTED)]
