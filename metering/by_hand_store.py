@@ -258,6 +258,16 @@ def _hand_meters(session: Session, *conditions: ColumnElement[bool]) -> tuple[Ha
     return tuple(sorted((HandMeter(*row) for row in rows), key=lambda m: m.order))
 
 
+def premises_of_meter(session: Session, meter_id: int) -> int:
+    """Return the premises at whose point a meter stands."""
+    query = (
+        select(_points.c.premises_id)
+        .join(_meters, _meters.c.point_id == _points.c.id)
+        .where(_meters.c.id == meter_id, _points.c.premises_id.is_not(None))
+    )
+    return int(session.execute(query).scalar_one())
+
+
 def lock_meters(session: Session, meter_ids: Iterable[int]) -> None:
     """Let nobody else take in a reading of these meters until the transaction ends."""
     ids = sorted(set(meter_ids))
