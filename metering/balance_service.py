@@ -63,10 +63,13 @@ DEFAULT_MIN: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class BalanceQuery:
-    """Whose houses, in which month."""
+    """Whose houses, in which month; a page of them by their codes."""
 
     scope: Scope
     month: Month
+    search: str = ""
+    limit: int | None = None
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +144,20 @@ class HouseSuspects:
     """Codes of flats' points of which too little is known to compare them."""
 
 
-def list_balances(session: Session, order: BalanceQuery, clock: Clock) -> tuple[ListedHouse, ...]:
-    """Balance every house in reach that has a meter of its own, in the order of their codes."""
+def list_balances(
+    session: Session, order: BalanceQuery, clock: Clock
+) -> tuple[tuple[ListedHouse, ...], int]:
+    """Balance the houses in reach that have a meter of their own; and tell how many there are."""
     order.scope.demand(Right.VIEW_STAFF)
-    houses = balance_store.metered_houses(session, order.scope)
+    houses, total = balance_store.metered_houses(
+        session, order.scope, search=order.search, limit=order.limit, offset=order.offset
+    )
     points = balance_store.points_of_houses(session, [house.id for house in houses])
     listed = []
     for house in houses:
         found = _balance(session, house, points[house.id], order.month, clock)
         listed.append(ListedHouse(house, order.month, found.balance))
-    return tuple(listed)
+    return tuple(listed), total
 
 
 def house_balance(session: Session, order: HouseQuery, clock: Clock) -> HouseBalance:

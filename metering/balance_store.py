@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Table, exists, func, select
+from sqlalchemy import ColumnElement, Table, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from kilokassa.core.errors import NotFound
@@ -82,16 +82,29 @@ class HousePoint:
         return tuple(length for length in (self.taken_min, self.given_min) if length)
 
 
-def metered_houses(session: Session, scope: Scope) -> tuple[House, ...]:
-    """Return the buildings in reach that have an electricity meter of their own, by code."""
+def metered_houses(
+    session: Session,
+    scope: Scope,
+    *,
+    search: str = "",
+    limit: int | None = None,
+    offset: int = 0,
+) -> tuple[tuple[House, ...], int]:
+    """Return the buildings in reach with an electricity meter of their own, and how many.
+
+    By code; each word of `search` stands in the code or the address.
+    """
     own = exists().where(
         _points.c.building_id == _buildings.c.id,
         _points.c.premises_id.is_(None),
         _points.c.common_area_id.is_(None),
         _points.c.commodity == Commodity.ELECTRICITY,
     )
-    query = _house_query(scope).where(own).order_by(_buildings.c.code)
-    return tuple(_house(row) for row in session.execute(query))
+    query = _house_query(scope).where(own, *(_named(word) for word in search.split()))
+    total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    page = query.order_by(_buildings.c.code).offset(offset)
+    rows = session.execute(page if limit is None else page.limit(limit))
+    return tuple(_house(row) for row in rows), total
 
 
 def house_by_code(session: Session, scope: Scope, code: str) -> House:
@@ -195,6 +208,15 @@ def stuck_findings(
         rows: Sequence[Any] = session.execute(query).all()
         found.update({code: int(count) for code, count in rows})
     return found
+
+
+def _named(word: str) -> ColumnElement[bool]:
+    # SQLite folds case for Latin letters only.
+    spellings = {word, word.lower(), word.capitalize()}
+    return or_(
+        _buildings.c.code.contains(word, autoescape=True),
+        *(_buildings.c.address.contains(one, autoescape=True) for one in spellings),
+    )
 
 
 def _house_query(scope: Scope) -> Any:  # noqa: ANN401 - a select of columns

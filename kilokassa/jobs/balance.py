@@ -44,7 +44,9 @@ def balance(console: Console, building: str | None, month: Month | None, as_json
     asked = month or _last_month(console)
     with application.database.reading() as session:
         if building is None:
-            listed = list_balances(session, BalanceQuery(console.scope, asked), application.clock)
+            listed, _ = list_balances(
+                session, BalanceQuery(console.scope, asked), application.clock
+            )
             found = [(one.house.code, one.balance) for one in listed]
             days: tuple[DayBalance, ...] = ()
         else:

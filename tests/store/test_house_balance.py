@@ -193,9 +193,13 @@ def test_a_house_without_readings_has_no_balance(database):
     register(database)
 
     with database.reading() as session:
-        listed = list_balances(session, BalanceQuery(ALL, OCTOBER), LATER)
+        listed, total = list_balances(session, BalanceQuery(ALL, OCTOBER), LATER)
+        found, _ = list_balances(session, BalanceQuery(ALL, OCTOBER, search="ленина 2"), LATER)
+        second, _ = list_balances(session, BalanceQuery(ALL, OCTOBER, limit=1, offset=1), LATER)
 
     assert [(one.house.code, one.balance.totals) for one in listed] == [("B1", None), ("B2", None)]
+    assert total == 2
+    assert [one.house.code for one in found] == [one.house.code for one in second] == ["B2"]
 
 
 def test_a_company_sees_its_own_houses_only(database):
@@ -204,13 +208,13 @@ def test_a_company_sees_its_own_houses_only(database):
     other = company_scope(places, "UK2")
 
     with database.reading() as session:
-        listed = list_balances(session, BalanceQuery(own, OCTOBER), LATER)
+        listed, total = list_balances(session, BalanceQuery(own, OCTOBER), LATER)
         with pytest.raises(NotFound):
             house_balance(session, HouseQuery(other, "B1", OCTOBER), LATER)
         with pytest.raises(NotFound):
             house_suspects(session, HouseQuery(other, "B1", OCTOBER), LATER)
 
-    assert [one.house.code for one in listed] == ["B1"]
+    assert ([one.house.code for one in listed], total) == (["B1"], 1)
 
 
 def test_a_resident_sees_no_balance(database):

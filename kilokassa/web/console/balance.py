@@ -13,7 +13,7 @@ from kilokassa.core.calendar import Month
 from kilokassa.core.text import date_text, mark, number_text
 from kilokassa.web import queries
 from kilokassa.web.forms import month_asked
-from kilokassa.web.kit import Chart, Column, Kind, Stack, Table, export_asked
+from kilokassa.web.kit import Chart, Column, Kind, Paging, Stack, Table, export_asked, page_asked
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, visit
 from metering.balance_service import (
@@ -32,6 +32,8 @@ from metering.house_balance import Flow, Totals
 from metering.suspects import NOTEWORTHY_POINTS, STRONG_POINTS, EvidenceSeries, Suspect
 
 MONTHS_OFFERED: Final = 14
+HOUSES_SHOWN: Final = 100
+"""Houses of a page: each is balanced from its readings, a hundred a second."""
 CHARTS_SHOWN: Final = 5
 SUSPECTS_LISTED: Final = 12
 REMAINDER_WARN_PPM: Final = 50_000
@@ -113,7 +115,16 @@ def balances() -> ResponseReturnValue:
     """List the houses with a meter of their own, the dearest remainder first."""
     here = visit()
     month = _month(here)
-    listed = list_balances(here.session, BalanceQuery(here.scope, month), here.application.clock)
+    search = request.args.get("search", "").strip()[:80]
+    page = 1 if export_asked() else page_asked()
+    query = BalanceQuery(
+        here.scope,
+        month,
+        search,
+        limit=None if export_asked() else HOUSES_SHOWN,
+        offset=(page - 1) * HOUSES_SHOWN,
+    )
+    listed, total = list_balances(here.session, query, here.application.clock)
     charged = charged_energy(here.session, [one.house.id for one in listed], month)
     lines = [
         HouseLine(
@@ -132,6 +143,8 @@ def balances() -> ResponseReturnValue:
         "console/balance.html",
         active="console.balances",
         table=table,
+        paging=Paging(page, HOUSES_SHOWN, total),
+        search=search,
         month=month,
         months=_months(here),
     )
