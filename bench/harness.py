@@ -18,6 +18,7 @@ import numpy as np
 
 BENCHMARKS = {
     "rating": "bench.rating",
+    "rating_bulk": "bench.rating_bulk",
     "import": "bench.import_readings",
     "month_close": "bench.month_close",
     "suspects": "bench.suspects",

@@ -7,10 +7,11 @@ the minimum bill, what is paid for export, concessions, and taxes on top of all 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 
 from kilokassa.core.calendar import Month, local_date, local_midnight
 from kilokassa.core.money import half_up_ratio
@@ -62,6 +63,17 @@ HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PricedByHour:
+    """Energy and its exact cost by the hour in each stretch: (accounts, stretches)."""
+
+    used_wh: Columns
+    cost: npt.NDArray[Any]
+    """Wh times millionths of a rouble per kWh, summed; objects where 64 bits do not hold it."""
+    added: tuple[int, ...]
+    """For each stretch how many prices are added up in the price of an interval."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Rated:
     """What the lines beside energy by zone are computed from."""
 
@@ -76,6 +88,7 @@ class Rated:
     grid: Grid | None
     energy_wh: WattHours | None
     """By interval; None where registers were read."""
+    hourly: PricedByHour | None
 
 
 @dataclass(slots=True, eq=False)
@@ -150,6 +163,13 @@ def lines_beside_energy(rated: Rated) -> Extras:
     return tuple(book.specs), energies, quantities, amounts, included
 
 
+def priced_by_hour(grid: Grid, energy_wh: WattHours, facts: AccountFacts) -> PricedByHour:
+    """Price energy interval by interval, exactly; stretches without an hourly price cost 0."""
+    prices, added = hourly_prices(grid, facts)
+    used_wh, cost = priced_sums(energy_wh, prices, grid.edges)
+    return PricedByHour(used_wh, cost, added)
+
+
 def _spec(
     stretch: Stretch,
     number: int,
@@ -190,10 +210,9 @@ def _hourly(book: _Book, rated: Rated) -> None:
     priced = [n for n, s in enumerate(stretches) if s.version.charges.hourly is not None]
     if not priced:
         return
-    if rated.grid is None or rated.energy_wh is None:
+    if rated.hourly is None:
         raise _refuse(stretches[priced[0]], mark("an hourly price needs interval readings"))
-    prices, added = hourly_prices(rated.grid, rated.facts)
-    sums, costs = priced_sums(rated.energy_wh, prices, rated.grid.edges)
+    used_wh, costs, added = rated.hourly.used_wh, rated.hourly.cost, rated.hourly.added
     for number in priced:
         stretch = stretches[number]
         hourly = stretch.version.charges.hourly
@@ -214,8 +233,8 @@ def _hourly(book: _Book, rated: Rated) -> None:
             amount = np.array(exact, dtype=np.int64)
         else:
             amount = half_up_columns(column[:, None], [1], divisor)[:, 0]
-        own = None if stretch.version.charges.energy_by_zone else sums[:, number]
-        book.add(spec, sums[:, number], amount, own)
+        own = None if stretch.version.charges.energy_by_zone else used_wh[:, number]
+        book.add(spec, used_wh[:, number], amount, own)
 
 
 def _allowance(book: _Book, rated: Rated, number: int, allowance: Allowance) -> None:

@@ -23,7 +23,7 @@ from kilokassa.core.zones import Zone
 from tariffs.charges import Netting
 from tariffs.compiled import Compiled, Grid, Stretch, compile_grid, compile_periods
 from tariffs.exact_sums import cell_sums, sums_by_runs
-from tariffs.extras import Rated, lines_beside_energy
+from tariffs.extras import PricedByHour, Rated, lines_beside_energy, priced_by_hour
 from tariffs.facts import AccountFacts
 from tariffs.ladders import split_over_ranges
 from tariffs.lines import (
@@ -87,11 +87,17 @@ def rate_population(
     _refuse_without_facts(compiled, facts)
     known = facts or _NO_FACTS
     energy_wh, export_wh = _netted_by_interval(compiled, energy_wh, known)
-    cells_wh = _sums(grid, energy_wh)
+    hourly = None
+    if any(version.charges.hourly is not None for version in compiled.versions):
+        hourly = priced_by_hour(grid, energy_wh, known)
+    if hourly is not None and len(compiled.cells) == len(compiled.stretches):
+        cells_wh = hourly.used_wh  # one zone: its energy is known already
+    else:
+        cells_wh = _sums(grid, energy_wh)
     exported_wh = None
     if export_wh is not None:
         cells_wh, exported_wh = _netted_by_period(compiled, cells_wh, _sums(grid, export_wh))
-    return _lines(compiled, cells_wh, exported_wh, known, grid, energy_wh)
+    return _lines(compiled, cells_wh, exported_wh, known, grid, energy_wh, hourly)
 
 
 def rate_energy(
@@ -162,7 +168,7 @@ def rate_readings(
     if any(version.charges.export is not None for version in compiled.versions):
         problem = mark("what is given to the network needs interval readings")
         raise CannotRate(plan=compiled.plan_code, problem=problem)
-    columns = _lines(compiled, cells_wh, None, facts or _NO_FACTS, None, None)
+    columns = _lines(compiled, cells_wh, None, facts or _NO_FACTS)
     return tuple(
         replace(line, shared_by_days=True) if line.spec.period in shared else line
         for line in lines_of(columns, 0)
@@ -274,8 +280,9 @@ def _lines(
     cells_wh: Columns,
     exported_wh: Columns | None,
     facts: AccountFacts,
-    grid: Grid | None,
-    energy_wh: WattHours | None,
+    grid: Grid | None = None,
+    energy_wh: WattHours | None = None,
+    hourly: PricedByHour | None = None,
 ) -> LineColumns:
     """Return the lines of energy by zone, then those beside it."""
     specs: list[LineSpec] = []
@@ -308,6 +315,7 @@ def _lines(
         exported_wh=exported_wh,
         grid=grid,
         energy_wh=energy_wh,
+        hourly=hourly,
     )
     more, more_wh, more_quantity, more_minor, included = lines_beside_energy(rated)
     return LineColumns(

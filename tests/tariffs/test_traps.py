@@ -211,7 +211,8 @@ def test_the_days_of_23_and_25_hours_have_as_many_prices():
         (
             (
                 "prices: [{from: 2026-01-01, per_kwh: 5}]\n"
-                "fixed: [{code: f,name: {ru: Ф}, per: m2, amounts: [{from: 2026-01-01,amount: 1}]}]\n"
+                "fixed: [{code: f, name: {ru: Ф}, per: m2,"
+                " amounts: [{from: 2026-01-01, amount: 1}]}]\n"
             ),
             {},
             "the area is not known",
@@ -227,7 +228,8 @@ def test_the_days_of_23_and_25_hours_have_as_many_prices():
         (
             (
                 "prices: [{from: 2026-01-01, per_kwh: [5, 6]}]\nranges: {order: time, norm: "
-                "{kwh_by_persons: [50], each_more_kwh: 50, bands_percent: [100], common_area: left_out}"
+                "{kwh_by_persons: [50], each_more_kwh: 50, bands_percent: [100],"
+                " common_area: left_out}"
                 "}\n"
             ),
             None,
@@ -282,7 +284,8 @@ def test_a_month_of_every_charge_is_what_a_clerk_would_write_down():
     version = tariff(
         "prices: [{from: 2026-01-01, per_kwh: 5}]\n"
         "fixed:\n"
-        "  - {code: service, name: {ru: О}, per: month, amounts: [{from: 2026-01-01,amount: 150}]}\n"
+        "  - {code: service, name: {ru: О}, per: month,"
+        " amounts: [{from: 2026-01-01, amount: 150}]}\n"
         "  - {code: upkeep, name: {ru: С}, per: m2, amounts: [{from: 2026-01-01, amount: 0.65}]}\n"
         "  - {code: lift, name: {ru: Л}, per: person, amounts: [{from: 2026-01-01, amount: 40}]}\n"
         "  - {code: daily, name: {ru: Д}, per: day, amounts: [{from: 2026-01-01, amount: 1.1}]}\n"
@@ -341,7 +344,8 @@ def test_registers_are_priced_by_ladders_of_their_own_and_by_standing_charges():
         "zones: {day: [07:00-23:00], night: [23:00-07:00]}\n"
         "ranges: {basis: zone, order: time, borders_kwh: [100]}\n"
         "prices: [{from: 2026-01-01, per_kwh: [{day: 5, night: 2}, {day: 9, night: 4}]}]\n"
-        "fixed: [{code: f,name: {ru: Ф}, per: person, amounts: [{from: 2026-01-01,amount: 10}]}]\n"
+        "fixed: [{code: f, name: {ru: Ф}, per: person,"
+        " amounts: [{from: 2026-01-01, amount: 10}]}]\n"
     )
     month = Month(2026, 4).period(KHABAROVSK)
     counted = {(month, Zone.DAY): 150_000, (month, Zone.NIGHT): 80_000}
