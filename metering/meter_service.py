@@ -89,27 +89,23 @@ def _same(event: LifeEvent, known: LifeEvent) -> bool:
 def _carried_over(meter: StandingMeter, event: LifeEvent) -> list[LifeEvent]:
     """Return the verification that only the row knew, before a first event takes its place.
 
-    Otherwise nobody could tell any more that the meter was verified in the years before.
+    Otherwise nobody could tell any more that the meter was verified in the years before. A
+    certificate that ends no later than what was registered corrects it: nothing is carried over.
     """
     until = meter.dates.verified_until
     if (
         event.kind is not LifeEventKind.VERIFIED
         or until is None
+        or event.valid_until is None
+        or until >= event.valid_until
         or any(known.kind is LifeEventKind.VERIFIED for known in meter.events)
     ):
         return []
     since = min(meter.dates.installed_on, event.happened_on)
-    if since >= until or (since, until) == (event.happened_on, event.valid_until):
+    if since >= until:
         return []
-    return [
-        LifeEvent(
-            LifeEventKind.VERIFIED,
-            since,
-            until,
-            note=mark("as it was registered; the day of the verification is not known"),
-            actor="registry",
-        )
-    ]
+    note = mark("as it was registered; the day of the verification is not known")
+    return [LifeEvent(LifeEventKind.VERIFIED, since, until, note=note, actor="registry")]
 
 
 def _dates_after(meter: StandingMeter, event: LifeEvent, life: Life) -> dict[str, object]:

@@ -107,7 +107,9 @@ class LifeEventForm(Form):
     def offer(self, serials: Sequence[str], kinds: Sequence[LifeEventKind]) -> None:
         """Offer these meters and events."""
         self.serial.choices = [SelectChoice(serial, serial) for serial in serials]
-        self.kind.choices = [SelectChoice(str(kind), translate(word(kind))) for kind in kinds]
+        self.kind.choices = [
+            SelectChoice(str(kind), translate(word(kind)).capitalize()) for kind in kinds
+        ]
 
     def validate_valid_until(self, field: Any) -> None:  # noqa: ANN401
         """Ask for it of a verification; leave it out of anything else."""

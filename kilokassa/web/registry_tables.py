@@ -98,7 +98,7 @@ def points(items: Sequence[ListedPoint], *, with_address: bool) -> Table[ListedP
         Column("verified", mark("Verified until"), lambda one: one.verified_until, Kind.DATE),
     ]
     if with_address:
-        columns.insert(1, Column("address", mark("Address"), lambda one: one.address))
+        columns.insert(1, Column("address", mark("Address"), lambda one: one.address, minor=True))
     return Table(
         name="points",
         caption=mark("Metering points"),
@@ -112,7 +112,8 @@ def points(items: Sequence[ListedPoint], *, with_address: bool) -> Table[ListedP
 def place_text(one: ListedPoint | DueMeter) -> str:
     """Return where in its building a point is: a flat, a common area, or the whole house."""
     if one.premises_number:
-        return translate(mark("flat %(number)s")) % {"number": one.premises_number}
+        shown = translate(mark("flat %(number)s")) % {"number": one.premises_number}
+        return shown.replace(" ", "\u00a0")
     return one.common_area or translate(mark("whole house"))
 
 
@@ -231,7 +232,7 @@ def due(items: Sequence[DueMeter]) -> Table[DueMeter]:
             Column("serial", mark("Meter"), lambda one: one.serial),
             Column("model", mark("Model"), lambda one: one.model, minor=True),
             Column("commodity", mark("Measures"), lambda one: one.commodity, Kind.WORD, minor=True),
-            Column("address", mark("Address"), lambda one: one.address),
+            Column("address", mark("Address"), lambda one: one.address, minor=True),
             Column("place", mark("Where"), place_text),
             Column(
                 "servicer",

@@ -85,7 +85,7 @@ def test_a_point_shows_its_meter_readings_and_life(placed, operator):
 
     assert f"Meter {METER}" in page
     assert "10 Jan 2023" in page
-    assert "Verification runs out: 10 Jan 2023" in page
+    assert "Verification: 10 Jan 2023" in page
     assert "as registered" in page
     assert "Consumption of the last days" in page
 
