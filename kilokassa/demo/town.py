@@ -45,6 +45,7 @@ from kilokassa.core.text import mark
 from kilokassa.demo.balance import ensure_house_balance
 from kilokassa.demo.by_hand import live_by_hand
 from kilokassa.demo.estimates import live_estimates
+from kilokassa.demo.events import ensure_watch
 from kilokassa.demo.payments import bill_payment, bonus_rules, top_ups
 from kilokassa.demo.population import (
     ZONE,
@@ -176,6 +177,7 @@ def ensure_demo(
     rate_running_months(application)
     with database.writing() as session:
         tell_alarms(session, list(here.account_ids.values()), application.clock)
+    ensure_watch(application, plan, SCOPE)
     logins = _logins(application, here)
     return DemoReport(
         accounts=len(here.accounts),
