@@ -93,6 +93,7 @@ class ExportChannel:
     channel_id: int
     channel_code: str
     interval_min: int
+    loss_ppm: int
     point_code: str
     exchange_code: str
     """What other systems call the point; its own code where they call it that."""
@@ -120,6 +121,7 @@ def export_channels(
             ChannelRow.id,
             ChannelRow.code,
             ChannelRow.interval_min,
+            ChannelRow.loss_ppm,
             MeteringPointRow.code,
             func.coalesce(MeteringPointRow.exchange_code, MeteringPointRow.code),
             BuildingRow.code,

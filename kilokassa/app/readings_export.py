@@ -218,6 +218,7 @@ def _frames(
                             channels=[channel.channel_code for channel in own],
                             days=block.days.tolist(),
                             revisions=stored.revisions.tolist(),
+                            loss_ppm=[channel.loss_ppm for channel in own],
                             value_uwh=block.exact_uwh(),
                             quality=block.quality,
                         )
@@ -429,16 +430,19 @@ def _channel_days(
     session: Session, channels: Sequence[ExportChannel], day: date, before_wh: dict[int, int]
 ) -> Mapping[int, ChannelDay]:
     """Return whole kWh by channel, and move `before_wh` on to the end of the day."""
-    code_of = {channel.channel_id: channel.channel_code for channel in channels}
+    of_id = {channel.channel_id: channel for channel in channels}
     found: dict[int, ChannelDay] = {}
-    for stored in load_stored_days(session, list(code_of), day, day):
+    for stored in load_stored_days(session, list(of_id), day, day):
         block = stored.block
         minutes, energy_wh, quality = to_periods(block.energy_wh, block.quality, block.interval_min)
         ids = block.channel_ids.tolist()
         reached = np.array([before_wh.get(channel_id, 0) for channel_id in ids], np.int64)
-        kwh = whole_kwh(energy_wh, reached)
+        loss_ppm = np.array([of_id[channel_id].loss_ppm for channel_id in ids], np.int64)
+        kwh = whole_kwh(energy_wh, reached, loss_ppm)
         for row, channel_id in enumerate(ids):
-            found[channel_id] = ChannelDay(code_of[channel_id], minutes, kwh[row], quality[row])
+            found[channel_id] = ChannelDay(
+                of_id[channel_id].channel_code, minutes, kwh[row], quality[row]
+            )
         totals = (reached + block.total_wh).tolist()
         before_wh.update(zip(ids, totals, strict=True))
     return found

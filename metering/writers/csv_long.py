@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-HEADER: Final = b"point;channel;time;value;quality;revision\n"
+HEADER: Final = b"point;channel;time;value;losses;quality;revision\n"
 
 
 def write_csv(frames: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[bytes]:
@@ -20,14 +20,15 @@ def write_csv(frames: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[bytes]:
             "point",
             "channel",
             pl.col("time").dt.convert_time_zone(zone).dt.to_string("%Y-%m-%dT%H:%M%:z"),
-            pl.col("value").cast(pl.Float64) / 1000,
+            _thousands("value"),
+            _thousands("losses"),
             "quality",
             "revision",
-        ).with_columns(pl.col("value").cast(pl.Decimal(18, 9)))
-        trimmed = lines.with_columns(_trimmed(pl.col("value").cast(pl.String)))
-        yield trimmed.write_csv(separator=";", include_header=False).encode()
+        )
+        yield lines.write_csv(separator=";", include_header=False).encode()
 
 
-def _trimmed(text: pl.Expr) -> pl.Expr:
-    """Drop the zeros that a decimal of nine places ends with."""
+def _thousands(column: str) -> pl.Expr:
+    """Return a column of thousands, without the zeros that a decimal of nine places ends with."""
+    text = (pl.col(column).cast(pl.Float64) / 1000).cast(pl.Decimal(18, 9)).cast(pl.String)
     return text.str.strip_chars_end("0").str.strip_chars_end(".")

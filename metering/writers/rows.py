@@ -14,6 +14,7 @@ import polars as pl
 from kilokassa.core.calendar import local_midnight
 from kilokassa.core.series import Quality
 from metering.days import UWH_PER_WH
+from metering.writers.losses import measured
 
 UNIT_OF: Final[Mapping[str, str]] = {
     "A+": "Wh",
@@ -34,12 +35,16 @@ SCHEMA: Final = pl.Schema(
         "time": pl.Datetime("us", "UTC"),
         "interval_min": pl.Int16(),
         "value": pl.Decimal(18, 6),
+        "losses": pl.Decimal(18, 6),
         "unit": pl.String(),
         "quality": pl.String(),
         "revision": pl.Int32(),
     }
 )
-"""`time` is when an interval starts, `day` the local day that it lies in; `value` is exact."""
+"""`time` is when an interval starts, `day` the local day that it lies in.
+
+`value` is exactly what was measured, `losses` what was added up to the delivery point.
+"""
 
 _QUALITY_NAMES: Final = [quality.name.lower() for quality in Quality]
 
@@ -56,13 +61,15 @@ class ExportDays:
     channels: Sequence[str]
     days: Sequence[date]
     revisions: Sequence[int]
+    loss_ppm: Sequence[int]
     value_uwh: Int64
-    """Of shape (days, intervals): millionths of what a channel counts whole, as they arrived."""
+    """Of shape (days, intervals): millionths of what a channel counts whole, losses added."""
     quality: npt.NDArray[np.uint8]
 
     def __post_init__(self) -> None:
         rows = len(self.days)
-        same = {len(self.points), len(self.channels), len(self.revisions), len(self.value_uwh)}
+        columns = (self.points, self.channels, self.revisions, self.loss_ppm, self.value_uwh)
+        same = {len(column) for column in columns}
         if same != {rows} or self.quality.shape != self.value_uwh.shape:
             raise ValueError("an export has one row of values for each channel and day")
 
@@ -75,9 +82,8 @@ def to_frame(days: ExportDays) -> pl.DataFrame:
     starts_s = np.array([_start_s(day, days.zone) for day in days.days], np.int64)
     time_us = (starts_s[own] + place * (days.interval_min * 60)) * 1_000_000
     units = [UNIT_OF[channel] for channel in days.channels]
-    # Exact: a value of at most 2^31 in millionths has 16 digits, and a double that is divided by a
-    # million is off by less than half of one of them.
-    value = pl.Series(days.value_uwh.ravel()[known] / UWH_PER_WH).cast(pl.Decimal(18, 6))
+    stored_uwh = days.value_uwh.ravel()[known]
+    value_uwh = measured(stored_uwh, np.array(days.loss_ppm, np.int64)[own])
     return pl.DataFrame(
         {
             "point": _picked(days.points, own),
@@ -85,13 +91,23 @@ def to_frame(days: ExportDays) -> pl.DataFrame:
             "day": _picked(days.days, own),
             "time": pl.Series(time_us).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
             "interval_min": pl.Series([days.interval_min]).new_from_index(0, len(known)),
-            "value": value,
+            "value": _exact(value_uwh),
+            "losses": _exact(stored_uwh - value_uwh),
             "unit": _picked(units, own),
             "quality": _picked(_QUALITY_NAMES, days.quality.ravel()[known]),
             "revision": _picked(days.revisions, own),
         },
         schema=SCHEMA,
     )
+
+
+def _exact(value_uwh: Int64) -> pl.Series:
+    """Return millionths as decimals.
+
+    Exact: a value of at most 2^31 in millionths has 16 digits, and a double that is divided by a
+    million is off by less than half of the last of them.
+    """
+    return pl.Series(value_uwh / UWH_PER_WH).cast(pl.Decimal(18, 6))
 
 
 def _picked(values: Sequence[Any], places: npt.NDArray[np.integer[Any]]) -> pl.Series:

@@ -17,6 +17,7 @@ from kilokassa.core.calendar import local_day
 from kilokassa.core.quantity import WH_PER_KWH
 from kilokassa.core.series import Quality
 from metering.exchange import CHANNEL_TEXTS, CHANNELS, MESSAGE_CLASS
+from metering.writers.losses import measured
 
 ENCODING: Final = "cp1251"
 PERIOD_MIN: Final = 30
@@ -95,18 +96,23 @@ def to_periods(
     )
 
 
-def whole_kwh(energy_wh: Int64, before_wh: Int64) -> Int64:
+def whole_kwh(
+    energy_wh: Int64, before_wh: Int64, loss_ppm: npt.NDArray[np.integer[Any]] | None = None
+) -> Int64:
     """Return whole kWh of successive periods, the rest of each carried to the next.
 
     `energy_wh` has the shape (channels, periods); `before_wh` is what each channel counted since
-    the month began. So the kWh of a month sum to its watt-hours, rounded down, whichever days were
-    written, and in whatever order.
+    the month began, both with the losses of `loss_ppm`, which are taken off. So the kWh of a month
+    sum to the watt-hours measured in it, rounded down, whichever days were written, and in whatever
+    order.
 
     >>> whole_kwh(np.array([[600, 600, 900]]), np.array([0])).tolist()
     [[0, 1, 1]]
     """
-    reached = (before_wh[:, None] + np.cumsum(energy_wh, axis=1)) // WH_PER_KWH
-    return np.diff(reached, axis=1, prepend=(before_wh // WH_PER_KWH)[:, None])
+    reached = np.cumsum(np.concatenate([before_wh[:, None], energy_wh], axis=1), axis=1)
+    if loss_ppm is not None:
+        reached = measured(reached, loss_ppm[:, None])
+    return np.diff(reached // WH_PER_KWH, axis=1)
 
 
 def write_message(head: MessageHead, points: Iterable[PointDay]) -> Iterator[bytes]:

@@ -1,6 +1,8 @@
 """Half hours in 80020 XML: what is read, what is written, and what is refused in one sentence."""
 
+import math
 from datetime import UTC, date, datetime
+from fractions import Fraction
 from io import BytesIO
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -347,73 +349,25 @@ def channel_days(draw, day=DAY, zone=MOSCOW):
 
 @settings(deadline=None, max_examples=40)
 @given(
-    days=st.lists(channel_days(), min_size=1, max_size=3, unique_by=lambda one: one.code),
-    code=st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]), min_size=1),
-    name=st.text(),
-)
-def test_what_is_written_is_read_back_to_the_kilowatt_hour(days, code, name):
-    points = [PointDay(code, name, MOSCOW, days)]
-
-    reader, found = read(written(points))
-
-    midnight = int(local_midnight(DAY, MOSCOW).timestamp())
-    for one_day in days:
-        known = one_day.quality != Quality.MISSING
-        if not known.any():
-            continue
-        number = reader.index.keys.index(SeriesKey(code, one_day.code))
-        own = found[found["series"] == number]
-        places = np.flatnonzero(known)
-        assert (own["value_uwh"] == one_day.kwh[known] * UWH_PER_KWH).all()
-        assert (own["time_s"] == midnight + places * one_day.period_min * 60).all()
-        assert (own["quality"] == one_day.quality[known]).all()
-        assert (own["interval_min"] == one_day.period_min).all()
-
-
-@pytest.mark.parametrize(
-    ("day", "periods"), [(date(2026, 3, 29), 46), (date(2026, 10, 25), 50), (DAY, 48)]
-)
-def test_days_on_which_the_clock_changes_are_read_back(day, periods, monkeypatch):
-    berlin = ZoneInfo("Europe/Berlin")
-    for module in ("metering.parsers.xml_80020", "metering.exchange"):
-        monkeypatch.setattr(f"{module}.TIME_ZONES", {"1": "Europe/Berlin"})
-    kwh = np.arange(periods, dtype=np.int64)
-    one_day = ChannelDay("A+", 30, kwh, np.full(periods, Quality.ACTUAL, np.uint8))
-
-    content = written([PointDay("1", "", berlin, [one_day])], day=day, zone=berlin)
-    _, found = read(content)
-
-    start = int(local_midnight(day, berlin).timestamp())
-    assert found["time_s"].tolist() == [start + 1800 * place for place in range(periods)]
-    assert found["value_uwh"].tolist() == (kwh * UWH_PER_KWH).tolist()
-    assert not found["fault"].any()
-
-
-def test_what_windows_1251_lacks_and_what_xml_reserves_survives():
-    one_day = ChannelDay("A+", 60, np.arange(24), np.full(24, Quality.ACTUAL, np.uint8))
-
-    content = written([PointDay('电表 <1> & "2"', "\x00\x01Ωmega", MOSCOW, [one_day])])
-    reader, found = read(content)
-
-    assert reader.index.keys == [SeriesKey('电表 <1> & "2"', "A+")]
-    assert len(found) == 24
-
-
-@given(
     days=st.lists(st.lists(st.integers(0, 5_000), min_size=4, max_size=4), min_size=1, max_size=31),
+    loss_ppm=st.one_of(st.just(0), st.integers(0, 999_999)),
     order=st.randoms(use_true_random=False),
 )
-def test_a_month_of_whole_kwh_sums_to_its_watt_hours_whichever_day_is_written_first(days, order):
+def test_a_month_of_whole_kwh_sums_to_what_was_measured_whichever_day_is_written_first(
+    days, loss_ppm, order
+):
     energy = np.array(days, np.int64)
     reached = np.concatenate([[0], np.cumsum(energy.sum(axis=1))])
+    losses = np.array([loss_ppm])
     places = list(range(len(days)))
     order.shuffle(places)
 
     written_kwh = [
-        whole_kwh(energy[place : place + 1], reached[place : place + 1]) for place in places
+        whole_kwh(energy[place : place + 1], reached[place : place + 1], losses) for place in places
     ]
 
-    assert sum(int(part.sum()) for part in written_kwh) == int(energy.sum()) // 1000
+    measured_wh = math.ceil(Fraction(int(energy.sum()) * 10**6, 10**6 + loss_ppm))
+    assert sum(int(part.sum()) for part in written_kwh) == measured_wh // 1000
     assert all((part >= 0).all() for part in written_kwh)
 
 

@@ -20,6 +20,7 @@ from metering.parsers.detect import detect_layout
 from metering.parsers.parquet import ParquetReader
 from metering.parsers.source import VALUE_MAX_UWH, SeriesKey
 from metering.writers.csv_long import write_csv
+from metering.writers.losses import measured
 from metering.writers.parquet import write_parquet
 from metering.writers.rows import SCHEMA, ExportDays, to_frame
 
@@ -218,6 +219,7 @@ def export_days(draw):
         channels=draw(st.lists(st.sampled_from(["A+", "A-"]), min_size=rows, max_size=rows)),
         days=[day] * rows,
         revisions=list(range(1, rows + 1)),
+        loss_ppm=[0] * rows,
         value_uwh=np.array(
             draw(
                 st.lists(
@@ -301,7 +303,8 @@ def test_a_row_says_all_that_is_known():
         channels=["R+"],
         days=[date(2026, 10, 1)],
         revisions=[3],
-        value_uwh=np.array([[1_500_000] + [0] * 23]),
+        loss_ppm=[50_000],
+        value_uwh=np.array([[1_575_000] + [0] * 23]),
         quality=np.array([[2, 1] + [0] * 22], np.uint8),
     )
 
@@ -315,6 +318,7 @@ def test_a_row_says_all_that_is_known():
         datetime(2026, 9, 30, 14, tzinfo=UTC),
         60,
         Decimal("1.500000"),
+        Decimal("0.075000"),
         "varh",
         "estimated",
         3,
@@ -322,9 +326,9 @@ def test_a_row_says_all_that_is_known():
     assert len(frame) == 2
     lines = b"".join(write_csv([(ZONE, frame)])).decode().splitlines()
     assert lines == [
-        "point;channel;time;value;quality;revision",
-        "P1;R+;2026-10-01T00:00+10:00;0.0015;estimated;3",
-        "P1;R+;2026-10-01T01:00+10:00;0;actual;3",
+        "point;channel;time;value;losses;quality;revision",
+        "P1;R+;2026-10-01T00:00+10:00;0.0015;0.000075;estimated;3",
+        "P1;R+;2026-10-01T01:00+10:00;0;0;actual;3",
     ]
 
 
@@ -335,3 +339,10 @@ def test_nothing_to_write_is_a_file_with_columns_and_no_row(tmp_path):
 
     assert frame.schema == SCHEMA
     assert frame.is_empty()
+
+
+@given(st.integers(0, VALUE_MAX_UWH), st.integers(0, 999_999))
+def test_what_was_measured_is_found_again_under_its_losses(value_uwh, loss_ppm):
+    stored = value_uwh + value_uwh * loss_ppm // 1_000_000
+
+    assert measured(np.array([stored], np.int64), loss_ppm).tolist() == [value_uwh]

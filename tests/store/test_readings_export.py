@@ -3,6 +3,7 @@
 import gzip
 import zipfile
 from datetime import date, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -60,7 +61,7 @@ def town(database, clock):
             Channel("P1", 30),
             Channel("P1", 30, "A-"),
             Channel("P2", 15),
-            Channel("P3", 60, "R+"),
+            Channel("P3", 60, "R+", multiplier=20, loss_ppm=25_000),
             Channel("P4", 30),
         ),
     )
@@ -146,12 +147,16 @@ def test_parquet_has_every_known_value_with_channel_quality_and_revision(
     assert set(frame["revision"]) == {1}
 
 
-@pytest.mark.parametrize("name", ["out.parquet", "out.csv", "out.csv.gz"])
+@pytest.mark.parametrize(
+    ("name", "building"),
+    # CSV cannot say that the multiplier of the house with one is in its values.
+    [("out.parquet", None), ("out.csv", "B1"), ("out.csv.gz", "B3")],
+)
 def test_what_is_written_is_known_when_it_is_imported_again(
-    database, clock, filled, tmp_path, name
+    database, clock, filled, tmp_path, name, building
 ):
     fmt = "parquet" if name.endswith(".parquet") else "csv"
-    result = write(database, clock, tmp_path / name, fmt=fmt)
+    result = write(database, clock, tmp_path / name, fmt=fmt, building=building)
 
     again = import_readings(database, tmp_path / name, scope=RETAILER, clock=clock)
 
@@ -195,6 +200,15 @@ def test_a_building_out_of_reach_is_not_found(database, clock, town, filled, tmp
         )
 
     assert list(tmp_path.glob("*.parquet")) == []
+
+
+def test_losses_stand_beside_what_was_measured(database, clock, filled, tmp_path):
+    write(database, clock, tmp_path / "a.parquet", building="B2")
+
+    frame = pl.read_parquet(tmp_path / "a.parquet")
+    both = frame.select(value=pl.col("value").sum(), losses=pl.col("losses").sum()).row(0)
+    assert sum(both) == 72 * 5_000
+    assert both[0] == 72 * Decimal("4878.048781")
 
 
 def test_one_building_is_written_where_one_is_named(database, clock, filled, tmp_path):
