@@ -349,6 +349,59 @@ def channel_days(draw, day=DAY, zone=MOSCOW):
 
 @settings(deadline=None, max_examples=40)
 @given(
+    days=st.lists(channel_days(), min_size=1, max_size=3, unique_by=lambda one: one.code),
+    code=st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]), min_size=1),
+    name=st.text(),
+)
+def test_what_is_written_is_read_back_to_the_kilowatt_hour(days, code, name):
+    points = [PointDay(code, name, MOSCOW, days)]
+
+    reader, found = read(written(points))
+
+    midnight = int(local_midnight(DAY, MOSCOW).timestamp())
+    for one_day in days:
+        known = one_day.quality != Quality.MISSING
+        if not known.any():
+            continue
+        number = reader.index.keys.index(SeriesKey(code, one_day.code))
+        own = found[found["series"] == number]
+        places = np.flatnonzero(known)
+        assert (own["value_uwh"] == one_day.kwh[known] * UWH_PER_KWH).all()
+        assert (own["time_s"] == midnight + places * one_day.period_min * 60).all()
+        assert (own["quality"] == one_day.quality[known]).all()
+        assert (own["interval_min"] == one_day.period_min).all()
+
+
+@pytest.mark.parametrize(
+    ("day", "periods"), [(date(2026, 3, 29), 46), (date(2026, 10, 25), 50), (DAY, 48)]
+)
+def test_days_on_which_the_clock_changes_are_read_back(day, periods, monkeypatch):
+    berlin = ZoneInfo("Europe/Berlin")
+    for module in ("metering.parsers.xml_80020", "metering.exchange"):
+        monkeypatch.setattr(f"{module}.TIME_ZONES", {"1": "Europe/Berlin"})
+    kwh = np.arange(periods, dtype=np.int64)
+    one_day = ChannelDay("A+", 30, kwh, np.full(periods, Quality.ACTUAL, np.uint8))
+
+    content = written([PointDay("1", "", berlin, [one_day])], day=day, zone=berlin)
+    _, found = read(content)
+
+    start = int(local_midnight(day, berlin).timestamp())
+    assert found["time_s"].tolist() == [start + 1800 * place for place in range(periods)]
+    assert found["value_uwh"].tolist() == (kwh * UWH_PER_KWH).tolist()
+    assert not found["fault"].any()
+
+
+def test_what_windows_1251_lacks_and_what_xml_reserves_survives():
+    one_day = ChannelDay("A+", 60, np.arange(24), np.full(24, Quality.ACTUAL, np.uint8))
+
+    content = written([PointDay('电表 <1> & "2"', "\x00\x01Ωmega", MOSCOW, [one_day])])
+    reader, found = read(content)
+
+    assert reader.index.keys == [SeriesKey('电表 <1> & "2"', "A+")]
+    assert len(found) == 24
+
+
+@given(
     days=st.lists(st.lists(st.integers(0, 5_000), min_size=4, max_size=4), min_size=1, max_size=31),
     loss_ppm=st.one_of(st.just(0), st.integers(0, 999_999)),
     order=st.randoms(use_true_random=False),
