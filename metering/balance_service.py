@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import lcm
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ from metering.house_balance import (
     register_energy,
 )
 from metering.registers import (
+    ESTIMATES,
     RegisterBackwards,
     RegisterDifference,
     RegisterReading,
@@ -110,6 +111,10 @@ class HouseBalance:
     days: tuple[DayBalance, ...]
     by_interval: IntervalBalance
     points: tuple[HousePoint, ...]
+    estimated: int
+    """Intervals with a balance in which some value is an estimate."""
+    estimated_points: tuple[str, ...]
+    """Codes of the points that those estimates are of."""
 
     def of_day(self, day: date) -> slice:
         """Return the place of a day's intervals; empty where the day is not looked at."""
@@ -280,7 +285,19 @@ def _balance(
             DayBalance(day, by_interval.totals(chosen), length, by_interval.incomplete(chosen))
         )
         place += length
-    return HouseBalance(house, month, balance, tuple(by_day), by_interval, points)
+    guessed = loaded.estimated & by_interval.complete
+    return HouseBalance(
+        house=house,
+        month=month,
+        balance=balance,
+        days=tuple(by_day),
+        by_interval=by_interval,
+        points=points,
+        estimated=int(guessed.any(axis=0).sum()) if len(guessed) else 0,
+        estimated_points=tuple(
+            point.code for point, row in zip(loaded.points, guessed, strict=True) if bool(row.any())
+        ),
+    )
 
 
 def _without_input(flows: HouseFlows) -> HouseFlows:
@@ -311,6 +328,8 @@ class _Loaded:
     taken_wh: Int64
     given_wh: Int64
     known_intervals: Bools
+    estimated: Bools
+    """Where some part of a value is an estimate."""
 
     @classmethod
     def of(
@@ -328,18 +347,23 @@ class _Loaded:
         )
         shape = (len(measured), width)
         taken, given = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        known = np.zeros(shape, np.bool_)
+        known, estimated = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
         if days:
             for length in sorted(lengths):
                 rows = [r for r, point in enumerate(measured) if point.taken_min == length]
                 ids = [measured[row].taken_id or 0 for row in rows]
-                taken[rows], known[rows] = _values(session, house, ids, days, length, interval_min)
+                taken[rows], known[rows], estimated[rows] = _values(
+                    session, house, ids, days, length, interval_min
+                )
             for length in sorted(lengths):
                 rows = [r for r, point in enumerate(measured) if point.given_min == length]
                 ids = [measured[row].given_id or 0 for row in rows]
-                given[rows], also = _values(session, house, ids, days, length, interval_min)
+                given[rows], also, guessed = _values(
+                    session, house, ids, days, length, interval_min
+                )
                 known[rows] &= also
-        return cls(measured, start, interval_min, taken, given, known)
+                estimated[rows] |= guessed
+        return cls(measured, start, interval_min, taken, given, known, estimated)
 
     def rows(self, role: Role) -> list[int]:
         """Return the rows of the points with this role."""
@@ -375,10 +399,14 @@ def _values(
     days: Sequence[date],
     length_min: int,
     interval_min: int,
-) -> tuple[Int64, Bools]:
+) -> tuple[Int64, Bools, Bools]:
     matrix = load_matrix(session, channel_ids, days, house.zone, length_min)
     known: npt.NDArray[np.bool_] = matrix.quality != Quality.MISSING
-    return coarser(matrix.energy_wh.astype(np.int64), known, interval_min // length_min)
+    times = interval_min // length_min
+    guessed = np.isin(matrix.quality, sorted(ESTIMATES - {Quality.MISSING}))
+    parts = guessed.reshape(len(channel_ids), guessed.shape[1] // times, times)
+    estimated = cast(Bools, parts.any(axis=2))
+    return (*coarser(matrix.energy_wh.astype(np.int64), known, times), estimated)
 
 
 def _register_points(

@@ -78,13 +78,15 @@ def register(database, *, input_min=30, input_channel=True):
         return register_places(session, order, LATER)
 
 
-def write(database, channel_id, days, energy_wh, *, interval_min=30, missing=()):
-    """Write days of equal intervals; `missing` names (day, interval) without a value."""
+def write(database, channel_id, days, energy_wh, *, interval_min=30, missing=(), estimated=()):
+    """Write days of equal intervals; (day, interval) in `missing` have no value."""
     width = 24 * 60 // interval_min
     energy = np.broadcast_to(np.asarray(energy_wh), (len(days), width)).copy()
     quality = np.full(energy.shape, Quality.ACTUAL, np.uint8)
     for day, interval in missing:
         quality[days.index(day), interval] = Quality.MISSING
+    for day, interval in estimated:
+        quality[days.index(day), interval] = Quality.ESTIMATED
     block = whole_days(interval_min, [channel_id] * len(days), days, energy, quality)
     with database.writing() as session:
         write_days(session, [block], LATER, source="test")
@@ -138,6 +140,20 @@ def test_a_month_is_balanced_over_its_hours_that_are_known(database):
     assert [day.incomplete for day in found.days[:5]] == [0, 0, 0, 1, 0]
     assert found.days[0].totals == Totals(48_000, 24_000, 1440, 624, 21_936)
     assert found.by_interval.remainder_wh[found.of_day(days[3])].tolist().count(0) == 1
+
+
+def test_estimated_values_take_part_and_are_told(database):
+    places = register(database)
+    days = list(OCTOBER.days)
+    fill(database, places, days)
+    guessed = [(days[5], 20), (days[5], 21), (days[6], 0)]
+    write(database, places.channel_ids["HOUSE", "A+"], days, 1000, estimated=guessed)
+
+    with database.reading() as session:
+        found = house_balance(session, HouseQuery(ALL, "B1", OCTOBER), LATER)
+
+    assert (found.estimated, found.estimated_points) == (2, ("HOUSE",))
+    assert found.balance.covered == 743
 
 
 def test_a_point_that_gave_nothing_is_told_and_stops_nothing(database):

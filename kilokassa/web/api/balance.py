@@ -60,6 +60,9 @@ class HouseBalanceSchema(Schema):
     incomplete = fields.Integer(
         metadata={"description": "Intervals without a balance: a value is missing."}
     )
+    estimated = fields.Integer(
+        metadata={"description": "Intervals with a balance that stand on estimated values."}
+    )
     by_registers = fields.Integer(
         metadata={"description": "Points that take part in the month by their registers."}
     )
@@ -132,6 +135,7 @@ def balance(asked: dict[str, Any], code: str) -> dict[str, Any]:
         "totals": found.balance.totals,
         "intervals": found.balance.intervals,
         "incomplete": found.balance.incomplete,
+        "estimated": found.estimated,
         "by_registers": found.balance.by_registers,
         "extended": found.balance.extended,
         "unread": list(found.balance.unread),
