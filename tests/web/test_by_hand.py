@@ -158,6 +158,12 @@ def test_a_reading_of_today_is_corrected_from_the_list(resident):
     assert "6,480 kWh" not in page.text
 
 
+def test_there_is_nothing_to_correct_where_nothing_was_read(resident):
+    missing = resident.get(f"{PAGE}?corrects=2023-01-10T00:00:00%2B00:00")
+
+    assert missing.status_code == 404
+
+
 def test_outside_the_window_the_page_says_when_it_opens_and_still_takes_readings(
     installation, tmp_path
 ):

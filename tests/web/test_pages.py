@@ -17,7 +17,7 @@ from tests.web.seed import BY_HAND, DEBTOR, PEOPLE, POSTPAID, PREPAID, copy_of
 
 NOT_ENGLISH = (
     r"Kilokassa|kilokassa|English|OpenAPI|HTTP|Basic|Idempotency-Key:?|gzip|openapi.json|close|running|"
-    r"Green|Button|Parquet:?|"
+    r"Green|Button|Parquet:?|Enter|"
     r"[\w.]+@[\w.]+|job:\w+|user:\d+|test|(single|two|three)_?\w*|zone\w*|\w+\.example|.*/.*"
 )
 """Names, codes and addresses that are written alike in both languages."""
@@ -43,6 +43,10 @@ PAGES = (
     ("operator", "/console/findings"),
     ("operator", "/console/readings/import"),
     ("operator", "/console/readings/export"),
+    ("operator", "/console/walk-rounds"),
+    ("operator", "/console/walk-rounds/1"),
+    ("operator", "/console/walk-rounds/1/paper"),
+    ("operator", "/console/reading-windows"),
     ("operator", "/console/runs"),
     ("operator", "/console/documents"),
     ("operator", "/console/nothing"),
@@ -53,6 +57,7 @@ PAGES = (
     ("resident", f"/account/{PREPAID}/operations"),
     ("resident", f"/account/{PREPAID}/documents"),
     ("resident", f"/account/{PREPAID}/top-up"),
+    ("other_resident", f"/account/{BY_HAND}/readings"),
     ("other_resident", "/account/"),
     ("nobody", "/login"),
 )

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from billing.models import AccountRow
 from kilokassa.core.calendar import local_date
-from kilokassa.core.errors import DomainError, Invalid
+from kilokassa.core.errors import DomainError, Invalid, NotFound
 from kilokassa.core.scope import Role
 from kilokassa.core.series import Quality
 from kilokassa.core.text import mark, sentence
@@ -157,7 +157,14 @@ def _place(here: Visit, number: str) -> _Place:
     ]
     window = window_state(store.window_rules(here.session), house.id, here.today)
     states = store.register_states(here.session, meters, here.now)
-    return _Place(row, tuple(meters), states, window, _correcting(), ZoneInfo(house.zone))
+    correcting = _correcting()
+    if correcting is not None:
+        # What was not read at that instant has nothing there to be corrected.
+        states = {key: state for key, state in states.items() if state.at(correcting) is not None}
+        meters = [m for m in meters if any(meter_id == m.meter_id for meter_id, _ in states)]
+        if not states:
+            raise NotFound(what=mark("reading"), name=correcting.isoformat())
+    return _Place(row, tuple(meters), states, window, correcting, ZoneInfo(house.zone))
 
 
 def _correcting() -> datetime | None:
@@ -244,6 +251,8 @@ def _part(
             continue
         name = _name(meter_id, zone)
         previous = state.latest
+        if place.correcting is not None:
+            previous = state.before(place.correcting)
         answer = judged.get(name, {})
         fields.append(
             Field(
@@ -316,7 +325,6 @@ def _correct_url(here: Visit, place: _Place, reading: ListedReading) -> str | No
         "account.readings",
         number=place.row.number,
         corrects=reading.taken_at.isoformat(),
-        _anchor="form",
     )
 
 
