@@ -1,12 +1,13 @@
 """Registry files in and out, on both databases."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
 from billing.service import RetailerOrder, establish_retailer
-from kilokassa.app.registry_file import parse_registry, write_registry
+from kilokassa.app.registry_file import COLUMNS, parse_registry, write_registry
 from kilokassa.app.registry_transfer import exported_lines, import_registry_data
 from kilokassa.core.errors import Forbidden
 from kilokassa.core.scope import Role, Scope, system_scope
@@ -18,6 +19,7 @@ from metering.registry_store import building_by_code, list_points, point_by_code
 from metering.store import write_registers
 
 ALL = system_scope("test")
+ROOT = Path(__file__).resolve().parents[2]
 HEAD = (
     "building;address;company;company_name;servicer;servicer_name;servicer_email;building_latitude;"
     "building_longitude;building_loss_percent;premises;area_m2;rooms;common_area;common_area_kind;"
@@ -345,3 +347,21 @@ def test_only_who_manages_the_whole_registry_loads_it(house, clock):
             load(house, clock, file(), scope=scope)
     with house.reading() as session:
         assert session.scalar(select(func.count()).select_from(MeteringPointRow)) == 0
+
+
+def test_the_sample_file_is_loaded_as_it_is(house, clock):
+    report = load(house, clock, (ROOT / "examples/import/registry.csv").read_bytes())
+
+    assert refusals(report) == []
+    with house.reading() as session:
+        lift = point_by_code(session, ALL, "B-17-LIFT")
+    assert [(c.code, c.multiplier) for c in lift.channels] == [("A+", 20), ("R+", 20)]
+
+
+def test_the_reference_names_every_column_with_its_russian_heading():
+    text = (ROOT / "docs/reference/registry-csv.md").read_text()
+
+    missing = [
+        name for name, title in COLUMNS.items() if f"`{name}`" not in text or title not in text
+    ]
+    assert missing == []
