@@ -236,6 +236,7 @@ def _facts(
     end = local_midnight(days[-1] + timedelta(days=1), house.zone)
     tampered = balance_store.tamper_events(session, [point.id for point in points], first, end)
     window = local_midnight(days[0], house.zone)
+    lost = balance_store.lost_phases(session, [point.id for point in points], window, end)
     stuck = balance_store.stuck_findings(session, [point.code for point in points], window, end)
     facts = []
     for point in points:
@@ -244,7 +245,16 @@ def _facts(
         until = in_service[-1].verified_until if in_service else None
         expired = until if until is not None and until < days[-1] else None
         last_on = None if last is None else local_date(last, house.zone)
-        facts.append(FlatFacts(count, last_on, expired, stuck.get(point.code, 0)))
+        lost_on = lost.get(point.id)
+        facts.append(
+            FlatFacts(
+                tamper_count=count,
+                tamper_last_on=last_on,
+                phase_lost_on=None if lost_on is None else local_date(lost_on, house.zone),
+                verification_expired_on=expired,
+                stuck_count=stuck.get(point.code, 0),
+            )
+        )
     return facts
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,7 @@ from kilokassa.core.scope import Scope
 from kilokassa.core.text import mark
 from kilokassa.db.rights import building_in_scope
 from kilokassa.db.slices import in_slices
-from metering.events import TAMPERING
+from metering.events import TAMPERING, DeviceEventKind
 from metering.findings import FindingKind, FindingState
 from metering.house_balance import Losses, Role
 from metering.models import (
@@ -29,6 +29,7 @@ from metering.models import (
 from metering.places import ACTIVE_TAKEN, Commodity
 
 ACTIVE_GIVEN = "A-"
+LOST_FOR_LONG = timedelta(days=1)
 
 _buildings = cast(Table, BuildingRow.__table__)
 _points = cast(Table, MeteringPointRow.__table__)
@@ -185,6 +186,28 @@ def tamper_events(
         )
         for point_id, count, last in session.execute(query):
             found[point_id] = int(count), last
+    return found
+
+
+def lost_phases(
+    session: Session, point_ids: Sequence[int], first: datetime, end: datetime
+) -> dict[int, datetime]:
+    """Return when the meters of points first told of a phase that stayed lost for a day."""
+    found: dict[int, datetime] = {}
+    for part in in_slices(sorted(set(point_ids))):
+        query = (
+            select(_events.c.point_id, _events.c.starts_at, _events.c.ends_at)
+            .where(
+                _events.c.point_id.in_(part),
+                _events.c.kind == DeviceEventKind.PHASE_LOST,
+                _events.c.starts_at < end,
+                or_(_events.c.ends_at.is_(None), _events.c.ends_at > first),
+            )
+            .order_by(_events.c.starts_at)
+        )
+        for point_id, starts_at, ends_at in session.execute(query):
+            if ends_at is None or ends_at - starts_at >= LOST_FOR_LONG:
+                found.setdefault(point_id, starts_at)
     return found
 
 

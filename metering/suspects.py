@@ -77,14 +77,16 @@ class PartKind(StrEnum):
     DROP = "drop"
     SILENCE = "silence"
     TAMPER = "tamper"
+    PHASE = "phase"
     VERIFICATION = "verification"
     STUCK = "stuck"
 
 
 TAMPER_POINTS: Final = 10
+PHASE_POINTS: Final = 10
 STUCK_POINTS: Final = 7
 VERIFICATION_POINTS: Final = 3
-"""Judgement: ten, five and two times likelier."""
+"""Judgement: ten, ten, five and two times likelier."""
 
 TEMPLATES: Mapping[PartKind, str] = {
     PartKind.SHAPE: mark(
@@ -100,6 +102,7 @@ TEMPLATES: Mapping[PartKind, str] = {
         "and the remainder grew by %(growth)s kWh a day."
     ),
     PartKind.TAMPER: mark("Tampering that the meter told of: %(count)s, last on %(last)s."),
+    PartKind.PHASE: mark("The meter told that a phase was lost, on %(since)s."),
     PartKind.VERIFICATION: mark("The meter's verification expired on %(expired)s."),
     PartKind.STUCK: mark("Findings of a value that stands still, or of zero: %(count)s."),
 }
@@ -146,6 +149,8 @@ class FlatFacts:
 
     tamper_count: int = 0
     tamper_last_on: date | None = None
+    phase_lost_on: date | None = None
+    """When the meter told of a phase that was lost for a day or longer."""
     verification_expired_on: date | None = None
     stuck_count: int = 0
 
@@ -688,6 +693,9 @@ def _parts_of_facts(facts: FlatFacts) -> tuple[Part, ...]:
     if facts.tamper_count and facts.tamper_last_on is not None:
         detail: Detail = {"count": facts.tamper_count, "last": facts.tamper_last_on}
         parts.append(Part(PartKind.TAMPER, TAMPER_POINTS, detail))
+    if facts.phase_lost_on is not None:
+        lost: Detail = {"since": facts.phase_lost_on}
+        parts.append(Part(PartKind.PHASE, PHASE_POINTS, lost))
     if facts.verification_expired_on is not None:
         expired: Detail = {"expired": facts.verification_expired_on}
         parts.append(Part(PartKind.VERIFICATION, VERIFICATION_POINTS, expired))

@@ -140,6 +140,7 @@ _PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
     (PartKind.DROP, mark("Drop")),
     (PartKind.SILENCE, mark("Silence")),
     (PartKind.TAMPER, mark("Tampering")),
+    (PartKind.PHASE, mark("Lost phase")),
     (PartKind.VERIFICATION, mark("Verification")),
     (PartKind.STUCK, mark("Stuck value")),
     (NoticeState.PENDING, mark("Waiting")),

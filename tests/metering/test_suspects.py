@@ -119,7 +119,7 @@ def test_a_meter_that_was_always_slow_is_found_without_a_day():
 def test_what_the_meter_told_adds_its_points():
     window, energy, remainder = quiet_house()
     facts = [FlatFacts()] * 12
-    facts[2] = FlatFacts(2, date(2026, 3, 20), date(2026, 1, 1))
+    facts[2] = FlatFacts(2, date(2026, 3, 20), verification_expired_on=date(2026, 1, 1))
     complete = np.ones(len(window.day), bool)
 
     plain = find_suspects(remainder, complete, energy, window).suspects

@@ -263,6 +263,7 @@ def test_a_thief_of_stored_readings_is_first_with_what_the_meter_told(database):
                     "point_id": places.point_ids[code],
                     "kind": kind,
                     "starts_at": opened,
+                    "ends_at": opened + timedelta(days=9),
                     "source": "test",
                     "actor": "test",
                     "recorded_at": LATER.now(),
@@ -270,6 +271,7 @@ def test_a_thief_of_stored_readings_is_first_with_what_the_meter_told(database):
                 for code, kind in (
                     ("F3", DeviceEventKind.MAGNET),
                     ("F4", DeviceEventKind.POWER_OFF),
+                    ("F5", DeviceEventKind.PHASE_LOST),
                 )
             ],
         )
@@ -286,9 +288,18 @@ def test_a_thief_of_stored_readings_is_first_with_what_the_meter_told(database):
     assert sum(first.evidence.growth_by_slot_wh) == pytest.approx(
         sum(first.evidence.shape_by_slot_wh), rel=0.2
     )
-    assert not any(
-        part.kind is PartKind.TAMPER for other in found.ranked[1:] for part in other.suspect.parts
-    )
+    told = {
+        one.point.code: {part.kind for part in one.suspect.parts}
+        & {PartKind.TAMPER, PartKind.PHASE}
+        for one in found.ranked
+    }
+    assert told == {
+        "F1": set(),
+        "F2": set(),
+        "F3": {PartKind.TAMPER},
+        "F4": set(),
+        "F5": {PartKind.PHASE},
+    }
 
 
 def test_a_stuck_value_and_an_expired_verification_are_evidence(database):
