@@ -1,8 +1,10 @@
 """Readings by hand, kept on both databases: what residents submit and what walk-rounds bring."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
+from threading import Barrier
 
 import pytest
 from PIL import Image
@@ -51,7 +53,7 @@ from metering.places import (
     PlacesOrder,
     Premises,
 )
-from metering.registers import RegisterReading
+from metering.registers import RegisterReading, register_differences
 from metering.service import register_places, replace_meter
 from metering.store import load_registers, write_registers
 
@@ -533,3 +535,45 @@ def test_meters_without_a_reading_in_the_window_are_found(database, house):
         unread = store.unread_meters(session, b1, first, last, date(2026, 11, 20))
 
     assert {one.serial for one in unread} == {"SW2", "SE10", "SW10"}
+
+
+def test_two_presses_at_the_same_moment_count_once(database, house):
+    scope, readings = resident(database, "1"), given(house)
+    begin = Barrier(2)
+
+    def press(_number: int) -> bool:
+        begin.wait(timeout=20)
+        return submit(database, house, readings, scope=scope, key="form-1").repeated
+
+    with ThreadPoolExecutor(2) as pool:
+        repeated = sorted(pool.map(press, range(2)))
+
+    assert repeated == [False, True]
+    assert len(kept(database, house)) == 2
+
+
+def test_two_who_open_the_same_list_at_once_share_it(database, house):
+    begin = Barrier(2)
+
+    def press(_number: int) -> int:
+        begin.wait(timeout=20)
+        return open_round(database).id
+
+    with ThreadPoolExecutor(2) as pool:
+        ids = set(pool.map(press, range(2)))
+
+    assert len(ids) == 1
+
+
+def test_what_a_resident_read_is_what_the_register_is_billed_by(database, house):
+    submit(database, house, given(house, night=None))
+    with database.reading() as session:
+        readings = [
+            reading
+            for reading in load_registers(session, [house.meter_ids["E1", "SE1"]])
+            if reading.zone is Zone.DAY
+        ]
+
+    last = register_differences(readings, digits=6)[-1]
+
+    assert (last.energy, last.quality) == (200_000, Quality.CUSTOMER_READ)
