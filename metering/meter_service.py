@@ -195,6 +195,12 @@ def _check_day(
         )
     if order.meter.serial == order.removed_serial:
         raise Invalid(where=order.removed_serial, problem=mark("it cannot replace itself"))
+    for known in point.meters:
+        if known.serial == order.meter.serial and known.dates.installed_on != day:
+            raise Invalid(
+                where=known.serial,
+                problem=mark("it stood at this point before; give it a number of its own"),
+            )
     if strict:
         check_event(order.removed_serial, LifeEvent(LifeEventKind.REPLACED, day), today=today)
         if local_date(order.at, ZoneInfo(point.zone)) != day:

@@ -19,7 +19,7 @@ class NoticeSummary:
 
     id: int
     kind: NoticeKind
-    account_id: AccountId
+    account_id: AccountId | None
     recipient: str
     subject: str
     text: str

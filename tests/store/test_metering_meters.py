@@ -414,6 +414,22 @@ def test_a_removed_meter_is_not_replaced_again(database, clock, places):
         replace_meter_for(session, ALL, again, clock)
 
 
+def test_a_meter_that_comes_back_is_not_mixed_with_its_former_self(database, clock, places):
+    with database.writing() as session:
+        replace_meter_for(session, ALL, replacement(), clock)
+    back = replacement(
+        removed_serial="N1",
+        meter=Meter("P1", "S1", date(2026, 11, 20)),
+        at=CHANGE + timedelta(days=10),
+        final_values={Zone.DAY: 20_000, Zone.NIGHT: 9_000},
+    )
+
+    with pytest.raises(Invalid, match="stood at this point before"), database.writing() as session:
+        replace_meter_for(session, ALL, back, clock)
+
+    assert meter(database).dates.removed_on == date(2026, 11, 10)
+
+
 # --- what is due ---
 
 

@@ -62,6 +62,7 @@ POINTS_OF_BUILDING: Final = 1_000
 EXPORT_MAX: Final = 100_000
 CHART_DAYS: Final = 31
 FINDINGS_SHOWN: Final = 10
+DUE_SHOWN: Final = 500
 WITHIN_OFFERED: Final = (0, 30, 90, 180, 365)
 STAGE_TONES: Final = {
     LifeStage.IN_SERVICE: "good",
@@ -343,9 +344,8 @@ def verifications() -> ResponseReturnValue:
     here = visit()
     asked = _due_filter()
     found = due_meters(here.session, here.scope, asked, today=here.today)
-    table = registry_tables.due(found)
     if export_asked():
-        return table.csv()
+        return registry_tables.due(found).csv()
     houses, _ = list_buildings(here.session, here.scope, limit=EXPORT_MAX)
     everything = due_meters(
         here.session, here.scope, DueFilter(within_days=BAND_DAYS[DueBand.WITHIN_90]),
@@ -354,7 +354,8 @@ def verifications() -> ResponseReturnValue:
     return render_template(
         "console/registry_verifications.html",
         active="console.buildings",
-        table=table,
+        table=registry_tables.due(found[:DUE_SHOWN]),
+        total=len(found),
         asked=asked,
         within=WITHIN_OFFERED,
         counts={band: sum(one.band is band for one in everything) for band in DueBand},
