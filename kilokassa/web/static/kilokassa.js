@@ -89,8 +89,8 @@
       })),
     }, true);
   }
-  function drawCharts(root = document) {
-    for (const figure of root.querySelectorAll("[data-chart]")) drawChart(figure);
+  function drawCharts() {
+    for (const figure of document.querySelectorAll("[data-chart]")) drawChart(figure);
   }
 
   // One listener for the whole page: what htmx brings in later works as well.
@@ -128,7 +128,8 @@
     form.dataset.sent = "1";
     setTimeout(() => { delete form.dataset.sent; }, 4000);
   });
-  document.addEventListener("htmx:after:swap", (event) => drawCharts(event.target ?? document));
+  // The event is sent from what asked, which need not be where the answer was put.
+  document.addEventListener("htmx:after:swap", () => drawCharts());
   document.documentElement.addEventListener("kk:theme", () => drawCharts());
   addEventListener("DOMContentLoaded", () => drawCharts());
 })();
