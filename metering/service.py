@@ -1,6 +1,6 @@
 """Use cases of places and readings: register, replace a meter, record registers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
@@ -173,6 +173,7 @@ def load_registers_file(session: Session, order: RegistersOrder, clock: Clock) -
     )
 
 
+_ONE_DAY: Final = timedelta(days=1)
 NEIGHBOUR_DAYS: Final = timedelta(days=31)
 """How far from arriving days other stored days are looked for, to see a gap between them."""
 
@@ -187,7 +188,9 @@ def find_gaps(
     standing = standing_gaps(session, [part.channel.channel_id for part in coverage])
     fresh: list[Finding] = []
     closed: list[int] = []
-    for (zone, interval_min, first, last), channels in _alike(coverage, standing).items():
+    for (zone, interval_min, first, last), members in _alike(coverage, standing).items():
+        joined = _joined(session, members, standing, first + NEIGHBOUR_DAYS - _ONE_DAY, last)
+        channels = [channel for channel in members if channel.channel_id not in joined]
         spans = day_spans(session, [c.channel_id for c in channels], first, last)
         broken = [channel_id for channel_id, (_, _, whole) in spans.items() if not whole]
         qualities = day_qualities(session, broken, first, last)
@@ -221,6 +224,24 @@ def find_gaps(
         at=now,
     )
     add_findings(session, fresh, now, batch_id=batch_id)
+
+
+def _joined(
+    session: Session,
+    channels: Iterable[PointChannel],
+    standing: Mapping[int, object],
+    before: date,
+    last: date,
+) -> frozenset[int]:
+    """Return the channels without a gap that are whole from the day before theirs on.
+
+    Nothing new can be missing of them, and so the days before need not be looked at.
+    """
+    ids = [channel.channel_id for channel in channels if channel.channel_id not in standing]
+    spans = day_spans(session, ids, before, last)
+    return frozenset(
+        channel_id for channel_id, (opens, _, whole) in spans.items() if whole and opens == before
+    )
 
 
 def _alike(

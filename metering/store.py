@@ -11,7 +11,17 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import LargeBinary, Select, Table, bindparam, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    LargeBinary,
+    Select,
+    Table,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -25,7 +35,7 @@ from kilokassa.core.series import Quality
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
 from kilokassa.db.rights import building_in_scope
-from kilokassa.db.slices import IDS_A_QUERY, among, in_slices
+from kilokassa.db.slices import IDS_A_QUERY, among, in_slices, texts
 from metering.arrivals import PointChannel, refused_lines
 from metering.days import (
     UWH_PER_WH,
@@ -218,60 +228,57 @@ def point_channels(
     outside the scope is absent from both, exactly as one that does not exist.
     """
     wanted = set(keys)
-    by_exchange_code: dict[str, dict[str, PointChannel]] = {}
-    by_code: dict[str, dict[str, PointChannel]] = {}
-    for part in in_slices(sorted({key.point_code for key in wanted})):
-        query = (
-            select(
-                _points.c.code,
-                _points.c.exchange_code,
-                _points.c.id.label("point_id"),
-                _points.c.capacity_w,
-                BuildingRow.zone,
-                ChannelRow.id.label("channel_id"),
-                ChannelRow.code.label("channel_code"),
-                ChannelRow.interval_min,
-                ChannelRow.multiplier,
-                ChannelRow.loss_ppm,
-            )
-            .join(BuildingRow, BuildingRow.id == _points.c.building_id)
-            .outerjoin(ChannelRow, ChannelRow.point_id == _points.c.id)
-            .where(
-                or_(_points.c.code.in_(part), _points.c.exchange_code.in_(part)),
-                building_in_scope(_points.c.building_id, scope),
-            )
-        )
-        for row in session.execute(query).all():
-            named = [by_code.setdefault(row.code, {})]
-            if row.exchange_code is not None:
-                named.append(by_exchange_code.setdefault(row.exchange_code, {}))
-            if row.channel_id is None:
-                continue
-            channel = PointChannel(
-                point_code=row.code,
-                channel_id=row.channel_id,
-                interval_min=row.interval_min,
-                multiplier=row.multiplier,
-                zone=row.zone,
-                channel_code=row.channel_code,
-                loss_ppm=row.loss_ppm,
-                point_id=row.point_id,
-                capacity_w=row.capacity_w,
-            )
-            for channels in named:
-                channels[row.channel_code] = channel
-    of_point = by_exchange_code | by_code
+    of_point = _channels_by(session, _points.c.code, {key.point_code for key in wanted}, scope)
+    others = {key.point_code for key in wanted} - of_point.keys()
+    if others:
+        of_point |= _channels_by(session, _points.c.exchange_code, others, scope)
     found: dict[SeriesKey, PointChannel] = {}
     bare: set[SeriesKey] = set()
     for key in wanted:
-        channels_there = of_point.get(key.point_code)
-        if channels_there is None:
+        channels = of_point.get(key.point_code)
+        if channels is None:
             continue
-        if key.channel_code in channels_there:
-            found[key] = channels_there[key.channel_code]
+        if key.channel_code in channels:
+            found[key] = channels[key.channel_code]
         else:
             bare.add(key)
     return found, frozenset(bare)
+
+
+def _channels_by(
+    session: Session,
+    name: ColumnElement[Any],
+    names: Iterable[str],
+    scope: Scope,
+) -> dict[str, dict[str, PointChannel]]:
+    """Return the channels of the points whose column `name` is one of `names`, by it and code."""
+    found: dict[str, dict[str, PointChannel]] = {}
+    for part in in_slices(sorted(names)):
+        query = (
+            select(
+                name,
+                _points.c.code,
+                ChannelRow.id,
+                ChannelRow.interval_min,
+                ChannelRow.multiplier,
+                BuildingRow.zone,
+                ChannelRow.code,
+                ChannelRow.loss_ppm,
+                _points.c.id,
+                _points.c.capacity_w,
+            )
+            .join(BuildingRow, BuildingRow.id == _points.c.building_id)
+            .outerjoin(ChannelRow, ChannelRow.point_id == _points.c.id)
+            .where(name.in_(texts(part)), building_in_scope(_points.c.building_id, scope))
+        )
+        rows: Sequence[Any] = session.execute(query).all()
+        for named, code, channel_id, interval_min, multiplier, zone, channel_code, *more in rows:
+            channels = found.setdefault(named, {})
+            if channel_id is not None:
+                channels[channel_code] = PointChannel(
+                    code, channel_id, interval_min, multiplier, zone, channel_code, *more
+                )
+    return found
 
 
 def meters_in_scope(

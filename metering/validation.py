@@ -29,6 +29,8 @@ HISTORY_DAYS: Final = 28
 KNOWN_DAYS_MIN: Final = 14
 """With fewer known days nothing is called unusual."""
 
+_NO_LIMIT: Final = 2**62
+
 SPIKE_RANK: Final = 3
 """The third highest day of the past: two odd days in it change nothing."""
 SPIKE_TIMES: Final = 3
@@ -343,9 +345,11 @@ class _Checks:
     def over_capacity(self) -> Iterator[Finding]:
         """Yield days on which the mean power of an interval was above the connected capacity."""
         minutes = self.window.interval_min
+        if all(channel.capacity_w is None for channel in self.window.channels):
+            return
         limit = np.array(
             [
-                np.iinfo(np.int64).max
+                _NO_LIMIT
                 if channel.capacity_w is None or channel.channel_code != ACTIVE_TAKEN
                 else channel.capacity_w * minutes // 60
                 for channel in self.window.channels
@@ -374,6 +378,8 @@ class _Checks:
 
     def while_disconnected(self) -> Iterator[Finding]:
         """Yield what was used in intervals that lie wholly within a disconnection."""
+        if not self.window.disconnected:
+            return
         step_s = self.window.interval_min * 60
         count = self.energy.shape[1]
         for row, channel in enumerate(self.window.channels):

@@ -202,6 +202,7 @@ def _load(
         with database.reading() as session:
             return import_result(session, batch.id, scope, resumed=False)
     done, of_rows = 0, sum(staged.rows_of_series)
+    finished = False
     multiplied = bool(getattr(reader, "multiplied", False))
     chunks = _prepared(database, staged, chunk_rows, batch.done, scope, multiplied=multiplied)
     for prepared in ahead(chunks):
@@ -211,10 +212,14 @@ def _load(
             )
             with database.writing() as session:
                 load_chunk(session, chunk, clock)
+                if prepared.last:
+                    finish_batch(session, batch.id, clock)
+                    finished = True
         done += prepared.rows
         tell.loaded(done, of_rows)
-    with database.writing() as session:
-        finish_batch(session, batch.id, clock)
+    if not finished:
+        with database.writing() as session:
+            finish_batch(session, batch.id, clock)
     with database.reading() as session:
         return import_result(session, batch.id, scope, resumed=batch.resumed)
 
@@ -224,6 +229,7 @@ class _Prepared:
     """A chunk whose rows have found their places; no placement where it is loaded already."""
 
     number: int
+    last: bool
     rows: int
     placement: Placement | None
 
@@ -238,15 +244,15 @@ def _prepared(
     multiplied: bool,
 ) -> Iterator[_Prepared]:
     """Place the rows of each chunk outside of the transaction that stores them: it stays short."""
-    for number, rows in staged.chunks(chunk_rows):
+    for number, last, rows in staged.chunks(chunk_rows):
         if number in done:
-            yield _Prepared(number, len(rows), None)
+            yield _Prepared(number, last, len(rows), None)
             continue
         used = {staged.keys[series] for series in np.unique(rows["series"]).tolist()}
         with database.reading() as session:
             channels, bare = point_channels(session, used, scope)
         placement = place(rows, staged.keys, channels, bare, multiplied=multiplied)
-        yield _Prepared(number, len(rows), placement)
+        yield _Prepared(number, last, len(rows), placement)
 
 
 def _load_registers(

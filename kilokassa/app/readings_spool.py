@@ -38,8 +38,11 @@ class Staged:
     spool: BinaryIO
     rows_of_series: Sequence[int]
 
-    def chunks(self, chunk_rows: int) -> Iterator[tuple[int, Arrivals]]:
-        """Yield numbered chunks of whole series, in the order the series first occur."""
+    def chunks(self, chunk_rows: int) -> Iterator[tuple[int, bool, Arrivals]]:
+        """Yield chunks of whole series, in the order the series first occur.
+
+        Each with its number, and whether it is the last.
+        """
         cuts = [0]
         rows = 0
         for series, count in enumerate(self.rows_of_series):
@@ -49,7 +52,7 @@ class Staged:
             rows += count
         cuts.append(len(self.keys))
         for number, (first, last) in enumerate(pairwise(cuts)):
-            yield number, self._rows(first, last)
+            yield number, last == len(self.keys), self._rows(first, last)
 
     def _rows(self, first: int, last: int) -> Arrivals:
         """Return the rows of a range of series; those of a series in the order of the file."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, Integer, bindparam
+from sqlalchemy import BindParameter, ColumnElement, Integer, String, bindparam
 
 Item = TypeVar("Item")
 
@@ -38,3 +38,8 @@ def among(column: ColumnElement[Any], ids: Sequence[int]) -> ColumnElement[bool]
     if ids and ids[-1] - ids[0] + 1 == len(ids):
         return column.between(ids[0], ids[-1])
     return column.in_(bindparam(None, list(ids), type_=Integer(), expanding=True))
+
+
+def texts(values: Sequence[str]) -> BindParameter[str]:
+    """Return a list of texts for `IN`, as one parameter: one a text takes twice as long to make."""
+    return bindparam(None, list(values), type_=String(), expanding=True)
