@@ -459,13 +459,6 @@ class WalkSheet:
         """How many lines are done with."""
         return sum(row.is_done for row in self.rows)
 
-    def row(self, meter_id: int) -> SheetRow:
-        """Return the line of a meter; refuse one that the walk-round has not."""
-        for row in (*self.rows, *self.others):
-            if row.meter.meter_id == meter_id:
-                return row
-        raise NotFound(what=mark("meter"), name=str(meter_id))
-
 
 def walk_sheet(session: Session, scope: Scope, round_id: int) -> WalkSheet:
     """Return a walk-round with its lines, as far as it has come."""
@@ -477,6 +470,33 @@ def walk_sheet(session: Session, scope: Scope, round_id: int) -> WalkSheet:
     if not by_hand:
         return WalkSheet(found, rows, ())
     return WalkSheet(found, by_hand, tuple(row for row in rows if row.meter.remote))
+
+
+@dataclass(frozen=True, slots=True)
+class WalkLine:
+    """One line of a walk-round, and how far the whole of it has come."""
+
+    row: SheetRow
+    done: int
+    whole: int
+
+
+def walk_line(session: Session, scope: Scope, round_id: int, meter_id: int) -> WalkLine:
+    """Return the line of one meter; the other meters' readings are not looked at."""
+    scope.demand(Right.IMPORT_READINGS)
+    found = store.walk_round(session, scope, round_id)
+    meters = store.meters_of_building(session, scope, found.building_id, found.taken_on)
+    own = [meter for meter in meters if meter.meter_id == meter_id]
+    if not own:
+        raise NotFound(what=mark("meter"), name=str(meter_id))
+    counted = {m.meter_id for m in meters if not m.remote} or {m.meter_id for m in meters}
+    done = {
+        visit.meter_id
+        for visit in store.visits(session, round_id).values()
+        if visit.outcome in store.VISITED
+    }
+    (row,) = _rows(session, found, own)
+    return WalkLine(row, len(done & counted), len(counted))
 
 
 def _rows(session: Session, found: WalkRound, meters: Sequence[HandMeter]) -> tuple[SheetRow, ...]:

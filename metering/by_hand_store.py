@@ -1,7 +1,7 @@
 """Queries of readings by hand: meters and registers in reach, windows, walk-rounds, photographs."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, cast
@@ -229,7 +229,6 @@ def _stands(on: date) -> ColumnElement[bool]:
 
 
 def _hand_meters(session: Session, *conditions: ColumnElement[bool]) -> tuple[HandMeter, ...]:
-    remote = exists(select(_channels.c.id).where(_channels.c.point_id == _points.c.id))
     query = (
         select(
             _meters.c.id,
@@ -247,7 +246,7 @@ def _hand_meters(session: Session, *conditions: ColumnElement[bool]) -> tuple[Ha
             _meters.c.verified_until,
             _points.c.capacity_w,
             _buildings.c.zone,
-            remote,
+            _remote(),
         )
         .join(_points, _points.c.id == _meters.c.point_id)
         .join(_buildings, _buildings.c.id == _points.c.building_id)
@@ -588,8 +587,34 @@ def visits(session: Session, round_id: int) -> dict[int, Visit]:
     }
 
 
-def visited_counts(session: Session, round_ids: Iterable[int]) -> dict[int, int]:
-    """Return how many meters of each walk-round are done with."""
+def round_progress(
+    session: Session, rounds: Sequence[WalkRound], on: date
+) -> dict[int, tuple[int, int]]:
+    """Return how many meters of each walk-round are done with, of how many it has to see.
+
+    Those that are read by hand; where a building has none of them, all: to check what they send.
+    `on` is the day on which they are counted.
+    """
+    by_hand = _meter_counts(session, {one.building_id for one in rounds}, on, ~_remote())
+    every = _meter_counts(session, {one.building_id for one in rounds}, on)
+    done_by_hand = _visited_counts(session, [one.id for one in rounds], ~_remote())
+    done = _visited_counts(session, [one.id for one in rounds])
+    return {
+        one.id: (done_by_hand.get(one.id, 0), by_hand[one.building_id])
+        if one.building_id in by_hand
+        else (done.get(one.id, 0), every.get(one.building_id, 0))
+        for one in rounds
+    }
+
+
+def _remote() -> ColumnElement[bool]:
+    """Return the condition that a point has a channel, so that values come by themselves."""
+    return exists(select(_channels.c.id).where(_channels.c.point_id == _points.c.id))
+
+
+def _visited_counts(
+    session: Session, round_ids: Iterable[int], *conditions: ColumnElement[bool]
+) -> dict[int, int]:
     counts: dict[int, int] = {}
     for part in in_slices(sorted(set(round_ids))):
         last = (
@@ -601,10 +626,27 @@ def visited_counts(session: Session, round_ids: Iterable[int]) -> dict[int, int]
         query = (
             select(_visits.c.walk_round_id, func.count())
             .join(last, last.c.id == _visits.c.id)
-            .where(_visits.c.outcome.in_(VISITED))
+            .join(_meters, _meters.c.id == _visits.c.meter_id)
+            .join(_points, _points.c.id == _meters.c.point_id)
+            .where(_visits.c.outcome.in_(VISITED), *conditions)
             .group_by(_visits.c.walk_round_id)
         )
         counts.update({round_id: int(count) for round_id, count in session.execute(query)})
+    return counts
+
+
+def _meter_counts(
+    session: Session, building_ids: Iterable[int], on: date, *conditions: ColumnElement[bool]
+) -> dict[int, int]:
+    counts: dict[int, int] = {}
+    for part in in_slices(sorted(set(building_ids))):
+        query = (
+            select(_points.c.building_id, func.count())
+            .join(_meters, _meters.c.point_id == _points.c.id)
+            .where(_points.c.building_id.in_(part), _stands(on), *conditions)
+            .group_by(_points.c.building_id)
+        )
+        counts.update({building: int(count) for building, count in session.execute(query)})
     return counts
 
 
@@ -710,7 +752,6 @@ def unread_meters(
 
     An estimate is no reading.
     """
-    remote = exists(select(_channels.c.id).where(_channels.c.point_id == _points.c.id))
     read = exists(
         select(_registers.c.id).where(
             _registers.c.meter_id == _meters.c.id,
@@ -726,30 +767,10 @@ def unread_meters(
             _points.c.building_id == building_id,
             _points.c.premises_id.is_not(None),
             _stands(on),
-            ~remote,
+            ~_remote(),
             ~read,
         )
         .order_by(_points.c.premises_id, _points.c.code)
     )
     rows: Sequence[Any] = session.execute(query).all()
     return tuple(UnreadMeter(*row) for row in rows)
-
-
-def meter_counts(session: Session, building_ids: Iterable[int], on: date) -> Mapping[int, int]:
-    """Return how many meters a walk-round of each building has to see on a day.
-
-    Those that are read by hand; where a building has none of them, all: to check what they send.
-    """
-    remote = exists(select(_channels.c.id).where(_channels.c.point_id == _points.c.id))
-    by_hand: dict[int, int] = {}
-    every: dict[int, int] = {}
-    for part in in_slices(sorted(set(building_ids))):
-        query = (
-            select(_points.c.building_id, func.count())
-            .join(_points, _points.c.id == _meters.c.point_id)
-            .where(_points.c.building_id.in_(part), _stands(on))
-            .group_by(_points.c.building_id)
-        )
-        every.update({b: int(count) for b, count in session.execute(query)})
-        by_hand.update({b: int(count) for b, count in session.execute(query.where(~remote))})
-    return {building: by_hand.get(building) or count for building, count in every.items()}

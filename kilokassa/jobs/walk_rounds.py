@@ -56,9 +56,8 @@ def list_rounds(
         found, total = store.walk_rounds(
             session, console.scope, building_code=building, open_only=open_only, limit=limit
         )
-        done = store.visited_counts(session, [one.id for one in found])
         day = max((one.taken_on for one in found), default=date.min)
-        whole = store.meter_counts(session, {one.building_id for one in found}, day)
+        progress = store.round_progress(session, found, day)
     if as_json:
         emit(
             {
@@ -69,8 +68,8 @@ def list_rounds(
                         "building": one.building_code,
                         "address": one.address,
                         "taken_on": one.taken_on,
-                        "done": done.get(one.id, 0),
-                        "whole": whole.get(one.building_id, 0),
+                        "done": progress[one.id][0],
+                        "whole": progress[one.id][1],
                         "closed_at": one.closed_at,
                     }
                     for one in found
@@ -87,8 +86,8 @@ def list_rounds(
             day=one.taken_on,
             building=one.building_code,
             address=one.address,
-            done=done.get(one.id, 0),
-            whole=whole.get(one.building_id, 0),
+            done=progress[one.id][0],
+            whole=progress[one.id][1],
             closed=console.text(mark(", closed")) if one.closed_at else "",
         )
 

@@ -36,6 +36,7 @@ from metering.by_hand_service import (
     reopen_walk_round,
     set_reading_window,
     submit_readings,
+    walk_line,
     walk_sheet,
 )
 from metering.events import VisitOutcome
@@ -355,6 +356,11 @@ def enter(database, house, round_id, *values, flat="1", clock=CLOCK, scope=STAFF
         return record_round_readings(session, order, clock)
 
 
+def line_of(database, round_id, meter_id, scope=STAFF):
+    with database.reading() as session:
+        return walk_line(session, scope, round_id, meter_id)
+
+
 def sheet_of(database, round_id, scope=STAFF):
     with database.reading() as session:
         return walk_sheet(session, scope, round_id)
@@ -439,14 +445,14 @@ def test_an_outcome_is_kept_and_a_reading_after_it_counts(database, house):
         for _ in range(2):
             order = RoundOutcomeOrder(STAFF, found.id, meter_id, VisitOutcome.NO_ACCESS, "дома нет")
             record_round_outcome(session, order, CLOCK)
-    away = sheet_of(database, found.id)
+    away = line_of(database, found.id, meter_id)
     enter(database, house, found.id, (Zone.DAY, 3_200_000), (Zone.NIGHT, 1_600_000), flat="2")
 
-    assert (away.done, away.row(meter_id).visit.note) == (1, "дома нет")
-    assert sheet_of(database, found.id).row(meter_id).visit.outcome is VisitOutcome.READ
+    assert (away.done, away.whole, away.row.visit.note) == (1, 6, "дома нет")
+    assert line_of(database, found.id, meter_id).row.visit.outcome is VisitOutcome.READ
     assert count(database, WalkRoundVisitRow) == 2
     with database.reading() as session:
-        assert store.visited_counts(session, [found.id]) == {found.id: 1}
+        assert store.round_progress(session, [found], found.taken_on) == {found.id: (1, 6)}
 
 
 def test_a_closed_list_takes_nothing_in_until_it_is_opened_again(database, house):
@@ -490,7 +496,7 @@ def test_a_photograph_is_kept_once_and_seen_within_reach_only(database, house):
 
     assert photo_id == again
     assert count(database, ReadingPhotoRow) == 1
-    assert sheet_of(database, found.id).row(meter_id).photo_id == photo_id
+    assert line_of(database, found.id, meter_id).row.photo_id == photo_id
     with database.reading() as session:
         content, media_type = store.photo_content(session, STAFF, photo_id)
         assert (media_type, content[:3]) == ("image/jpeg", b"\xff\xd8\xff")
@@ -518,7 +524,7 @@ def test_on_the_day_of_a_replacement_the_new_meter_is_read_after_it_was_put_in(d
     with database.writing() as session:
         result = record_round_readings(session, order, later(hours=2))
 
-    row = sheet_of(database, found.id).row(new_id)
+    row = line_of(database, found.id, new_id).row
     assert result.stored
     assert row.taken_at == put_in + timedelta(minutes=1)
     assert [register.value for register in row.registers] == [2_000, 1_000]

@@ -39,6 +39,7 @@ from metering.by_hand_service import (
     record_round_outcome,
     record_round_readings,
     submit_readings,
+    walk_line,
     walk_sheet,
 )
 from metering.by_hand_store import HandMeter, WalkRound
@@ -393,7 +394,7 @@ def close_round(round_id: int) -> WalkRound:
 def walk_round_readings(asked: dict[str, Any], round_id: int, meter_id: int) -> dict[str, Any]:
     """Store what a meter showed; entering it again corrects it."""
     here = visit()
-    row = walk_sheet(here.session, here.scope, round_id).row(meter_id)
+    row = walk_line(here.session, here.scope, round_id, meter_id).row
     values = tuple(
         (one["zone"], parse_reading(one["reading"], row.meter.commodity, where=row.meter.serial))
         for one in asked["readings"]
@@ -414,7 +415,7 @@ def walk_round_outcome(asked: dict[str, Any], round_id: int, meter_id: int) -> d
     clock, scope = here.application.clock, here.scope
     with here.writing() as session:
         record_round_outcome(session, order, clock)
-    return _line(walk_sheet(here.session, scope, round_id).row(meter_id))
+    return _line(walk_line(here.session, scope, round_id, meter_id).row)
 
 
 def walk_round_photo(round_id: int, meter_id: int) -> dict[str, int]:

@@ -51,6 +51,7 @@ from metering.by_hand_service import (
     record_round_readings,
     reopen_walk_round,
     set_reading_window,
+    walk_line,
     walk_sheet,
 )
 from metering.events import VisitOutcome
@@ -128,15 +129,9 @@ def walk_rounds() -> ResponseReturnValue:
 
 def shown_rounds(here: Visit, found: tuple[store.WalkRound, ...]) -> list[ShownRound]:
     """Return walk-rounds with how far each has come and who opened it."""
-    done = store.visited_counts(here.session, [one.id for one in found])
-    whole = store.meter_counts(here.session, {one.building_id for one in found}, here.today)
+    progress = store.round_progress(here.session, found, here.today)
     names = by_hand.names_of(here.session, {one.actor for one in found})
-    return [
-        ShownRound(
-            one, done.get(one.id, 0), whole.get(one.building_id, 0), names.get(one.actor, one.actor)
-        )
-        for one in found
-    ]
+    return [ShownRound(one, *progress[one.id], names.get(one.actor, one.actor)) for one in found]
 
 
 def _opened(here: Visit) -> ResponseReturnValue:
@@ -199,8 +194,8 @@ def walk_round_meter(round_id: int, meter_id: int) -> ResponseReturnValue:
                 result = record_round_readings(session, readings, clock)
     except Invalid as error:
         mistake = sentence(error, language)
-    sheet = walk_sheet(here.session, scope, round_id)
-    row = sheet.row(meter_id)
+    line = walk_line(here.session, scope, round_id, meter_id)
+    row = line.row
     state, text = _state(row)
     if mistake:
         state, text = "refused", mistake
@@ -213,8 +208,8 @@ def walk_round_meter(round_id: int, meter_id: int) -> ResponseReturnValue:
         return jsonify(
             state=state,
             text=text,
-            done=sheet.done,
-            whole=len(sheet.rows),
+            done=line.done,
+            whole=line.whole,
             stored=not mistake and (result is None or result.stored),
             values={f"v-{one.zone}": _typed(row, one.value) for one in row.registers},
         )
@@ -351,7 +346,7 @@ def _outcome(text: str) -> VisitOutcome:
 
 
 def _readings_order(here: Visit, round_id: int, meter_id: int) -> RoundReadingsOrder:
-    row = walk_sheet(here.session, here.scope, round_id).row(meter_id)
+    row = walk_line(here.session, here.scope, round_id, meter_id).row
     values = []
     for register in row.registers:
         text = request.form.get(f"v-{register.zone}", "").strip()
