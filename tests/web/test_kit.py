@@ -4,6 +4,7 @@ from kilokassa.core.errors import DomainError
 from kilokassa.core.zones import Zone
 from kilokassa.web.errors import STATUS, status_of
 from kilokassa.web.kit import Chart, Paging, Sorting, Stack, harmless
+from metering.suspects import EvidenceSeries
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+7 900", "-5", "@SUM(A1)", "\t=1", "\r=1"])
@@ -39,6 +40,19 @@ def test_a_chart_adds_its_stacks_up():
 
     assert chart.totals_wh == (105, 7)
     assert not chart.is_empty
+
+
+def test_a_line_over_a_chart_is_no_part_of_its_sum():
+    chart = Chart(
+        "hours", "Hours", ("1", "2"), "Hour",
+        (
+            Stack(EvidenceSeries.GROWTH, (100, -20)),
+            Stack(EvidenceSeries.SHAPE, (90, 10), line=True),
+        ),
+    )  # fmt: skip
+
+    assert chart.totals_wh == (100, -20)
+    assert not chart.summed
 
 
 def every_refusal(kind: type[DomainError] = DomainError) -> set[type[DomainError]]:
