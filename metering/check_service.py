@@ -1,6 +1,6 @@
 """Use case: look back over what is stored, and open, let grow or close what is to be said."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -32,7 +32,13 @@ from metering.checks import (
 from metering.days import IntervalMatrix
 from metering.event_store import events_of_points
 from metering.events import DeviceEventKind
-from metering.finding_store import change_finding, findings_of_points
+from metering.finding_store import (
+    change_finding,
+    closed_at_once,
+    findings_of_points,
+    name_doers,
+    sources_of_days,
+)
 from metering.findings import Finding, FindingState
 from metering.places import ACTIVE_TAKEN, Commodity
 from metering.service import find_gaps
@@ -111,6 +117,31 @@ def _check_intervals(
         for block in load_days(session, ids, days[0], days[-1], interval_min)
     ]
     check_days(session, channels, stored, (), clock, batch_id=None)
+    _name_deeds(session, channels, clock)
+
+
+def _name_deeds(session: Session, channels: Mapping[int, PointChannel], clock: Clock) -> None:
+    """Of what was closed just now, say what corrected it: whatever wrote its day since."""
+    closed = closed_at_once(session, channels, CHECK, clock.now())
+    day_of = {}
+    for one in closed:
+        channel = channels[_known(one.finding.channel_id)]
+        day_of[one.id] = (
+            channel.channel_id,
+            local_date(one.finding.period.start, ZoneInfo(channel.zone)),
+        )
+    sources = sources_of_days(session, day_of.values())
+    doers = {}
+    for one in closed:
+        source, recorded_at = sources.get(day_of[one.id], ("", one.recorded_at))
+        if source and recorded_at > one.recorded_at:
+            doers[one.id] = source
+    name_doers(session, doers)
+
+
+def _known(channel_id: int | None) -> int:
+    assert channel_id is not None, "it was looked for by its channel"
+    return channel_id
 
 
 def _check_periodic(

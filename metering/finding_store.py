@@ -174,6 +174,30 @@ def change_finding(session: Session, finding_id: int, finding: Finding) -> bool:
     return session.connection().execute(statement).rowcount == 1
 
 
+def closed_at_once(
+    session: Session, channel_ids: Iterable[int], closed_by: str, at: datetime
+) -> tuple[StoredFinding, ...]:
+    """Return the findings about channels that one run closed as corrected at an instant."""
+    found: list[StoredFinding] = []
+    for part in in_slices(sorted(set(channel_ids))):
+        query = _stored().where(
+            _findings.c.channel_id.in_(part),
+            _findings.c.state == FindingState.CORRECTED,
+            _findings.c.closed_by == closed_by,
+            _findings.c.closed_at == at,
+        )
+        found += [_finding(row) for row in session.execute(query)]
+    return tuple(found)
+
+
+def name_doers(session: Session, doers: Mapping[int, str]) -> None:
+    """Say whose doing corrected findings that a check has closed."""
+    for finding_id, doer in doers.items():
+        session.execute(
+            update(_findings).where(_findings.c.id == finding_id).values(closed_by=doer)
+        )
+
+
 def _joined() -> Any:  # noqa: ANN401 - a join
     return _findings.outerjoin(_points, _points.c.code == _findings.c.point_code).outerjoin(
         _buildings, _buildings.c.id == _points.c.building_id
@@ -371,19 +395,19 @@ def readings_around(
 
 def sources_of_days(
     session: Session, days: Iterable[tuple[int, date]]
-) -> Mapping[tuple[int, date], str]:
-    """Return whose doing the current state of each channel's day is."""
+) -> Mapping[tuple[int, date], tuple[str, datetime]]:
+    """Return whose doing the current state of each channel's day is, and since when."""
     wanted = set(days)
-    found: dict[tuple[int, date], str] = {}
+    found: dict[tuple[int, date], tuple[str, datetime]] = {}
     for part in in_slices(sorted({channel_id for channel_id, _ in wanted})):
         of_part = {day for channel_id, day in wanted if channel_id in set(part)}
-        query = select(_days.c.channel_id, _days.c.day, _days.c.source).where(
+        query = select(_days.c.channel_id, _days.c.day, _days.c.source, _days.c.recorded_at).where(
             _days.c.channel_id.in_(part), _days.c.day.between(min(of_part), max(of_part))
         )
         rows: Sequence[Any] = session.execute(query).all()
         found.update(
-            ((channel_id, day), source)
-            for channel_id, day, source in rows
+            ((channel_id, day), (source, recorded_at))
+            for channel_id, day, source, recorded_at in rows
             if (channel_id, day) in wanted
         )
     return found

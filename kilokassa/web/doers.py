@@ -13,6 +13,10 @@ _USER: Final = re.compile(r"user:\d+")
 _MACHINES: Final[Mapping[str, str]] = {
     "check": mark("the periodic check"),
     "import": mark("import %(number)s"),
+    "file": mark("import %(number)s"),
+    "retry": mark("a second try of an import"),
+    "estimate": mark("an estimate"),
+    "walk": mark("walk-round %(number)s"),
     "meters": mark("the meters"),
     "cli": mark("the command line"),
     "scheduler": mark("the scheduler"),

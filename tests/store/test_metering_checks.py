@@ -44,12 +44,12 @@ def places(database, clock):
         return register_places(session, order, clock)
 
 
-def store(database, clock, places, values, point="P1", first=FIRST):
+def store(database, clock, places, values, first=FIRST, *, source="file:1", point="P1"):
     """Store whole days of hours, in Wh, one row a day."""
     days = [first + timedelta(days=n) for n in range(len(values))]
     channel = [places.channel_ids[point, "A+"]] * len(days)
     with database.writing() as session:
-        write_days(session, [whole_days(60, channel, days, values)], clock, source="file:1")
+        write_days(session, [whole_days(60, channel, days, values)], clock, source=source)
 
 
 def plain(days=DAYS):
@@ -233,13 +233,15 @@ def test_a_gap_that_was_filled_is_closed(database, clock, places):
     store(database, clock, places, values[42:], first=FIRST + timedelta(days=42))
     check(database, clock)
     (gap,) = findings(database)
-    store(database, clock, places, values[40:42], first=FIRST + timedelta(days=40))
+    later = FixedClock(clock.at + timedelta(days=1))
+    store(database, later, places, values[40:42], FIRST + timedelta(days=40), source="walk:3")
 
-    check(database, clock)
+    check(database, later)
 
     assert gap.finding.kind is FindingKind.GAP
     assert findings(database) == []
-    assert [one.id for one in findings(database, state=FindingState.CORRECTED)] == [gap.id]
+    (closed,) = findings(database, state=FindingState.CORRECTED)
+    assert (closed.id, closed.closed_by, closed.closed_at) == (gap.id, "walk:3", later.at)
 
 
 def test_a_spike_that_was_revised_is_closed(database, clock, places):

@@ -8,6 +8,16 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+_SEVERITIES = {
+    "register_backwards": 6,
+    "negative": 6,
+    "duplicate_different": 4,
+    "gap": 3,
+    "off_grid": 3,
+    "register_rollover": 1,
+}
+"""How much findings that stand already matter; those of other kinds weigh nothing."""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -388,6 +398,12 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_finding_point", ["point_code", "state"], unique=False)
         batch_op.create_index("ix_finding_weight", ["state", "weight"], unique=False)
+    for kind, severity in _SEVERITIES.items():
+        op.execute(
+            sa.text("UPDATE finding SET weight = :weight WHERE kind = :kind").bindparams(
+                weight=severity * 1_000_000, kind=kind
+            )
+        )
 
     with op.batch_alter_table("import_batch", schema=None) as batch_op:
         batch_op.add_column(sa.Column("request_key", sa.String(), nullable=True))
