@@ -47,7 +47,7 @@ from heating import store as heating_store
 from heating.allocation import HeatedFlat, HouseMonth, share_building_month
 from kilokassa.core.calendar import Month, intervals_in_day, local_midnight
 from kilokassa.core.clock import Clock
-from kilokassa.core.digest import canonical_json
+from kilokassa.core.digest import canonical_json, digest_text
 from kilokassa.core.errors import Invalid, RequestConflict
 from kilokassa.core.ids import AccountId, PremisesId, TariffPlanId
 from kilokassa.core.period import Period
@@ -57,6 +57,7 @@ from kilokassa.db.slices import in_slices
 from metering import estimate_store
 from metering import store as metering_store
 from metering.days import IntervalMatrix
+from metering.gap_estimates import spread_by_profile
 from metering.places import Commodity
 from metering.registers import register_differences
 from metering.store import PremisesChannel, PremisesMeter
@@ -408,11 +409,12 @@ def _rate_intervals(
         with_channel.update(owner.id for owner in owners)
         _mask_before_opening(matrix, owners, month, zone)
         period = Period(matrix.start, local_midnight(end, zone))
+        aside = _set_aside(session, matrix, period, zone)
         guessed = _guessed(matrix)
         used = _used_estimates(session, group, guessed, period)
         for versions, rows in _by_plan(session, owners, period, zone):
-            _rate_rows(matrix, guessed, rows, owners, versions, zone, used, gathered)
-        _gather_meters(matrix, group, owners, serials, until is None, gathered)
+            _rate_rows(matrix, guessed, rows, owners, versions, zone, used, aside, gathered)
+        _gather_meters(matrix, group, owners, serials, until is None, aside, gathered)
     for account in interval_accounts:
         if account.id not in with_channel:
             gathered.warnings[account.id].append(NO_CHANNEL)
@@ -428,6 +430,29 @@ def _by_plan(
     versions = versions_in_force(session, sorted(rows_of), period, zone)
     for plan_id, rows in rows_of.items():
         yield versions.get(plan_id, ()), rows
+
+
+def _set_aside(
+    session: Session, matrix: IntervalMatrix, period: Period, zone: ZoneInfo
+) -> dict[int, str]:
+    """Put estimates where the meter's verification did not hold; return, by row, which.
+
+    What was measured there stays stored, but does not count: the estimate's quantity is spread over
+    the intervals by a standard profile, so that zones and ranges have something to go by.
+    """
+    found = estimate_store.setting_aside(session, matrix.channel_ids, period)
+    step = timedelta(minutes=matrix.interval_min)
+    intervals = matrix.energy_wh.shape[1]
+    aside: dict[int, str] = {}
+    for row, channel_id in enumerate(matrix.channel_ids):
+        for one in found.get(channel_id, ()):
+            values = spread_by_profile(one.quantity, one.period, matrix.interval_min, zone)
+            first = (one.period.start - matrix.start) // step
+            begin, end = max(first, 0), min(first + len(values), intervals)
+            matrix.energy_wh[row, begin:end] = values[begin - first : end - first]
+            matrix.quality[row, begin:end] = Quality.ESTIMATED
+            aside[row] = f"{aside.get(row, '')}{one.id}:{one.quantity};"
+    return aside
 
 
 def _guessed(matrix: IntervalMatrix) -> npt.NDArray[np.bool_]:
@@ -469,6 +494,7 @@ def _rate_rows(
     versions: Sequence[VersionInForce],
     zone: ZoneInfo,
     used: Mapping[int, tuple[UsedEstimate, ...]],
+    aside: Mapping[int, str],
     gathered: _Gathered,
 ) -> None:
     whole = len(rows) == len(matrix.energy_wh)
@@ -482,6 +508,8 @@ def _rate_rows(
         ).energy_wh
     for place, row in enumerate(rows):
         digest = matrix.digests[row]
+        if row in aside:
+            digest = digest_text(f"{digest}|{aside[row]}")
         account_lines = gathered.lines[owners[row].id]
         energies = columns.energy_wh[place].tolist()
         amounts = columns.amount_minor[place].tolist()
@@ -528,6 +556,7 @@ def _gather_meters(
     owners: Sequence[BilledAccount],
     serials: dict[int, PremisesMeter],
     whole_month: bool,
+    aside: Mapping[int, str],
     gathered: _Gathered,
 ) -> None:
     totals = matrix.energy_wh.sum(axis=1, dtype=np.int64).tolist()
@@ -553,7 +582,7 @@ def _gather_meters(
         )
         if whole_month and missing[row] and account.opened_on <= matrix.start.date():
             gathered.warnings[account.id].append(INTERVALS_MISSING)
-        if whole_month and _expired(meter, matrix.start):
+        if whole_month and row not in aside and _expired(meter, matrix.start):
             gathered.warnings[account.id].append(VERIFICATION_EXPIRED)
 
 

@@ -344,9 +344,9 @@ def accounts_with_later_readings(
     # at any hour, a day more after the month only asks once too often.
     last = local_midnight(days[-1], zone) + timedelta(days=2)
     read = registers_changed_since(session, EVER, last, closed_at)
-    if not changed and not read:
+    touched = _with_later_estimates(session, month, closed_at)
+    if not changed and not read and not touched:
         return []
-    touched: set[int] = set()
     for part in in_slices(changed):
         query = (
             select(AccountRow.id)
@@ -370,6 +370,22 @@ def accounts_with_later_readings(
         )
         touched.update(session.scalars(query))
     return [account_id for account_id in account_ids if account_id in touched]
+
+
+def _with_later_estimates(session: Session, month: Month, closed_at: datetime) -> set[int]:
+    """Return the accounts of which an estimate within `month` was made or replaced later."""
+    period = month.period(retailer_zone(session))
+    query = (
+        select(AccountRow.id)
+        .join(MeteringPointRow, MeteringPointRow.premises_id == AccountRow.premises_id)
+        .join(EstimateRow, EstimateRow.point_id == MeteringPointRow.id)
+        .where(
+            or_(EstimateRow.recorded_at > closed_at, EstimateRow.replaced_at > closed_at),
+            EstimateRow.starts_at < period.end,
+            EstimateRow.ends_at > period.start,
+        )
+    )
+    return set(session.scalars(query))
 
 
 def accounts_with_replaced_estimates(

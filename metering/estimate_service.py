@@ -18,7 +18,7 @@ from kilokassa.core.series import Quality
 from kilokassa.core.zones import Zone
 from metering import estimate_store, store
 from metering.days import DayBlock, IntervalMatrix, whole_days
-from metering.estimate_store import Estimate, FlatPoint, PointMeter
+from metering.estimate_store import SETTING_ASIDE, Estimate, FlatPoint, PointMeter
 from metering.estimates import (
     EstimationMethod,
     MeasuredUse,
@@ -26,6 +26,7 @@ from metering.estimates import (
     by_norm,
     house_mean,
     norm_in_force,
+    own_average,
 )
 from metering.estimation_rules import (
     WHOLE_PERIOD_METHODS,
@@ -39,6 +40,7 @@ from metering.gap_estimates import (
     ChannelMonth,
     FilledGap,
     RegisterTotal,
+    average_basis,
     fill_gaps,
     gaps_in,
     norm_basis,
@@ -59,7 +61,8 @@ from metering.register_estimates import (
     settle,
 )
 from metering.registers import ESTIMATES, RegisterReading, modulus
-from metering.trust import span_of_estimate, trusted_series, trusted_spans
+from metering.store import PremisesChannel
+from metering.trust import span_of_estimate, trusted_series, trusted_spans, untrusted
 
 SOURCE: Final = "estimate"
 HISTORY_MONTHS: Final = 12
@@ -415,17 +418,9 @@ class _PointWork:
                     register: half_up_ratio(average.measured * above, len(average.months) * below)
                     for register, average in found.items()
                 },
-                {
-                    register: {
-                        "measured": average.measured,
-                        "months": len(average.months),
-                        "from": str(Month.from_ordinal(average.months[0])),
-                        "to": str(Month.from_ordinal(average.months[-1])),
-                    }
-                    for register, average in found.items()
-                },
+                {register: average_basis(average) for register, average in found.items()},
             )
-        total_basis = self._total(rule, month, missing.part)
+        total_basis = self.total(rule, month, missing.part)
         if total_basis is None:
             return None
         total_wh, basis = total_basis
@@ -436,7 +431,7 @@ class _PointWork:
         shared = by_register(half_up_ratio(total_wh, meter.multiplier), missing, measured)
         return shared, {register: basis | {"total_wh": total_wh} for register in registers}
 
-    def _total(
+    def total(
         self, rule: EstimationRule, month: Month, part: tuple[int, int]
     ) -> tuple[int, dict[str, Any]] | None:
         """Return what a rule gives the whole point, in Wh, and what it used."""
@@ -492,7 +487,7 @@ class _PointWork:
             return EstimatesReport()
         days = (local_date(until, zone) - local_date(begins, zone)).days
         for rule in order.chain.on(Trigger.NO_METER, order.month.days[-1]):
-            found = self._total(rule, order.month, (days, len(order.month.days)))
+            found = self.total(rule, order.month, (days, len(order.month.days)))
             if found is None:
                 continue
             total_wh, basis = found
@@ -623,9 +618,14 @@ def _estimate_gaps(
         for channel in found
     }
     zones = {channel.channel_id: ZoneInfo(channel.zone) for channel in found}
-    replaced = _replaced_intervals(session, of_channel, zones)
+    in_gaps = {
+        channel_id: [one for one in of_one if not one.rule.startswith(SETTING_ASIDE)]
+        for channel_id, of_one in of_channel.items()
+    }
+    replaced = _replaced_intervals(session, in_gaps, zones)
     estimate_store.replace_estimates(session, replaced, clock.now())
     report = EstimatesReport(replaced=len(replaced))
+    report += _set_aside(session, order, found, of_premises, of_channel, clock)
     first, last = order.month.first_day, order.month.days[-1]
     spans = store.day_spans(session, [channel.channel_id for channel in found], first, last)
     broken = [c for c in found if spans.get(c.channel_id) != (first, last, True)]
@@ -650,6 +650,119 @@ def _estimate_gaps(
     for (zone, _), group in sorted(groups.items()):
         report += _fill_group(session, order, group, ZoneInfo(zone), of_channel, clock)
     return report
+
+
+def _set_aside(
+    session: Session,
+    order: EstimatesOrder,
+    channels: Sequence[PremisesChannel],
+    households: Mapping[int, Household],
+    kept: Mapping[int, Sequence[Estimate]],
+    clock: Clock,
+) -> EstimatesReport:
+    """Estimate what meters measured after their verification ran out: it does not count."""
+    month = order.month
+    meters = estimate_store.meters_of_points(session, [c.point_id for c in channels])
+    meter_ids = [meter.meter_id for of_point in meters.values() for meter in of_point]
+    verified = estimate_store.verifications(session, meter_ids)
+    report = EstimatesReport()
+    expired: list[tuple[_Channel, tuple[Period, ...], Period, datetime]] = []
+    for channel in channels:
+        zone = ZoneInfo(channel.zone)
+        last_day = month.days[-1]
+        standing = [
+            meter
+            for meter in meters.get(channel.point_id, ())
+            if meter.installed_on <= last_day
+            and (meter.removed_on is None or meter.removed_on > last_day)
+        ]
+        if not standing:
+            continue
+        meter = standing[-1]
+        spans = trusted_spans(meter.verified_until, verified.get(meter.meter_id, ()), zone)
+        aside = [one for one in kept[channel.channel_id] if one.rule.startswith(SETTING_ASIDE)]
+        again = [one.id for one in aside if any(span.intersect(one.period) for span in spans)]
+        estimate_store.replace_estimates(session, again, clock.now())
+        report += EstimatesReport(replaced=len(again))
+        parts = untrusted(spans, month.period(zone))
+        if not parts:
+            continue
+        (point,) = (
+            p
+            for p in estimate_store.flat_points(session, [channel.premises_id])
+            if p.point_id == channel.point_id
+        )
+        own = _Channel(
+            channel.channel_id, point, channel.interval_min, households[channel.premises_id]
+        )
+        fill = own.fill(month)
+        known = {one.period for one in aside if one.id not in again}
+        for part, ran_out in parts:
+            period = None if fill is None else part.intersect(fill)
+            if period is not None and period not in known:
+                expired.append((own, spans, period, ran_out))
+    if not expired:
+        return report
+    norms = estimate_store.norms(session, Commodity.ELECTRICITY)
+    means = _HouseMeans(session, month)
+    for own, spans, period, ran_out in expired:
+        report += _stand_in(session, order, own, spans, period, ran_out, kept, norms, means, clock)
+    return report
+
+
+def _stand_in(
+    session: Session,
+    order: EstimatesOrder,
+    channel: _Channel,
+    spans: Sequence[Period],
+    period: Period,
+    ran_out: datetime,
+    kept: Mapping[int, Sequence[Estimate]],
+    norms: Sequence[Norm],
+    means: "_HouseMeans",
+    clock: Clock,
+) -> EstimatesReport:
+    """Keep the estimate that stands in place of what a channel measured in a period."""
+    month, zone = order.month, ZoneInfo(channel.point.zone)
+    number = period_number(Trigger.VERIFICATION_EXPIRED, month, (), local_date(ran_out, zone))
+    uses = [
+        use
+        for use in _measured_months(session, [channel], month, kept, zone)[channel.channel_id]
+        if not untrusted(spans, Month.from_ordinal(use.last_month).period(zone))
+    ]
+    days = (local_date(period.end, zone) - local_date(period.start, zone)).days
+    part = (days, len(month.days))
+    work = _PointWork(channel.point, channel.household, (), (), norms, {}, means)
+    for rule in order.chain.on(Trigger.VERIFICATION_EXPIRED, month.days[-1], period_number=number):
+        if rule.method is EstimationMethod.OWN_AVERAGE:
+            average = own_average(uses, months=rule.months, least=rule.months_least)
+            if average is None:
+                continue
+            quantity_wh = half_up_ratio(average.measured * part[0], len(average.months) * part[1])
+            basis: dict[str, Any] = average_basis(average)
+        else:
+            found = work.total(rule, month, part)
+            if found is None:
+                continue
+            quantity_wh, basis = found
+        estimate_store.add_estimates(
+            session,
+            [
+                {
+                    "point_id": channel.point.point_id,
+                    "channel_id": channel.channel_id,
+                    "starts_at": period.start,
+                    "ends_at": period.end,
+                    "method": rule.method,
+                    "rule": rule.code,
+                    "basis": basis | _of_rule(rule) | {"period_number": number},
+                    "quantity": quantity_wh,
+                }
+            ],
+            clock.now(),
+        )
+        return EstimatesReport(gaps=1, quantity_wh=quantity_wh)
+    return EstimatesReport(left=((channel.point.point_code, Trigger.VERIFICATION_EXPIRED),))
 
 
 def _replaced_intervals(

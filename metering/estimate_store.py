@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import Table, insert, select, update
 from sqlalchemy.orm import Session
@@ -311,6 +311,35 @@ def kept_estimates(session: Session, point_ids: Iterable[int]) -> dict[int, list
         )
         for row in session.execute(query):
             found.setdefault(row.point_id, []).append(_estimate(row))
+    return found
+
+
+SETTING_ASIDE: Final = "verification_expired."
+"""How the rules begin whose estimates set aside what a channel measured."""
+
+
+def setting_aside(
+    session: Session, channel_ids: Iterable[int], period: Period
+) -> dict[int, list[Estimate]]:
+    """Return the estimates that stand in place of what channels measured within a period.
+
+    Nothing is written over what was measured: whoever charges takes the estimate instead.
+    """
+    found: dict[int, list[Estimate]] = {}
+    for part in in_slices(sorted(set(channel_ids))):
+        query = (
+            select(_estimates)
+            .where(
+                _estimates.c.channel_id.in_(part),
+                _estimates.c.replaced_at.is_(None),
+                _estimates.c.rule.startswith(SETTING_ASIDE),
+                _estimates.c.starts_at < period.end,
+                _estimates.c.ends_at > period.start,
+            )
+            .order_by(_estimates.c.starts_at, _estimates.c.id)
+        )
+        for row in session.execute(query):
+            found.setdefault(row.channel_id, []).append(_estimate(row))
     return found
 
 

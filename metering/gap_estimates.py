@@ -21,6 +21,7 @@ from metering.estimates import (
     EstimationMethod,
     MeasuredUse,
     Norm,
+    OwnAverage,
     by_norm,
     like_days,
     own_average,
@@ -237,12 +238,17 @@ def _by_own_average(
         return None
     whole = sum(_intervals_of(channel, Month.from_ordinal(month)) for month in average.months)
     quantity = half_up_ratio(average.measured * (last - first), whole)
-    return _spread(channel, first, last, quantity), {
+    basis = average_basis(average) | {"period_number": channel.period_number}
+    return _spread(channel, first, last, quantity), basis
+
+
+def average_basis(average: OwnAverage) -> dict[str, Any]:
+    """Return what an estimate by an own average was computed from."""
+    return {
         "measured": average.measured,
         "months": len(average.months),
         "from": str(Month.from_ordinal(average.months[0])),
         "to": str(Month.from_ordinal(average.months[-1])),
-        "period_number": channel.period_number,
     }
 
 
@@ -282,6 +288,15 @@ _METHODS: Final = {
     EstimationMethod.OWN_AVERAGE: _by_own_average,
     EstimationMethod.NORM: _by_norm,
 }
+
+
+def spread_by_profile(
+    quantity_wh: int, period: Period, interval_min: int, zone: ZoneInfo
+) -> tuple[int, ...]:
+    """Return a quantity spread over the intervals of a period by a standard profile."""
+    count = period.length // timedelta(minutes=interval_min)
+    starts = interval_starts(period.start, count, interval_min)
+    return share_by_weights(quantity_wh, profile_weights(starts, zone))
 
 
 def _spread(channel: ChannelMonth, first: int, last: int, quantity_wh: int) -> tuple[int, ...]:

@@ -48,6 +48,19 @@ def trusted_spans(
     return tuple(Period(*span) for span in spans)
 
 
+def untrusted(spans: Sequence[Period], period: Period) -> tuple[tuple[Period, datetime], ...]:
+    """Return the parts of a period in which no verification held, each with when it ran out."""
+    found = []
+    for number, span in enumerate(spans):
+        following = spans[number + 1].start if number + 1 < len(spans) else _EVER[1]
+        if span.end >= following:
+            continue
+        part = Period(span.end, following).intersect(period)
+        if part is not None:
+            found.append((part, span.end))
+    return tuple(found)
+
+
 def trusted_series(
     readings: Sequence[RegisterReading], spans: Sequence[Period]
 ) -> tuple[tuple[RegisterReading, ...], ...]:

@@ -17,7 +17,10 @@ from kilokassa.core.zones import Zone
 from metering.days import whole_days
 from metering.estimate_store import list_estimates
 from metering.estimates import EstimationMethod
+from metering.meter_service import LifeEventOrder, record_life_event
+from metering.places import LifeEventKind
 from metering.registers import RegisterReading
+from metering.registry import LifeEvent
 from metering.store import load_day_revisions, load_matrix, write_days, write_registers
 from tests.scenarios.by_hand_town import NORM_WH, SCOPE, ZONE, Town
 
@@ -261,3 +264,80 @@ def test_a_day_of_23_hours_is_filled_by_its_own_length(database, tmp_path):
     assert (report.gaps, report.quantity_wh) == (1, 400)
     (found,) = estimates(town)
     assert found.period.start == datetime(2026, 3, 8, 6, tzinfo=UTC)
+
+
+# --- a verification that ran out ---
+
+
+@pytest.fixture
+def expiring(database, tmp_path):
+    """A town whose meter was verified until 21 February, and goes on measuring."""
+    town = Town(
+        database,
+        tmp_path,
+        interval_min=30,
+        opened_on=date(2025, 10, 1),
+        verified_until=date(2026, 2, 21),
+    )
+    store(town, date(2025, 10, 1), date(2026, 7, 1))
+    return town
+
+
+def measured_wh(first, last):
+    days = [first + timedelta(days=n) for n in range((last - first).days)]
+    return sum(usual_wh(day, n) for day in days for n in range(48))
+
+
+def test_what_is_measured_after_an_expired_verification_does_not_count(expiring):
+    for number in (1, 2, 3, 4, 5, 6):
+        expiring.close(2026, number)
+
+    # Four months were measured while the verification held: October to January.
+    months = measured_wh(date(2025, 10, 1), date(2026, 2, 1))
+    average = (2 * months + 4) // 8
+    until_expiry = measured_wh(date(2026, 2, 1), date(2026, 2, 22))
+    seven_days = (2 * months * 7 + 4 * 28) // (2 * 4 * 28)
+    billed = [expiring.billed_wh("P1", 2026, n) for n in (1, 2, 3, 4, 5, 6)]
+    assert billed == [
+        measured_wh(date(2026, 1, 1), date(2026, 2, 1)),
+        until_expiry + seven_days,
+        average,
+        average,
+        average,
+        2 * NORM_WH,
+    ]
+    (june,) = expiring.lines("P1", charged=(2026, 6))
+    assert june.estimated == june.quantity
+    assert used_estimates(june.detail)[0].method is EstimationMethod.NORM
+
+
+def test_what_was_measured_stays_stored_as_it_was(expiring):
+    expiring.close(2026, 3)
+
+    energy, quality = day_wh(expiring, date(2026, 3, 18))
+
+    assert energy == [usual_wh(date(2026, 3, 18), n) for n in range(48)]
+    assert set(quality) == {int(Quality.ACTUAL)}
+
+
+def test_a_verification_that_turns_out_to_have_been_made_in_time_is_made_good(expiring):
+    expiring.close(2026, 3)
+    with expiring.database.writing() as session:
+        record_life_event(
+            session,
+            LifeEventOrder(
+                SCOPE,
+                "P1",
+                "SP1",
+                LifeEvent(LifeEventKind.VERIFIED, date(2026, 2, 20), date(2042, 2, 19)),
+            ),
+            FixedClock(local_midnight(date(2026, 4, 20), ZONE)),
+        )
+
+    report = expiring.close(2026, 4)
+    again = expiring.close(2026, 4)
+
+    march = measured_wh(date(2026, 3, 1), date(2026, 4, 1))
+    assert expiring.corrections("P1", 2026, 4) == [("2026-03", march)]
+    assert (report.corrected, again.corrected) == (1, 0)
+    assert expiring.billed_wh("P1", 2026, 4) == measured_wh(date(2026, 4, 1), date(2026, 5, 1))
