@@ -10,6 +10,7 @@ from flask import url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from billing.models import AccountRow
 from kilokassa.app.users import UserRow
 from kilokassa.core.calendar import local_date
 from kilokassa.core.money import half_up
@@ -19,7 +20,17 @@ from kilokassa.core.zones import Zone
 from kilokassa.web.kit import Column, Kind, Table
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, visit
-from metering.by_hand import UNITS, Judgement, Remark, WindowRule, shown
+from metering import by_hand_store as store
+from metering.by_hand import (
+    UNITS,
+    Judgement,
+    RegisterState,
+    Remark,
+    WindowRule,
+    WindowState,
+    shown,
+    window_state,
+)
 from metering.by_hand_service import SheetRow, WalkSheet
 from metering.by_hand_store import ListedReading, WalkRound
 from metering.places import Commodity
@@ -115,6 +126,31 @@ def names_of(session: Session, actors: Iterable[str]) -> dict[str, str]:
     for user_id, name, email in session.execute(query):
         found[ids[user_id]] = name or email
     return found
+
+
+def readings_wanted(here: Visit, account: AccountRow) -> date | None:
+    """Return until when readings are awaited of an account; None where none are, or not now."""
+    if account.closed_on is not None:
+        return None
+    house = store.premises_in_reach(here.session, here.scope, account.premises_id)
+    window = window_state(store.window_rules(here.session), house.id, here.today)
+    if not window.is_open:
+        return None
+    meters = [
+        meter
+        for meter in store.meters_of_premises(
+            here.session, here.scope, account.premises_id, here.today
+        )
+        if not meter.remote
+    ]
+    states = store.register_states(here.session, meters, here.now).values()
+    return None if all(read_in(state, window) for state in states) else window.window.closes_on
+
+
+def read_in(state: RegisterState, window: WindowState) -> bool:
+    """Say whether somebody read a register within the open window."""
+    latest = state.latest
+    return latest is not None and local_date(latest.taken_at, state.zone) in window.window
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from metering.registers import (
     RegisterBackwards,
     RegisterReading,
     counted,
+    counted_between,
     modulus,
     register_differences,
 )
@@ -169,3 +170,61 @@ def test_a_correction_of_the_same_instant_is_not_in_its_own_way():
     checked = check_registers(one, standing)
 
     assert len(checked.accepted) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "after", "found"),
+    [
+        (None, 50, None, (0, False)),
+        (40, 50, None, (10, False)),
+        (40, 50, 60, (10, False)),
+        (40, 50, 45, None),
+        (40, 30, None, None),
+        (99_990, 10, 20, (20, True)),
+        (None, 50, 40, None),
+    ],
+)
+def test_a_reading_lies_between_its_neighbours_in_time(before, value, after, found):
+    assert counted_between(before, value, after, 100_000) == found
+
+
+def test_an_estimate_that_was_too_high_is_passed_over():
+    readings = [
+        reading(1, 100),
+        reading(10, 400, quality=Quality.ESTIMATED),
+        reading(20, 250),
+        reading(25, 300),
+    ]
+
+    differences = register_differences(readings, digits=5)
+
+    assert [(d.period.end.day, d.energy) for d in differences] == [(20, 150_000), (25, 50_000)]
+
+
+def test_an_estimate_that_holds_stays_a_reading_between_others():
+    readings = [reading(1, 100), reading(10, 180, quality=Quality.ESTIMATED), reading(20, 250)]
+
+    differences = register_differences(readings, digits=5)
+
+    assert [d.energy for d in differences] == [80_000, 70_000]
+    assert {d.quality for d in differences} == {Quality.ESTIMATED}
+
+
+def test_a_file_may_give_less_than_an_estimate():
+    known = [reading(1, 100), reading(10, 400, quality=Quality.ESTIMATED)]
+
+    checked = check_registers(placed(line(1, 20, "250")), known)
+
+    assert [one.reading.value for one in checked.accepted] == [250_000]
+    assert checked.counted == (150_000,)
+
+
+def test_water_is_read_in_cubic_metres_and_kept_in_litres():
+    water = KnownMeter(1, "P1", "S1", Commodity.COLD_WATER, 5, date(2020, 1, 1), None, ZONE)
+
+    found, refused = MeterDirectory([water]).place([line(1, 20, "87.654")], 1000)
+    _, too_large = MeterDirectory([water]).place([line(2, 20, "100000")], 1000)
+
+    assert refused == []
+    assert found[0].reading.value == 87_654
+    assert [one.reason for one in too_large] == [RefusalReason.TOO_LARGE]

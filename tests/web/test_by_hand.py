@@ -75,6 +75,18 @@ def test_a_resident_submits_both_zones_and_sees_them_in_the_list(resident, own_i
     assert stored(own_installation) == before + 2
 
 
+def test_the_first_page_asks_for_readings_until_they_are_given(resident, own_app):
+    home = f"/account/{BY_HAND}"
+    before = resident.get(home).text
+
+    post(resident, PAGE, key="a1", **FIRST_OF_JANUARY)
+
+    asked = "Readings are taken in until 25 Jan 2023"
+    assert asked in before
+    assert asked not in resident.get(home).text
+    assert asked not in signed_in(own_app, "resident").get(f"/account/{PREPAID}").text
+
+
 def test_pressing_twice_counts_once(resident, own_installation):
     before = stored(own_installation)
 

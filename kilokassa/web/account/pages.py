@@ -13,6 +13,7 @@ from kilokassa.core.ids import AccountId
 from kilokassa.core.text import mark
 from kilokassa.web import queries, tables
 from kilokassa.web.balance import balance_view
+from kilokassa.web.by_hand import readings_wanted
 from kilokassa.web.charges import months_of
 from kilokassa.web.consumption import month_chart
 from kilokassa.web.consumption_part import consumption_part
@@ -66,6 +67,7 @@ def home(number: str) -> str:
         entries=tables.entries(entries, staff=False),
         documents=tables.documents(documents, "account.document_pdf", with_account=False),
         lots=tables.lots(bonus),
+        readings_until=readings_wanted(here, row),
     )
 
 

@@ -287,14 +287,8 @@ def _given_in_window(place: _Place) -> bool:
     """Say whether every meter has a reading in the open window."""
     if place.window is None or not place.window.is_open or not place.states:
         return False
-    return all(
-        any(
-            reading.quality in (Quality.CUSTOMER_READ, Quality.ACTUAL)
-            and local_date(reading.taken_at, state.zone) in place.window.window
-            for reading in state.known
-        )
-        for state in place.states.values()
-    )
+    window = place.window
+    return all(by_hand.read_in(state, window) for state in place.states.values())
 
 
 def _shown(here: Visit, place: _Place, limit: int) -> list[ShownReading]:
