@@ -218,9 +218,10 @@ def common_areas_of(session: Session, building_ids: Iterable[int]) -> dict[tuple
 
 
 def exchange_code_taken(session: Session, exchange_code: str, point_id: int) -> bool:
-    """Say whether another point than this one has the exchange code."""
+    """Say whether another point than this one has the exchange code, or is called so itself."""
     query = select(_points.c.id).where(
-        _points.c.exchange_code == exchange_code, _points.c.id != point_id
+        or_(_points.c.exchange_code == exchange_code, _points.c.code == exchange_code),
+        _points.c.id != point_id,
     )
     return session.scalar(query) is not None
 

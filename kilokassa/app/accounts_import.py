@@ -41,6 +41,7 @@ from kilokassa.db.session import Database
 from metering.models import (
     BuildingRow,
     ChannelRow,
+    CompanyRow,
     MeteringPointRow,
     MeterRow,
     PremisesRow,
@@ -227,7 +228,8 @@ def _load_chunk(
 ) -> _Loaded:
     places = [*(account.place for account in accounts), *house_meters]
     removed = _removed_meters(session, places)
-    registered = register_places(session, _places_order(places, removed), clock)
+    named = _company_names(session, places)
+    registered = register_places(session, _places_order(places, removed, named), clock)
     readings = write_registers(session, _readings(places, registered), clock, source=SOURCE)
     for place in house_meters:
         if place.heat_plan:
@@ -253,12 +255,23 @@ def _load_chunk(
     )
 
 
-def _places_order(places: Sequence[PlaceLine], removed: frozenset[tuple[str, str]]) -> PlacesOrder:
-    companies = {p.company_code: p.company_name for p in places if p.company_code}
+def _company_names(session: Session, places: Sequence[PlaceLine]) -> dict[str, str]:
+    """Return the names to register: of a new company without one its code, of a known one none."""
+    named = {p.company_code: p.company_name for p in places if p.company_code}
+    nameless = [code for code, name in named.items() if not name]
+    known = set(session.scalars(select(CompanyRow.code).where(CompanyRow.code.in_(nameless))))
+    return {code: name or code for code, name in named.items() if name or code not in known}
+
+
+def _places_order(
+    places: Sequence[PlaceLine],
+    removed: frozenset[tuple[str, str]],
+    companies: Mapping[str, str],
+) -> PlacesOrder:
     buildings = {p.building_code: p for p in places}
     premises = {(p.building_code, p.premises_number): p for p in places if p.premises_number}
     return PlacesOrder(
-        companies=tuple(Company(code, name or code) for code, name in companies.items()),
+        companies=tuple(Company(code, name) for code, name in companies.items()),
         buildings=tuple(
             Building(code, p.address, p.zone, p.company_code or None)
             for code, p in buildings.items()
@@ -275,7 +288,7 @@ def _places_order(places: Sequence[PlaceLine], removed: frozenset[tuple[str, str
                 p.point_code,
                 p.meter_serial,
                 p.installed_on,
-                p.meter_model,
+                p.meter_model or None,
                 p.digits,
                 verified_until=p.verified_until,
             )

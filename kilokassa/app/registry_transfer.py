@@ -267,9 +267,12 @@ class _Known:
         self.zone = retailer(session).zone
         self.buildings = self._by_code(BuildingRow, "code", (x.building_code for x in self.lines))
         self.points = self._by_code(MeteringPointRow, "code", (x.point_code for x in self.lines))
-        self.exchange = self._by_code(
-            MeteringPointRow, "exchange_code", (x.exchange_code for x in self.lines)
-        )
+        # A code of others that is another point's own name would never reach this point.
+        exchange = {line.exchange_code for line in self.lines}
+        self.exchange = {
+            **self._by_code(MeteringPointRow, "exchange_code", exchange),
+            **self._by_code(MeteringPointRow, "code", exchange),
+        }
         building_ids = {row["id"]: code for code, row in self.buildings.items()}
         point_ids = {row["id"]: code for code, row in self.points.items()}
         self.meters = self._inside(MeterRow, "point_id", "serial", point_ids)

@@ -14,7 +14,7 @@ from billing.models import RetailerRow
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.scope import Right, Scope, system_scope
-from kilokassa.core.text import Language, mark
+from kilokassa.core.text import Language, gettext, mark
 from metering.registry import DueBand, DueReason
 from metering.verification_store import DueFilter, DueMeter, due_meters
 from notices.messages import Addressee, Letterhead, MeterDue, VerificationsDue, message_of
@@ -136,7 +136,9 @@ def _message(
 ) -> Message:
     return message_of(
         VerificationsDue(
-            meters=tuple(_line(meter) for meter in meters[:METERS_NAMED]),
+            meters=tuple(
+                _line(meter, Language(recipient.language)) for meter in meters[:METERS_NAMED]
+            ),
             count=len(meters),
             overdue=_overdue(meters),
             within_days=within_days,
@@ -152,9 +154,12 @@ def _message(
     )
 
 
-def _line(meter: DueMeter) -> MeterDue:
+def _line(meter: DueMeter, language: Language) -> MeterDue:
     assert meter.due.on is not None, "what is not known is not told of"
-    parts = (meter.address, meter.place, meter.point_code)
+    place = meter.common_area
+    if meter.premises_number:
+        place = gettext(mark("flat %(number)s"), language) % {"number": meter.premises_number}
+    parts = (meter.address, place, meter.point_code)
     return MeterDue(
         place=", ".join(part for part in parts if part),
         serial=meter.serial,

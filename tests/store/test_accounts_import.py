@@ -285,6 +285,24 @@ def test_a_meter_that_was_replaced_is_not_put_back(town, clock):
     assert removed == date(2023, 2, 1)
 
 
+def test_what_a_file_leaves_out_of_places_stays_as_it_is_registered(town, clock):
+    load(town, accounts_csv(), clock)
+    lines = [line.split(";") for line in accounts_csv().splitlines()]
+    empty = [lines[0].index(name) for name in ("company_name", "meter_model", "verified_until")]
+    for line in lines[1:-1]:
+        for place in empty:
+            line[place] = ""
+
+    report = load(town, "\n".join(";".join(line) for line in lines), clock)
+
+    assert report.loaded
+    with town.reading() as session:
+        company = session.scalars(select(CompanyRow)).one()
+        meter = session.scalars(select(MeterRow).where(MeterRow.serial == "E-0001")).one()
+    assert company.name == "УК «Опытная»"
+    assert (meter.model, meter.verified_until) == ("Д-1", date(2030, 12, 31))
+
+
 def test_lines_are_counted_as_they_are_done(town, clock):
     seen: list[tuple[int, int]] = []
 

@@ -552,8 +552,9 @@ def test_a_form_sets_what_it_shows_and_empties_what_is_empty_there(database, clo
 
 
 def test_an_exchange_code_names_one_point(database, clock, places):
-    with pytest.raises(Invalid, match="belongs to another"), database.writing() as session:
-        edit_point(session, PointEdit(ALL, "P1", "27-0002", "", None, None), clock)
+    for taken in ("27-0002", "P2"):
+        with pytest.raises(Invalid, match="belongs to another"), database.writing() as session:
+            edit_point(session, PointEdit(ALL, "P1", taken, "", None, None), clock)
 
     with database.writing() as session:
         edit_point(session, PointEdit(ALL, "P1", "27-0001", "", None, 15_000), clock)

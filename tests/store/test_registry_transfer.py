@@ -199,6 +199,11 @@ def bare_registry(sqlite_template, tmp_path, clock):
             "Line 2, field exchange_code: it is registered as P1.",
         ),
         (
+            "building;point;exchange_code",
+            "B1;W1;P1",
+            "Line 2, field exchange_code: it is registered as P1.",
+        ),
+        (
             "building;point;meter_serial;installed_on",
             "B1;P1;E2;2026-01-01",
             (
