@@ -72,7 +72,10 @@ class SeriesIndex:
 
 
 class Reader(Protocol):
-    """Reads one file of interval values; made anew for each file."""
+    """Reads one file of interval values; made anew for each file.
+
+    One whose values have the transformers' ratio in them says so by an attribute `multiplied`.
+    """
 
     index: SeriesIndex
     """The series met so far; complete when the last block was read."""
@@ -80,8 +83,8 @@ class Reader(Protocol):
     def blocks(self, stream: BinaryIO) -> Iterator[Arrivals]:
         """Yield the rows of a file in its order, in blocks of bounded size.
 
-        `stream` stands at the file's first byte and is unpacked already; it can be sought only
-        where the format needs it. `metering.imports.UnreadableFile`, naming the line, refuses the
+        `stream` stands at the file's first byte and is unpacked already; it cannot be sought where
+        the file was packed. `metering.imports.UnreadableFile`, naming the line, refuses the
         file whole: nothing is loaded before the last block was read.
         """
         ...

@@ -216,3 +216,22 @@ def test_what_was_accepted_of_a_file_is_not_opened_by_the_same_file(database, pl
 
     assert again.findings_count == 0
     assert kept(database) == [(FindingKind.NEGATIVE, "P2", FindingState.ACCEPTED)]
+
+
+@pytest.mark.parametrize("bound", ["GROUPS_MAX", "CELLS_A_WINDOW"])
+def test_however_the_days_are_put_together_the_findings_are_the_same(
+    database, places, load, monkeypatch, bound
+):
+    monkeypatch.setattr(validation_service, bound, 0)
+
+    result = load(
+        *day(h1030=9000),
+        *day("P2", on=NEXT + timedelta(days=1)),
+        *day("P2", on=NEXT + timedelta(days=3), h2000=8000),
+    )
+
+    assert {(f.point_code, f.kind, f.detail.get("value")) for f in result.findings} == {
+        ("P1", FindingKind.SPIKE, "9"),
+        ("P2", FindingKind.SPIKE, "8"),
+        ("P2", FindingKind.GAP, None),
+    }
