@@ -10,6 +10,13 @@ from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit
 
 _USER: Final = re.compile(r"user:\d+")
+_SOURCES: Final[Mapping[str, str]] = {
+    "accounts file": mark("the file of accounts"),
+    "resident": mark("the customer"),
+    "staff": mark("the operator"),
+    "replacement": mark("replacement of the meter"),
+    "api": mark("another system"),
+}
 _MACHINES: Final[Mapping[str, str]] = {
     "check": mark("the periodic check"),
     "import": mark("import %(number)s"),
@@ -22,6 +29,18 @@ _MACHINES: Final[Mapping[str, str]] = {
     "scheduler": mark("the scheduler"),
     "demo": mark("the demo"),
 }
+
+
+def source_text(source: str) -> str:
+    """Return where a value or an event came from, as people read it."""
+    kind, _, rest = source.partition("#")[0].partition(":")
+    message = {**_MACHINES, **_SOURCES}.get(kind)
+    return source if message is None else translate(message) % {"number": rest}
+
+
+def event_source_text(source: str) -> str:
+    """Return where a device event came from: files of events are known by their content alone."""
+    return translate(mark("a file")) if source.startswith("file:") else source_text(source)
 
 
 class Doers:

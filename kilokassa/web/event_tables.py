@@ -8,7 +8,7 @@ from flask import url_for
 
 from kilokassa.core.series import Quality
 from kilokassa.core.text import Language, mark, number_text
-from kilokassa.web.doers import Doers
+from kilokassa.web.doers import Doers, event_source_text, source_text
 from kilokassa.web.kit import Column, Kind, Table
 from kilokassa.web.language import translate
 from kilokassa.web.words import word
@@ -92,7 +92,7 @@ def shown_readings(items: Sequence[ShownReading], language: Language) -> Table[S
             ),
             Column("quality", mark("How"), lambda one: QUALITIES[one.quality], Kind.MESSAGE),
             Column("revision", mark("Revision"), lambda one: one.revision, Kind.NUMBER, minor=True),
-            Column("source", mark("Source"), lambda one: one.source, minor=True),
+            Column("source", mark("Source"), lambda one: source_text(one.source), minor=True),
         ),
         items=items,
         export=False,
@@ -110,7 +110,7 @@ def day_states(items: Sequence[DayState]) -> Table[DayState]:
             Column("revision", mark("Revision"), lambda one: one.revision, Kind.NUMBER),
             Column("total", mark("Total, kWh"), lambda one: one.total_wh, Kind.KWH),
             Column("missing", mark("Missing"), lambda one: one.missing, Kind.NUMBER),
-            Column("source", mark("Source"), lambda one: one.source),
+            Column("source", mark("Source"), lambda one: source_text(one.source)),
             Column("recorded", mark("Recorded"), lambda one: one.recorded_at, Kind.INSTANT),
         ),
         items=items,
@@ -144,7 +144,7 @@ def device_events(items: Sequence[ListedEvent], language: Language) -> Table[Lis
             Column("building", mark("Building"), lambda one: one.building_address, minor=True),
             Column("meter", mark("Meter"), lambda one: one.serial, minor=True),
             Column("value", mark("Value"), lambda one: event_value(one, language)),
-            Column("source", mark("Source"), lambda one: one.source, minor=True),
+            Column("source", mark("Source"), lambda one: event_source_text(one.source), minor=True),
         ),
         items=items,
         empty=mark("No event fits. Meters tell of opened covers, magnets, lost phases and more."),
