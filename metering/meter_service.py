@@ -138,8 +138,9 @@ def _replace(
     session: Session, scope: Scope, order: MeterReplacement, clock: Clock, *, strict: bool
 ) -> MeterId:
     code = order.meter.point_code
-    point = point_by_code(session, scope, code)
+    # The lock first: two replacements at once are one after the other, and the second sees it.
     removed = meter_of_point(session, scope, code, order.removed_serial, lock=True)
+    point = point_by_code(session, scope, code)
     today = local_date(clock.now(), ZoneInfo(point.zone))
     _check_day(removed, order, point, today=today, strict=strict)
     _check_values(session, removed, order, strict=strict)
@@ -196,6 +197,15 @@ def _check_day(
     if order.meter.serial == order.removed_serial:
         raise Invalid(where=order.removed_serial, problem=mark("it cannot replace itself"))
     for known in point.meters:
+        if known.dates.removed_on is None and known.serial not in (
+            order.removed_serial,
+            order.meter.serial,
+        ):
+            raise Invalid(
+                where=order.removed_serial,
+                problem=mark("meter %(other)s stands at the point now"),
+                other=known.serial,
+            )
         if known.serial == order.meter.serial and known.dates.installed_on != day:
             raise Invalid(
                 where=known.serial,

@@ -1,5 +1,6 @@
 """Lives of meters in the database: recording, replacing, what is due; rights on each."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -428,6 +429,39 @@ def test_a_meter_that_comes_back_is_not_mixed_with_its_former_self(database, clo
         replace_meter_for(session, ALL, back, clock)
 
     assert meter(database).dates.removed_on == date(2026, 11, 10)
+
+
+def test_two_who_replace_a_meter_at_once_are_one_after_the_other(database, clock, places):
+    def replaced(serial):
+        order = replacement(meter=Meter("P1", serial, date(2026, 11, 10)))
+        try:
+            with database.writing() as session:
+                replace_meter_for(session, ALL, order, clock)
+        except Invalid as refusal:
+            return str(refusal)
+        return "replaced"
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = sorted(pool.map(replaced, ["N1", "N2", "N1", "N2"]))
+
+    assert answers.count("replaced") == 2  # one of them and its repetition
+    assert all("stands at the point now" in answer for answer in answers if answer != "replaced")
+    with database.reading() as session:
+        standing = [
+            m.serial for m in point_by_code(session, ALL, "P1").meters if m.dates.removed_on is None
+        ]
+    assert len(standing) == 1
+
+
+def test_two_who_write_down_the_same_at_once_write_it_once(database, clock, places):
+    def told(_):
+        return record(database, clock, "sealed", date(2026, 11, 1), document="7").repeated
+
+    with ThreadPoolExecutor(4) as pool:
+        repeated = sorted(pool.map(told, range(4)))
+
+    assert repeated == [False, True, True, True]
+    assert count(database, MeterLifeEventRow) == 1
 
 
 # --- what is due ---
