@@ -204,8 +204,7 @@ def _grid(
         parts.append(zone_index.astype(np.int64) + offset)
         edges.append(edges[-1] + count)
         offset += zones
-    local_days = _local_days(zone, start, intervals, interval_min)
-    changes = np.flatnonzero(np.diff(local_days)) + 1
+    local_days = local_days_of(zone, start, intervals, interval_min)
     return Grid(
         compiled,
         start,
@@ -214,7 +213,7 @@ def _grid(
         tuple(edges),
         tuple(runs),
         _frozen(local_days),
-        _frozen(np.concatenate([[0], changes]) if intervals else np.zeros(0, dtype=np.int64)),
+        _frozen(np.flatnonzero(np.diff(local_days, prepend=-1))),
     )
 
 
@@ -401,7 +400,7 @@ def _zone_index(
     ).zone_index
 
 
-def _local_days(
+def local_days_of(
     zone: ZoneInfo, start: datetime, intervals: int, interval_min: int
 ) -> npt.NDArray[np.int64]:
     """Return the ordinal of the local date on which each interval begins."""
