@@ -24,6 +24,7 @@ from metering.events import (
     QualityEventKind,
     QualityEventState,
 )
+from metering.finding_store import ID_MAX
 from metering.models import (
     BuildingRow,
     DeviceEventRow,
@@ -413,7 +414,8 @@ def list_quality(
 
 def get_quality(session: Session, scope: Scope, event_id: int) -> StoredQuality:
     """Return one quality event, if `scope` reaches it."""
-    row = session.execute(_quality_query(scope).where(_quality.c.id == event_id)).one_or_none()
+    query = _quality_query(scope).where(_quality.c.id == event_id)
+    row = session.execute(query).one_or_none() if event_id <= ID_MAX else None
     if row is None:
         raise NotFound(what=mark("quality event"), name=str(event_id))
     return _stored_quality(row)

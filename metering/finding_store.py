@@ -40,6 +40,9 @@ _day_revisions = cast(Table, IntervalDayRevisionRow.__table__)
 _meters = cast(Table, MeterRow.__table__)
 _registers = cast(Table, RegisterReadingRow.__table__)
 
+ID_MAX: Final = 2**63 - 1
+"""The largest id that a database can look for."""
+
 WORK: Final = (FindingState.OPEN, FindingState.ACCEPTED, FindingState.CORRECTED)
 """States that a queue offers; `REPEATED` findings are spoken for by a later import."""
 
@@ -103,7 +106,7 @@ def count_by_kind(session: Session, scope: Scope, wished: FindingFilter) -> dict
 def get_finding(session: Session, scope: Scope, finding_id: int) -> StoredFinding:
     """Return one finding, if `scope` reaches it; one out of reach is as if it did not exist."""
     query = _in_reach(_stored().where(_findings.c.id == finding_id), scope)
-    row = session.execute(query).one_or_none()
+    row = session.execute(query).one_or_none() if finding_id <= ID_MAX else None
     if row is None:
         raise NotFound(what=mark("finding"), name=str(finding_id))
     return _finding(row)
@@ -114,7 +117,7 @@ def lock_findings(
 ) -> dict[int, StoredFinding]:
     """Return those of the findings that `scope` reaches, locked until the transaction ends."""
     found: dict[int, StoredFinding] = {}
-    for part in in_slices(sorted(set(finding_ids))):
+    for part in in_slices(sorted({one for one in finding_ids if one <= ID_MAX})):
         session.execute(
             select(_findings.c.id)
             .where(_findings.c.id.in_(part))

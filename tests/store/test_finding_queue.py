@@ -1,5 +1,7 @@
 """The queue of findings on both databases: what is in it, who closes it, and what is told."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -157,6 +159,26 @@ def test_the_second_of_two_is_told_who_was_first(database, clock, places):
         (first.id, "anna", "проверено")
     ]
     assert one(database, first.id).closed_by == "anna"
+
+
+def test_of_two_at_once_one_accepts_and_the_other_is_told(database, clock, places):
+    ids = [f.id for f in queue(database)]
+    scopes = [system_scope(f"clerk-{n}") for n in range(6)]
+    barrier = threading.Barrier(len(scopes))
+
+    def work(scope):
+        barrier.wait()
+        return accept(database, clock, *ids, scope=scope, note=scope.actor)
+
+    with ThreadPoolExecutor(len(scopes)) as threads:
+        done = list(threads.map(work, scopes))
+
+    (first,) = [one for one in done if one.accepted]
+    assert first.accepted == tuple(sorted(ids))
+    (name,) = {one(database, finding_id).closed_by for finding_id in ids}
+    others = [one for one in done if one is not first]
+    assert {f.closed_by for told in others for f in told.closed_before} == {name}
+    assert all(len(told.closed_before) == len(ids) for told in others)
 
 
 def test_one_out_of_reach_refuses_the_whole_order(database, clock, company):

@@ -143,6 +143,26 @@ def test_other_systems_accept_and_open_again(own_installation: Application, desk
     assert (refused.status_code, refused.get_json()["code"]) == (409, "finding_not_accepted")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/console/findings/99999999999999999999999",
+        "/console/quality/99999999999999999999999",
+        "/api/v1/findings/99999999999999999999999",
+        "/api/v1/quality-events/0",
+    ],
+)
+def test_a_number_that_nothing_has_is_not_found(clients: Clients, url: str):
+    assert clients["operator"].get(url).status_code == 404
+
+
+def test_a_queue_asked_for_in_nonsense_shows_what_is_open(clients: Clients):
+    page = clients["operator"].get("/console/findings?finding=٣&batch=x&kind=y&state=z&page=w")
+
+    assert page.status_code == 200
+    assert "data-rows" in page.text
+
+
 # --- events ---
 
 MAGNET = {"point": "KHB-A-4", "kind": "magnet", "starts_at": "2023-01-10T08:00:00Z"}

@@ -18,6 +18,7 @@ from metering.finding_service import (
     reopen_finding,
 )
 from metering.finding_store import (
+    ID_MAX,
     FindingFilter,
     StoredFinding,
     count_by_kind,
@@ -39,7 +40,7 @@ class FindingQuery(PageSchema):
     kind = fields.Enum(FindingKind, by_value=True, load_default=None)
     building = fields.String(load_default="")
     point = fields.String(load_default="", validate=validate.Length(max=100))
-    batch = fields.Integer(load_default=None, validate=validate.Range(1))
+    batch = fields.Integer(load_default=None, validate=validate.Range(1, ID_MAX))
 
 
 class FindingSchema(Schema):
@@ -73,7 +74,7 @@ class AcceptRequest(Schema):
     """Findings that somebody looked at, and why the readings may stay."""
 
     ids = fields.List(
-        fields.Integer(validate=validate.Range(1)),
+        fields.Integer(validate=validate.Range(1, ID_MAX)),
         required=True,
         validate=validate.Length(1, ACCEPTED_AT_ONCE_MAX),
     )

@@ -49,6 +49,8 @@ AROUND: Final = timedelta(days=1)
 AROUND_LONG: Final = timedelta(days=14)
 DAYS_SHOWN_MAX: Final = 120
 HISTORY_DAYS_MAX: Final = 7
+TOLD_MAX: Final = 5
+"""How many findings that others closed are told one by one."""
 
 _TONES: Final = {
     FindingKind.GAP: "warn",
@@ -173,16 +175,21 @@ def _page(here: Visit, wished: FindingFilter, chosen: StoredFinding | None = Non
 
 def _asked_for(here: Visit, found: Sequence[StoredFinding]) -> StoredFinding:
     """Return the finding that the address names, else the first of the list."""
-    text = request.args.get("finding", "")
-    if text.isascii() and text.isdigit() and len(text) < 19:
+    wished = _whole(request.args.get("finding", ""))
+    if wished is not None:
         known = {one.id: one for one in found}
-        if int(text) in known:
-            return known[int(text)]
+        if wished in known:
+            return known[wished]
         try:
-            return get_finding(here.session, here.scope, int(text))
+            return get_finding(here.session, here.scope, wished)
         except NotFound:
             pass
     return found[0]
+
+
+def _whole(text: str) -> int | None:
+    """Return the number that an address or a form names; None where it cannot be one of ours."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _doers(here: Visit, found: Sequence[StoredFinding]) -> Doers:
@@ -219,7 +226,7 @@ def _filter(around: StoredFinding | None = None) -> FindingFilter:
         state=wished_state,
         kind=FindingKind(kind) if kind in set(FindingKind) else None,
         building_code=asked.get("building", ""),
-        batch_id=int(batch) if batch.isascii() and batch.isdigit() and len(batch) < 19 else None,
+        batch_id=_whole(batch),
         point_code=asked.get("point", "")[:100].strip(),
     )
 
@@ -230,7 +237,7 @@ def _filter(around: StoredFinding | None = None) -> FindingFilter:
 def accept() -> ResponseReturnValue:
     """Accept the chosen findings with a note, and go on to the next one."""
     here = visit()
-    ids = tuple(int(text) for text in request.form.getlist("ids") if text.isdigit())
+    ids = tuple(filter(None, map(_whole, request.form.getlist("ids"))))
     back = _arguments()
     if not ids:
         flash(translate(mark("Choose at least one finding.")), "warn")
@@ -249,8 +256,11 @@ def accept() -> ResponseReturnValue:
     if done.accepted:
         text = translate(mark("Accepted: %(count)s.")) % {"count": len(done.accepted)}
         flash(text, "good")
-    for one in done.closed_before:
+    for one in done.closed_before[:TOLD_MAX]:
         flash(_closed_before(here, one), "warn")
+    if len(done.closed_before) > TOLD_MAX:
+        text = translate(mark("Closed by others before, in all: %(count)s."))
+        flash(text % {"count": len(done.closed_before)}, "warn")
     if after is not None:
         back["finding"] = str(after)
     return redirect(url_for("console.findings", **back))
