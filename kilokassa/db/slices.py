@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import BindParameter, ColumnElement, Integer, String, bindparam
+from sqlalchemy import BindParameter, ColumnElement, Integer, String, bindparam, select
 
 Item = TypeVar("Item")
 
@@ -24,19 +24,15 @@ def in_slices(items: Iterable[Item], size: int = IDS_A_QUERY) -> Iterator[list[I
 
 
 def among(column: ColumnElement[Any], ids: Sequence[int]) -> ColumnElement[bool]:
-    """Return the condition that `column` is one of `ids`, which are in order and each once.
+    """Return the condition that `column`, a foreign key, is one of `ids`: in order and each once.
 
-    What was registered together has successive ids: a range asks for them without naming each, and
-    naming thousands takes longer than finding them (measured: 2 µs an id).
-
-    >>> from sqlalchemy import column
-    >>> str(among(column("id", Integer), [3, 4, 5]))
-    'id BETWEEN :id_1 AND :id_2'
-    >>> among(column("id", Integer), [3, 5]).right.value
-    [3, 5]
+    What was registered together has successive ids: a range of the table they are of asks for them
+    without naming each, which takes longer than finding them (measured: 2 µs an id). To the planner
+    it is a list all the same, so that a key of two columns is sought by both.
     """
-    if ids and ids[-1] - ids[0] + 1 == len(ids):
-        return column.between(ids[0], ids[-1])
+    if ids and ids[-1] - ids[0] + 1 == len(ids) and column.foreign_keys:
+        target = next(iter(column.foreign_keys)).column
+        return column.in_(select(target).where(target.between(ids[0], ids[-1])))
     return column.in_(bindparam(None, list(ids), type_=Integer(), expanding=True))
 
 
