@@ -86,7 +86,7 @@ def rate_population(
     compiled = grid.compiled
     _refuse_without_facts(compiled, facts)
     known = facts or _NO_FACTS
-    energy_wh, export_wh = _netted_by_interval(compiled, energy_wh, known)
+    energy_wh, export_wh = netted_by_interval(compiled, energy_wh, known)
     hourly = None
     if any(version.charges.hourly is not None for version in compiled.versions):
         hourly = priced_by_hour(grid, energy_wh, known)
@@ -216,7 +216,7 @@ def _refuse_without_facts(compiled: Compiled, facts: AccountFacts | None) -> Non
                 raise CannotRate(plan=version.plan_code, problem=problem)
 
 
-def _netted_by_interval(
+def netted_by_interval(
     compiled: Compiled, energy_wh: WattHours, facts: AccountFacts
 ) -> tuple[WattHours, WattHours | None]:
     """Set generation off against consumption interval by interval, where the plan does so.

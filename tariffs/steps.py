@@ -1,9 +1,9 @@
-"""Consumption ranges: a month's energy split over the rungs of a ladder."""
+"""Consumption ranges of one account's month in plain form: what `tariffs.ladders` does in columns.
+
+Tests hold the two together; tables of the documentation are checked against this one.
+"""
 
 from collections.abc import Sequence
-
-import numpy as np
-import numpy.typing as npt
 
 from kilokassa.core.apportion import apportion
 
@@ -39,28 +39,3 @@ def split_in_proportion(cells_wh: Sequence[int], borders_wh: Sequence[int]) -> l
         left = [cell - part for cell, part in zip(left, taken, strict=True)]
         split.append(taken)
     return [*split, left]
-
-
-def split_in_time(
-    energy_wh: npt.NDArray[np.int64],
-    cell_index: npt.NDArray[np.int64],
-    cells: int,
-    borders_wh: Sequence[int],
-) -> list[list[int]]:
-    """Fill the ranges in the order in which one account used its energy, interval by interval.
-
-    `cell_index` names the cell (price period and zone) of each interval; an interval that crosses a
-    border is cut at it.
-    """
-    reached = np.cumsum(energy_wh)
-    before = reached - energy_wh
-    split = []
-    below = 0
-    for border in [*borders_wh, None]:
-        top = reached if border is None else np.minimum(reached, border)
-        part = np.maximum(top - np.maximum(before, below), 0)
-        sums = np.zeros(cells, dtype=np.int64)
-        np.add.at(sums, cell_index, part)
-        split.append(sums.tolist())
-        below = border or 0
-    return split

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kilokassa.core.apportion import apportion
 from kilokassa.core.calendar import Month, local_midnight
 from kilokassa.core.money import scaled_rate
 from kilokassa.core.period import Period
@@ -16,6 +17,7 @@ from kilokassa.core.series import EnergySeries
 from kilokassa.core.text import Language, sentence
 from kilokassa.core.zones import WHOLE_DAY, DayZones, Zone, windows
 from tariffs.exact_sums import zone_sums
+from tariffs.ladders import shares_of
 from tariffs.oracle import rate_slowly
 from tariffs.plans import DatedRates, RangeOrder, TariffVersion
 from tariffs.rating import (
@@ -548,3 +550,20 @@ def test_a_split_in_proportion_keeps_every_cell_and_every_range(cells, borders):
     assert [sum(part) for part in zip(*split, strict=True)] == cells
     assert [sum(part) for part in split] == list(range_volumes(sum(cells), sorted(borders)))
     assert min(min(part) for part in split) >= 0
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 9_000), min_size=3, max_size=3), min_size=1, max_size=5),
+    st.integers(1, 1_000),
+    st.sampled_from([1, 2**40]),
+)
+def test_columns_share_a_volume_as_one_account_does(rows, part, size):
+    weights = np.array(rows, dtype=np.int64) * size
+    volume = weights.sum(axis=1) * part // 1_000
+
+    shared = shares_of(volume, weights)
+
+    assert shared.tolist() == [
+        list(apportion(total, row)) if sum(row) else [0, 0, 0]
+        for total, row in zip(volume.tolist(), weights.tolist(), strict=True)
+    ]
