@@ -26,10 +26,12 @@ from metering.models import (
 )
 from metering.places import (
     CHANNELS_OF,
+    Channel,
     Coordinates,
     Meter,
     MeteringPoint,
     PlacesOrder,
+    Premises,
     RegisteredPlaces,
     check_loss,
 )
@@ -449,6 +451,36 @@ def edit_point(session: Session, order: PointEdit, clock: Clock) -> None:
         delivery_point_id=_delivery_point_id(session, point, order.delivery_point_code),
         capacity_w=order.capacity_w,
         **_place(order.place),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NewPoint:
+    """A metering point that a person adds to a building, with the meter that stands there."""
+
+    scope: Scope
+    point: MeteringPoint
+    meter: Meter | None
+    channels: tuple[Channel, ...] = ()
+    premises: Premises | None = None
+    """Where the premises are not registered yet."""
+
+
+def add_point(session: Session, order: NewPoint, clock: Clock) -> None:
+    """Register one new metering point in a building in reach; a code that is known is refused."""
+    order.scope.demand(Right.MANAGE_METERS)
+    building_by_code(session, order.scope, order.point.building_code)
+    if ids_by_code(session, _points, [order.point.code]):
+        raise Invalid(where=order.point.code, problem=mark("a point with this code is registered"))
+    register_places(
+        session,
+        PlacesOrder(
+            premises=() if order.premises is None else (order.premises,),
+            points=(order.point,),
+            meters=() if order.meter is None else (order.meter,),
+            channels=order.channels,
+        ),
+        clock,
     )
 
 

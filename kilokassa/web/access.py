@@ -70,6 +70,7 @@ ACCESS: Final[Mapping[str, Access]] = {
     "console.buildings": STAFF,
     "console.building": STAFF,
     "console.edit_building": METERS,
+    "console.new_point": METERS,
     "console.point": STAFF,
     "console.edit_point": METERS,
     "console.record_life_event": METERS,

@@ -1,6 +1,8 @@
 """Forms of the registry: a building, a point, a step in the life of a meter, a replacement."""
 
+import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from wtforms import DateField, DateTimeLocalField, IntegerField, SelectField, StringField
@@ -91,7 +93,62 @@ class PointForm(_Placed):
         """Read kW to the watt."""
         text = (field.data or "").strip()
         if text:
-            self.capacity_w = _read(lambda: parse_total(text, Commodity.ELECTRICITY))
+            self.capacity_w = capacity_w(text)
+
+
+class NewPointForm(Form):
+    """A metering point that is added to a building, with its meter."""
+
+    code = StringField(mark("Code of the point"), validators=[InputRequired(), Length(max=50)])
+    commodity = SelectField(mark("Measures"), choices=[])
+    premises = StringField(mark("Flat"), validators=[Length(max=30)])
+    area_m2 = StringField(mark("Area, m²"), validators=[Length(max=20)])
+    capacity_kw = StringField(mark("Connected capacity, kW"), validators=[Length(max=20)])
+    interval = SelectField(mark("How it is read"), choices=[])
+    serial = StringField(mark("Number of the meter"), validators=[Length(max=50)])
+    model = StringField(mark("Model"), validators=[Length(max=100)])
+    digits = IntegerField(mark("Whole digits"), validators=[Optional(), NumberRange(1, 9)])
+    installed_on = DateField(mark("Installed"), validators=[Optional()])
+    verified_until = DateField(mark("Verified until"), validators=[Optional()])
+    made_on = DateField(mark("Made"), validators=[Optional()])
+    service_life = IntegerField(
+        mark("Service life, years"), validators=[Optional(), NumberRange(1, 60)]
+    )
+
+    capacity_w: int | None = None
+    area_dm2: int | None = None
+
+    def offer(self) -> None:
+        """Offer what may be measured, and how it may be read."""
+        self.commodity.choices = [SelectChoice(str(one), translate(word(one))) for one in Commodity]
+        intervals = translate(mark("Intervals of %(minutes)s minutes"))
+        self.interval.choices = [
+            SelectChoice("", translate(mark("Registers, by hand"))),
+            *(
+                SelectChoice(str(minutes), intervals % {"minutes": minutes})
+                for minutes in (30, 60, 15)
+            ),
+        ]
+
+    def validate_capacity_kw(self, field: Any) -> None:  # noqa: ANN401
+        """Read kW to the watt."""
+        text = (field.data or "").strip()
+        if text:
+            self.capacity_w = capacity_w(text)
+
+    def validate_area_m2(self, field: Any) -> None:  # noqa: ANN401
+        """Read square metres to hundredths."""
+        text = (field.data or "").strip().replace(",", ".")
+        if not text:
+            return
+        if not re.fullmatch(r"\d{1,5}(\.\d{1,2})?", text) or not Decimal(text):
+            raise ValidationError(translate(mark("Write an area such as 45.1.")))
+        self.area_dm2 = int(Decimal(text) * 100)
+
+    def validate_serial(self, field: Any) -> None:  # noqa: ANN401
+        """Ask when it was installed; a date that is left out does not ask for itself."""
+        if (field.data or "").strip() and self.installed_on.data is None:
+            raise ValidationError(translate(mark("A meter says when it was installed.")))
 
 
 class LifeEventForm(Form):
@@ -168,6 +225,14 @@ def percent_ppm(text: str) -> int:
     if not digits.isascii() or not digits.isdigit() or len(fraction) > 4 or len(whole) > 2:
         raise ValidationError(translate(mark("Write per cent such as 1.5.")))
     return int(whole or "0") * (PPM // 100) + int(fraction.ljust(4, "0"))
+
+
+def capacity_w(text: str) -> int:
+    """Return kW with at most three decimals as watts."""
+    try:
+        return parse_total(text, Commodity.ELECTRICITY)
+    except DomainError:
+        raise ValidationError(translate(mark("Write kilowatts such as 15 or 7.5."))) from None
 
 
 def _read(parse: Callable[[], Value]) -> Value:

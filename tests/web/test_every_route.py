@@ -105,6 +105,10 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "POST console.edit_building": Expected(
             f"{console}/buildings/KHB-A/edit", open_to(DESK, 422)
         ),
+        "GET console.new_point": Expected(f"{console}/buildings/KHB-A/points/new", open_to(DESK)),
+        "POST console.new_point": Expected(
+            f"{console}/buildings/KHB-A/points/new", open_to(DESK, 422)
+        ),
         "GET console.point": Expected(f"{console}/points/KHB-A-4", on_console()),
         "GET console.edit_point": Expected(f"{console}/points/KHB-A-4/edit", open_to(DESK)),
         "POST console.edit_point": Expected(

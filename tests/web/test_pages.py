@@ -33,6 +33,7 @@ PAGES = (
     ("operator", "/console/buildings?search=KHB-A-4"),
     ("operator", "/console/buildings/KHB-A"),
     ("operator", "/console/buildings/KHB-A/edit"),
+    ("operator", "/console/buildings/KHB-A/points/new"),
     ("operator", "/console/points/KHB-A-4"),
     ("operator", "/console/points/KHB-A-4/edit"),
     ("operator", "/console/points/KHB-A-4/life"),

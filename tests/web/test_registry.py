@@ -225,6 +225,60 @@ def test_a_building_with_a_wrong_field_is_not_saved(operator, wrong):
     assert answer.status_code == 422
 
 
+NEW = f"{HOUSE}/points/new"
+NEW_POINT = {
+    "code": "KHB-A-4-CW",
+    "commodity": "cold_water",
+    "premises": "4",
+    "interval": "",
+    "serial": "CW-1",
+    "digits": "5",
+    "installed_on": "2023-01-10",
+    "verified_until": "2029-01-09",
+}
+
+
+def test_a_point_is_added_with_its_meter(own_installation, operator):
+    answer = post(operator, NEW, **NEW_POINT)
+
+    assert answer.status_code == 302
+    with own_installation.database.reading() as session:
+        point = point_by_code(session, ALL, "KHB-A-4-CW")
+    assert (point.premises_number, point.channels) == ("4", ())
+    assert point.present is not None
+    assert (point.present.digits, point.present.dates.verified_until) == (5, date(2029, 1, 9))
+
+
+def test_a_point_of_a_new_flat_brings_its_area_and_a_channel(own_installation, operator):
+    data = NEW_POINT | {"code": "KHB-A-77", "commodity": "electricity", "premises": "77"}
+
+    answer = post(operator, NEW, **(data | {"area_m2": "45,1", "interval": "30"}))
+
+    assert answer.status_code == 302
+    with own_installation.database.reading() as session:
+        point = point_by_code(session, ALL, "KHB-A-77")
+    assert [(c.code, c.interval_min) for c in point.channels] == [("A+", 30)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"code": POINT}, "a point with this code is registered"),
+        ({"premises": "77"}, "There is no premises"),
+        ({"installed_on": ""}, "A meter says when it was installed."),
+        ({"area_m2": "a lot"}, "Write an area"),
+        ({"capacity_kw": "x"}, "Write kilowatts"),
+    ],
+)
+def test_a_point_that_cannot_be_is_not_added(operator, changes, sentence):
+    operator.set_cookie("language", "en")
+
+    answer = post(operator, NEW, **(NEW_POINT | changes))
+
+    assert answer.status_code == 422
+    assert sentence in unescape(answer.text)
+
+
 def test_what_is_due_is_a_page_and_a_file(placed, operator):
     page = shown(operator, "/console/verifications?within=30")
     file = operator.get("/console/verifications?within=30&export=verifications").text

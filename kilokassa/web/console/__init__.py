@@ -32,6 +32,7 @@ def blueprint() -> Blueprint:
     both = ["GET", "POST"]
     edit = console.route("/buildings/<code>/edit", methods=both, endpoint="edit_building")
     edit(registry.edit_building_form)
+    console.route("/buildings/<code>/points/new", methods=both)(registry.new_point)
     console.get("/points/<code>")(registry.point)
     edit = console.route("/points/<code>/edit", methods=both, endpoint="edit_point")
     edit(registry.edit_point_form)

@@ -22,6 +22,7 @@ from kilokassa.web.registry_forms import (
     ZONES,
     BuildingForm,
     LifeEventForm,
+    NewPointForm,
     PointForm,
     ReplacementForm,
 )
@@ -31,14 +32,25 @@ from metering import store as metering_store
 from metering.meter_service import LifeEventOrder, record_life_event, replace_meter_for
 from metering.places import (
     ACTIVE_TAKEN,
+    CHANNELS_OF,
+    Channel,
     Commodity,
     LifeEventKind,
     Meter,
+    MeteringPoint,
     MeterReplacement,
+    Premises,
 )
 from metering.register_values import total_text
 from metering.registry import BAND_DAYS, Due, DueBand, DueReason, LifeEvent, LifeStage, due
-from metering.registry_service import BuildingEdit, PointEdit, edit_building, edit_point
+from metering.registry_service import (
+    BuildingEdit,
+    NewPoint,
+    PointEdit,
+    add_point,
+    edit_building,
+    edit_point,
+)
 from metering.registry_store import (
     BUILDING_SORTS,
     ListedPoint,
@@ -190,6 +202,62 @@ def edit_building_form(code: str) -> ResponseReturnValue:
         "console/registry_building_edit.html", active="console.buildings", building=found, form=form
     )
     return answer, 422 if request.method == "POST" else 200
+
+
+def new_point(code: str) -> ResponseReturnValue:
+    """Add a metering point with its meter to a building."""
+    here = visit()
+    found = building_by_code(here.session, here.scope, code)
+    form = NewPointForm()
+    form.offer()
+    if request.method == "POST" and form.validate():
+        try:
+            order = _new_point(here, form, code)
+            with here.writing() as session:
+                add_point(session, order, here.application.clock)
+        except DomainError as error:
+            form.form_errors.append(sentence(error, here.language))
+        else:
+            flash(translate(mark("The metering point was added.")), "good")
+            return redirect(url_for("console.point", code=order.point.code))
+    if request.method == "GET":
+        form.installed_on.data = here.today
+        form.interval.data = "30"
+    answer = render_template(
+        "console/registry_point_new.html", active="console.buildings", building=found, form=form
+    )
+    return answer, 422 if request.method == "POST" else 200
+
+
+def _new_point(here: Visit, form: NewPointForm, building_code: str) -> NewPoint:
+    code, commodity = form.code.data.strip(), Commodity(form.commodity.data)
+    number = (form.premises.data or "").strip() or None
+    serial = (form.serial.data or "").strip()
+    meter = None
+    if serial:
+        meter = Meter(
+            code,
+            serial,
+            form.installed_on.data,
+            (form.model.data or "").strip() or None,
+            form.digits.data,
+            verified_until=form.verified_until.data,
+            made_on=form.made_on.data,
+            service_life_years=form.service_life.data,
+        )
+    channels: tuple[Channel, ...] = ()
+    if form.interval.data:
+        channels = (Channel(code, int(form.interval.data), CHANNELS_OF[commodity][0]),)
+    premises = None
+    if number is not None and form.area_dm2 is not None:
+        premises = Premises(building_code, number, form.area_dm2)
+    return NewPoint(
+        scope=here.scope,
+        point=MeteringPoint(code, building_code, number, commodity, capacity_w=form.capacity_w),
+        meter=meter,
+        channels=channels,
+        premises=premises,
+    )
 
 
 def point(code: str) -> ResponseReturnValue:
