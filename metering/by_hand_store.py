@@ -719,6 +719,26 @@ def photo_ids(
     return found
 
 
+def photos_of_readings(
+    session: Session, scope: Scope, premises_id: int
+) -> dict[tuple[int, datetime], int]:
+    """Return the latest photograph of each meter and instant, where the house is in reach."""
+    query = (
+        select(_photos.c.meter_id, _photos.c.taken_at, func.max(_photos.c.id))
+        .join(_meters, _meters.c.id == _photos.c.meter_id)
+        .join(_points, _points.c.id == _meters.c.point_id)
+        .where(
+            _points.c.premises_id == premises_id,
+            building_in_scope(_points.c.building_id, scope),
+        )
+        .group_by(_photos.c.meter_id, _photos.c.taken_at)
+    )
+    return {
+        (meter_id, taken_at): int(photo_id)
+        for meter_id, taken_at, photo_id in session.execute(query)
+    }
+
+
 def photo_content(session: Session, scope: Scope, photo_id: int) -> tuple[bytes, str]:
     """Return a photograph and its media type, if `scope` reaches the building as a whole."""
     query = (

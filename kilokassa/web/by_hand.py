@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from flask import url_for
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from billing.models import AccountRow
 from kilokassa.app.users import UserRow
 from kilokassa.core.calendar import local_date
 from kilokassa.core.money import half_up
+from kilokassa.core.scope import Right
 from kilokassa.core.series import Quality
 from kilokassa.core.text import date_text, mark, number_text
 from kilokassa.core.zones import Zone
@@ -162,6 +164,7 @@ class ShownReading:
     """The local day on which it was read."""
     given_by: str
     correct_url: str | None = None
+    photo_url: str | None = None
 
     @property
     def zone(self) -> Zone | None:
@@ -169,13 +172,59 @@ class ShownReading:
         return self.reading.zone if self.reading.commodity is Commodity.ELECTRICITY else None
 
     @property
-    def value_text(self) -> str:
+    def value(self) -> Decimal:
         """What the dial showed."""
-        return total_text(self.reading.value, self.reading.commodity, unit=True)
+        return shown(self.reading.value, self.reading.commodity)
 
 
-def readings_table(items: Sequence[ShownReading]) -> Table[ShownReading]:
-    """Return the readings of an account: who gave them, and when."""
+def staff_readings(here: Visit, account: AccountRow, limit: int) -> list[ShownReading]:
+    """Return the readings of an account as staff see them: by whom, and with the photograph."""
+    found = store.listed_readings(here.session, here.scope, account.premises_id, limit=limit)
+    zone = ZoneInfo(store.premises_in_reach(here.session, here.scope, account.premises_id).zone)
+    actors = {one.source: one.source.partition("#")[0].partition(":")[2] for one in found}
+    names = names_of(here.session, set(actors.values()))
+    photos = {}
+    if here.may(Right.IMPORT_READINGS):
+        photos = store.photos_of_readings(here.session, here.scope, account.premises_id)
+
+    def given_by(source: str) -> str:
+        kind = translate(SOURCES.get(source.partition(":")[0], mark("the retailer")))
+        name = names[actors[source]]
+        return f"{kind}: {name}" if name else kind
+
+    return [
+        ShownReading(
+            reading,
+            local_date(reading.taken_at, zone),
+            given_by(reading.source),
+            photo_url=None
+            if (reading.meter_id, reading.taken_at) not in photos
+            else url_for(
+                "console.reading_photo", photo_id=photos[reading.meter_id, reading.taken_at]
+            ),
+        )
+        for reading in found
+    ]
+
+
+def readings_table(items: Sequence[ShownReading], *, staff: bool = False) -> Table[ShownReading]:
+    """Return the readings of an account: who gave them, and when.
+
+    Residents are led to where one may be corrected, staff to its photograph.
+    """
+    last: Column[ShownReading] = Column(
+        "correct",
+        "",
+        lambda one: translate(mark("Correct")) if one.correct_url else None,
+        link=lambda one: one.correct_url,
+    )
+    if staff:
+        last = Column(
+            "photo",
+            mark("Photo"),
+            lambda one: translate(mark("Photo")) if one.photo_url else None,
+            link=lambda one: one.photo_url,
+        )
     return Table(
         name="readings",
         caption=mark("Readings given"),
@@ -184,7 +233,8 @@ def readings_table(items: Sequence[ShownReading]) -> Table[ShownReading]:
             Column("service", mark("Service"), lambda one: one.reading.commodity, Kind.WORD),
             Column("meter", mark("Meter"), lambda one: one.reading.serial, minor=True),
             Column("zone", mark("Zone"), lambda one: one.zone, Kind.WORD),
-            Column("value", mark("Reading"), lambda one: one.value_text),
+            Column("value", mark("Reading"), lambda one: one.value, Kind.NUMBER),
+            Column("unit", mark("Unit"), lambda one: UNITS[one.reading.commodity], Kind.MESSAGE),
             Column(
                 "quality",
                 mark("How"),
@@ -200,12 +250,7 @@ def readings_table(items: Sequence[ShownReading]) -> Table[ShownReading]:
                 Kind.INSTANT,
                 minor=True,
             ),
-            Column(
-                "correct",
-                "",
-                lambda one: translate(mark("Correct")) if one.correct_url else None,
-                link=lambda one: one.correct_url,
-            ),
+            last,
         ),
         items=items,
         empty=mark("No reading was given yet."),

@@ -70,7 +70,7 @@ def test_a_resident_submits_both_zones_and_sees_them_in_the_list(resident, own_i
     page = post(resident, PAGE, follow=True, key="a1", **FIRST_OF_JANUARY)
 
     assert "Your readings were taken in" in page.text
-    assert "6,480 kWh" in page.text
+    assert ">6,480</td>" in page.text
     assert "you" in page.text
     assert stored(own_installation) == before + 2
 
@@ -166,8 +166,8 @@ def test_a_reading_of_today_is_corrected_from_the_list(resident):
     )
 
     assert 'value="6480"' in form
-    assert "6,470 kWh" in page.text
-    assert "6,480 kWh" not in page.text
+    assert ">6,470</td>" in page.text
+    assert ">6,480</td>" not in page.text
 
 
 def test_there_is_nothing_to_correct_where_nothing_was_read(resident):
@@ -344,6 +344,19 @@ def test_what_is_no_photograph_is_said(operator):
 
     assert answer["url"] == ""
     assert "no photograph" in answer["text"]
+
+
+def test_staff_see_who_gave_a_reading_and_its_photograph_on_the_account(operator):
+    post(
+        operator, f"{WALK}/meters/{METER}", accept="application/json",
+        **{"v-day": "6480", "v-night": "4090"},
+    )  # fmt: skip
+
+    page = operator.get(f"/console/accounts/{BY_HAND}").text
+    file = operator.get(f"/console/accounts/{BY_HAND}?export=readings").data.decode("utf-8-sig")
+
+    assert 'href="/console/reading-photos/1.jpg"' in page
+    assert file.splitlines()[1].startswith("2023-01-15,Electricity,E-0008,Day,6480,kWh")
 
 
 def test_the_list_goes_out_as_a_file_and_as_paper(operator):

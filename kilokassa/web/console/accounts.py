@@ -15,7 +15,7 @@ from kilokassa.core.errors import DomainError
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Right
 from kilokassa.core.text import amount_text, mark, sentence
-from kilokassa.web import queries, tables
+from kilokassa.web import by_hand, queries, tables
 from kilokassa.web.balance import balance_view
 from kilokassa.web.charges import months_of
 from kilokassa.web.console.findings import finding_entries
@@ -34,6 +34,7 @@ from wallet import store as wallet_store
 PAGE_SIZE: Final = 50
 EXPORT_MAX: Final = 100_000
 ENTRIES_SHOWN: Final = 100
+READINGS_SHOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,9 @@ def account(number: str) -> ResponseReturnValue:
         "documents": tables.documents(documents, "console.document_pdf", with_account=False),
         "notices": tables.notices(notices_store.notices_of(session, scope, account_id)),
         "meters": tables.meters(queries.meters_of_account(session, scope, account_id)),
+        "readings": by_hand.readings_table(
+            by_hand.staff_readings(here, page.account, READINGS_SHOWN), staff=True
+        ),
         "terms": tables.terms(queries.terms_of(session, scope, account_id), here.language),
     }
     asked = export_asked()
