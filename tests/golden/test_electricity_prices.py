@@ -19,7 +19,8 @@ from kilokassa.core.series import EnergySeries
 from kilokassa.core.zones import Zone
 from kilokassa.demo.prices import published_tariffs
 from tariffs.documents import parse_tariff
-from tariffs.rating import rate_energy, rate_quantities
+from tariffs.facts import AccountFacts
+from tariffs.rating import rate_energy, rate_quantities, rate_readings
 from tariffs.steps import range_volumes
 
 KHABAROVSK = ZoneInfo("Asia/Vladivostok")
@@ -219,6 +220,29 @@ def test_ranges_and_zones_at_once_share_a_border_in_proportion():
         ("peak/2/2022-07-01", 330_000, 2_729_10),
         ("semi_peak/2/2022-07-01", 440_000, 3_458_40),
         ("night/2/2022-07-01", 330_000, 1_640_10),
+    ]
+
+
+def test_a_social_norm_is_used_up_by_the_common_area_first():
+    month = Month(2022, 8).period(KHABAROVSK)
+    facts = AccountFacts(persons=np.array([2]), common_area_wh=np.array([20_000]))
+    used_wh = {Zone.PEAK: 90_000, Zone.SEMI_PEAK: 120_000, Zone.NIGHT: 90_000}
+
+    lines = rate_readings(
+        [(month, example("krasnoyarsk-social-norm"))],
+        {(month, zone): wh for zone, wh in used_wh.items()},
+        KHABAROVSK,
+        facts=facts,
+    )
+
+    # 150 kWh for two persons less 20 of the common area are 130, shared 3 : 4 : 3; 170 are above.
+    assert [(n.spec.range_number, n.quantity_wh, n.amount_minor) for n in lines] == [
+        (1, 39_000, 139_62),
+        (1, 52_000, 154_96),
+        (1, 39_000, 69_81),
+        (2, 51_000, 293_76),
+        (2, 68_000, 326_40),
+        (2, 51_000, 146_88),
     ]
 
 

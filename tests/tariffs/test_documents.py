@@ -184,7 +184,11 @@ def test_the_documents_of_the_reference_page_are_tariffs():
     page = (ROOT / "docs/reference/tariff-yaml.md").read_text(encoding="utf-8")
     documents = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
 
-    assert [parse_tariff(text).plan_code for text in documents] == ["three_zone", "single_ranges"]
+    assert [parse_tariff(text).plan_code for text in documents] == [
+        "three_zone",
+        "single_ranges",
+        "everything",
+    ]
 
 
 def test_the_sentences_of_the_reference_page_are_the_ones_it_promises():
@@ -208,3 +212,14 @@ def test_the_sentences_of_the_reference_page_are_the_ones_it_promises():
         with pytest.raises(Invalid) as refusal:
             parse_tariff(GOOD.replace(was, becomes, 1))
         assert f"`{refusal.value}`" in page
+
+
+def test_a_ladder_beside_zones_that_does_not_say_its_basis_is_refused_as_the_page_says():
+    page = (ROOT / "docs/reference/tariff-yaml.md").read_text(encoding="utf-8")
+    text = re.sub(r"per_kwh: (\{.*\})", r"per_kwh: [\1, \1]", GOOD)
+
+    with pytest.raises(Invalid) as refusal:
+        parse_tariff(text + "ranges: {order: time, borders_kwh: [100]}\n")
+
+    assert f"`{refusal.value}`" in page
+    assert parse_tariff(text + "ranges: {basis: zone, order: time, borders_kwh: [100]}\n")
