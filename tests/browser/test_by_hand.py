@@ -183,7 +183,7 @@ def test_a_note_is_kept_with_the_outcome(site: Site, water: Application):
 
 def test_a_resident_sees_what_is_wrong_while_typing(site: Site, water: Application):
     page = site.sign_in("resident")
-    page.get_by_role("link", name="Показания").click()
+    page.get_by_role("link", name="Показания", exact=True).click()
     field = page.locator("input.kk-dial")
     verdict = page.locator(".kk-register-verdict")
 
