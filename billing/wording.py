@@ -17,6 +17,9 @@ METHODS: Final = {
 }
 """What a document calls each method."""
 
+CLAUSE: Final = "п. "
+"""How the article of a rule begins, as data writes it."""
+
 NO_BREAK: Final = "\u00a0"
 
 AVERAGE_OF_MONTHS: Final = mark("monthly average of %(months)s months")
@@ -32,8 +35,15 @@ def method_text(used: UsedEstimate, language: Language) -> str:
         text = gettext(AVERAGE_OF_MONTHS, language) % {"months": used.months}
     else:
         text = gettext(METHODS[used.method], language)
-    # The number of an article stays on the line of its word.
-    return f"{text}, {used.article.replace(' ', NO_BREAK)}" if used.article else text
+    return f"{text}, {_article_text(used.article, language)}" if used.article else text
+
+
+def _article_text(article: str, language: Language) -> str:
+    """Return an article in the words of a language; its number stays on the line of its word."""
+    if article.startswith(CLAUSE):
+        number = article.removeprefix(CLAUSE)
+        article = gettext(mark("clause %(number)s"), language) % {"number": number}
+    return article.replace(" ", NO_BREAK)
 
 
 def estimate_text(used: Sequence[UsedEstimate], language: Language, *, part: str = "") -> str:

@@ -97,3 +97,15 @@ def test_charges_say_how_they_came_about_on_the_page_and_in_the_interface(client
     assert {line["estimated"] - line["quantity"] for line in lines.get_json()} == {0}
     assert [line["estimated_by"][0]["method"] for line in lines.get_json()] == ["norm", "norm"]
     assert "по нормативу потребления" in resident.text
+
+
+def test_the_page_with_rows_speaks_english_too(clients: Clients):
+    client = clients["operator"]
+    client.set_cookie("language", "en")
+
+    page = client.get(ADDRESS)
+
+    assert '<html lang="en"' in page.text
+    assert "by the consumption norm, clause\u00a060" in page.text
+    assert "no reading" in page.text
+    assert "Months in a row" in page.text

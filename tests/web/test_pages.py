@@ -41,6 +41,7 @@ PAGES = (
     ("operator", "/console/verifications"),
     ("operator", "/console/tariffs"),
     ("operator", "/console/tariffs/three_zone"),
+    ("operator", "/console/estimates"),
     ("operator", "/console/findings"),
     ("operator", "/console/findings/1"),
     ("operator", "/console/device-events"),
