@@ -107,7 +107,10 @@ def _headers(header: bytes) -> Iterator[tuple[str, str, list[str]]]:
             continue
         for separator in ";\t,":
             if separator in text and text.count(separator) < COLUMNS_MAX:
-                (names,) = csv.reader([text], delimiter=separator)
+                try:
+                    (names,) = csv.reader([text], delimiter=separator)
+                except csv.Error:
+                    continue  # a carriage return within the line, or a field without an end
                 bare = [name.strip() for name in names]
                 yield "utf-8" if encoding == "utf-8-sig" else encoding, separator, bare
 

@@ -239,3 +239,9 @@ def test_a_turned_file_has_a_column_a_series():
 def test_a_turned_file_that_makes_no_sense_is_refused(text, sentence):
     with pytest.raises(UnreadableFile, match=sentence):
         read_turned(text)
+
+
+@pytest.mark.parametrize("header", [b"point;da\rte;0:00;1:00", b"time;P1\r;P2"])
+def test_a_carriage_return_within_the_header_makes_it_none_of_ours(header):
+    assert detect_wide(header) is None
+    assert detect_turned(header) is None
