@@ -195,7 +195,10 @@ class LongCsvReader:
         for number, line in enumerate(text.split("\n"), start=first_line):
             if not line.strip():
                 continue
-            (fields,) = csv.reader([line], delimiter=self.layout.separator)
+            try:
+                (fields,) = csv.reader([line], delimiter=self.layout.separator)
+            except csv.Error:
+                fields = []  # a carriage return within the line, or a field without an end
             if len(fields) != len(columns):
                 raise self._wrong_width(number, len(fields))
             for column, part in zip(columns, fields, strict=True):

@@ -70,7 +70,10 @@ def _lines(text: str, layout: CsvLayout) -> Iterator[RegisterLine]:
     for number, line in enumerate(text.splitlines(), start=2):
         if not line.strip():
             continue
-        (fields,) = csv.reader([line], delimiter=layout.separator)
+        try:
+            (fields,) = csv.reader([line], delimiter=layout.separator)
+        except csv.Error:
+            fields = []  # a field without an end
         if len(fields) != len(layout.columns):
             raise UnreadableFile(
                 line=number,

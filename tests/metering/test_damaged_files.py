@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metering.imports import UnreadableFile
+from metering.parsers.csv_registers import parse_registers
+from metering.parsers.detect import detect_layout
 from metering.parsers.formats import HEAD_BYTES, Format, detect, make_reader
 from metering.parsers.source import VALUE_MAX_UWH
 
@@ -70,3 +72,22 @@ def test_xml_that_ends_anywhere_is_refused(name, place):
     content = whole[: place % (len(whole.rstrip()) - 1)]
 
     assert isinstance(rows_or_refusal(content), str)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'"P1";2026-10-01T00:00;1\r2', b'"' + b"x" * 200_000, b'"P1;2026-10-01T00:00;1'],
+)
+def test_a_line_that_no_csv_can_be_is_refused_by_its_number(line):
+    for header in (b"point;time;value", b"meter;date;reading"):
+        content = header + b"\n" + line + b"\n"
+
+        with pytest.raises(UnreadableFile, match=r"Line \d: there are \d fields, not 3"):
+            read_any(content)
+
+
+def read_any(content):
+    header, _, rest = content.partition(b"\n")
+    if detect(content) is Format.REGISTERS:
+        return parse_registers(rest, detect_layout(header))
+    return list(make_reader(Format.LONG, content).blocks(BytesIO(content)))
