@@ -69,7 +69,7 @@ def finding_table(items: Sequence[StoredFinding], doers: Doers) -> Table[StoredF
             Column("text", mark("Finding"), lambda one: one.finding.sentence(translate)),
             Column("state", mark("State"), lambda one: one.state, Kind.WORD),
             Column("closed_by", mark("Closed by"), lambda one: doers.name(one.closed_by)),
-            Column("closed_at", mark("Closed"), lambda one: one.closed_at, Kind.INSTANT),
+            Column("closed_at", mark("Closed at"), lambda one: one.closed_at, Kind.INSTANT),
             Column("note", mark("Note"), lambda one: doers.note(one.note)),
         ),
         items=items,

@@ -404,6 +404,11 @@ def _point_href(code: str) -> str:
 
 def _chart(here: Visit, found: Finding, channel: EvidenceChannel) -> FindingChart | None:
     zone = ZoneInfo(channel.zone)
+    if found.detail.get("variant") == "profile":
+        # A shifted day is seen where it began: the days before beside those after.
+        edge = local_date(found.period.start, zone)
+        days = timedelta(days=INTERVALS_SHOWN_DAYS - 1)
+        return _interval_chart(here, found, channel, edge - days, edge + days)
     by_interval = found.period.length <= timedelta(days=INTERVALS_SHOWN_DAYS)
     around = AROUND if by_interval and found.period.length else AROUND_LONG
     first = local_date(found.period.start - around, zone)
