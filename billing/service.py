@@ -319,7 +319,7 @@ def rate_month(
     return MonthFacts(
         charges={
             account.id: AccountCharge(
-                account.id, tuple(lines[account.id]), tuple(warnings[account.id])
+                account.id, tuple(lines[account.id]), tuple(dict.fromkeys(warnings[account.id]))
             )
             for account in accounts
         },
