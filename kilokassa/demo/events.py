@@ -200,7 +200,7 @@ def box_days(box: int, count: int) -> npt.NDArray[np.int64]:
     if box == OVER:
         days[-6, 38:40] = 2_150
     if box == SHIFTED:
-        days[-20:] = np.roll(days[-20:], 4, axis=1)
+        days[-14:] = np.roll(days[-14:], 4, axis=1)
     return days
 
 
