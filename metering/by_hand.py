@@ -443,7 +443,13 @@ def _counted_in_all(registers: Iterable[tuple[Sequence[RegisterReading], int]]) 
 
 
 def findings_of(
-    judgement: Judgement, register: RegisterState, *, point_code: str, serial: str, at: datetime
+    judgement: Judgement,
+    register: RegisterState,
+    *,
+    point_code: str,
+    serial: str,
+    zone: Zone,
+    at: datetime,
 ) -> tuple[Finding, ...]:
     """Return what is kept, open, of a reading that was confirmed in spite of what was remarked."""
     found = []
@@ -451,7 +457,11 @@ def findings_of(
         kind = FINDINGS_OF.get(remark.kind)
         if kind is None:
             continue
-        detail: dict[str, int | str] = {"meter": serial, "unit": UNITS[register.commodity]}
+        detail: dict[str, int | str] = {
+            "meter": serial,
+            "zone": str(zone),
+            "unit": UNITS[register.commodity],
+        }
         for name, key in (("used", "value"), ("usual", "usual"), ("capacity", "capacity")):
             if name in remark.values:
                 detail[key] = format(remark.values[name], "f")

@@ -328,6 +328,7 @@ def _store(
             one.state,
             point_code=one.meter.point_code,
             serial=one.meter.serial,
+            zone=one.zone,
             at=one.taken_at,
         )
     ]
@@ -345,19 +346,20 @@ def _close_corrected(
 ) -> None:
     """Close what was found in readings that these correct."""
     replaced = {
-        (one.meter.point_code, one.meter.serial, one.taken_at)
+        (one.meter.point_code, one.meter.serial, str(one.zone), one.taken_at)
         for one in fresh
         if one.state.at(one.taken_at) is not None
     }
     if not replaced:
         return
     standing = store.hand_findings(session, {key[0] for key in replaced}, FINDINGS_OF.values())
+    told = [(finding_id, code, json.loads(detail), at) for finding_id, code, at, detail in standing]
     close_findings(
         session,
         [
             finding_id
-            for finding_id, point_code, ends_at, detail in standing
-            if (point_code, json.loads(detail).get("meter"), ends_at) in replaced
+            for finding_id, code, detail, at in told
+            if (code, detail.get("meter"), detail.get("zone"), at) in replaced
         ],
         state=FindingState.CORRECTED,
         closed_by=source.partition("#")[0],

@@ -198,7 +198,7 @@ def test_what_is_confirmed_is_kept_as_a_finding_with_its_figures():
     known = register(reading(30, 12_000), usual_per_day=10_000)
     judgement = judge(known, 13_500_000, NOW)
 
-    (finding,) = findings_of(judgement, known, point_code="P1", serial="S1", at=NOW)
+    (finding,) = findings_of(judgement, known, point_code="P1", serial="S1", zone=Zone.ALL, at=NOW)
 
     assert finding.kind is FindingKind.SPIKE
     assert (finding.period.start, finding.period.end) == (NOW - timedelta(days=30), NOW)

@@ -583,3 +583,13 @@ def test_what_a_resident_read_is_what_the_register_is_billed_by(database, house)
     last = register_differences(readings, digits=6)[-1]
 
     assert (last.energy, last.quality) == (200_000, Quality.CUSTOMER_READ)
+
+
+def test_correcting_the_night_leaves_what_was_found_in_the_day(database, house):
+    submit(database, house, given(house, day=9_000), confirmed=True)
+
+    submit(database, house, given(house, day=None, night=1_610), clock=later(hours=2))
+
+    with database.reading() as session:
+        (finding,) = session.scalars(select(FindingRow)).all()
+        assert finding.state is FindingState.OPEN
