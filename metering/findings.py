@@ -10,12 +10,13 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 
 from kilokassa.core.calendar import intervals_in_day, local_midnight
 from kilokassa.core.period import Period
 from kilokassa.core.series import Quality
 from kilokassa.core.text import mark
-from metering.days import strides
+from metering.days import STRIDE_KNOWN_MIN, strides
 
 
 class FindingKind(StrEnum):
@@ -249,6 +250,12 @@ def _number(value: int | str) -> Decimal:
     return number if number.is_finite() else Decimal(0)
 
 
+def _may_stride(known: npt.NDArray[np.bool_]) -> bool:
+    """Say whether a day is so empty that its intervals might be longer than the grid."""
+    count = int(np.count_nonzero(known))
+    return STRIDE_KNOWN_MIN <= count <= len(known) // 2 + 1
+
+
 class DayGrid:
     """The intervals of successive local days, one after another."""
 
@@ -272,7 +279,7 @@ class DayGrid:
         for day, quality in qualities:
             first = self._first_of[day]
             own = np.frombuffer(quality, np.uint8) != Quality.MISSING
-            if strides(own[None])[0] > 1:
+            if _may_stride(own) and strides(own[None])[0] > 1:
                 # Its intervals are longer than the grid: that is a finding of its own, not gaps.
                 own = np.arange(len(own)) >= own.argmax()
             known[first : first + len(quality)] = own

@@ -1,6 +1,6 @@
 """Use cases of places and readings: register, replace a meter, record registers."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
@@ -12,6 +12,7 @@ from kilokassa.core.calendar import local_date
 from kilokassa.core.clock import Clock
 from kilokassa.core.period import Period
 from kilokassa.core.scope import Scope
+from kilokassa.core.series import Quality
 from metering.arrivals import Coverage, Placement, PointChannel, RefusedRows, pack_rows
 from metering.days import UWH_PER_WH
 from metering.findings import SETTLED_KINDS, DayGrid, Finding, FindingKind, FindingState
@@ -188,16 +189,10 @@ def find_gaps(
     standing = standing_gaps(session, [part.channel.channel_id for part in coverage])
     fresh: list[Finding] = []
     closed: list[int] = []
-    for (zone, interval_min, first, last), members in _alike(coverage, standing).items():
-        joined = _joined(session, members, standing, first + NEIGHBOUR_DAYS - _ONE_DAY, last)
-        channels = [channel for channel in members if channel.channel_id not in joined]
-        spans = day_spans(session, [c.channel_id for c in channels], first, last)
-        broken = [channel_id for channel_id, (_, _, whole) in spans.items() if not whole]
-        qualities = day_qualities(session, broken, first, last)
-        grid = DayGrid(ZoneInfo(zone), interval_min, first, last)
-        for channel in channels:
-            known_days = qualities.get(channel.channel_id)
-            found = dict(grid.gaps(known_days)) if known_days else {}
+    for (zone, interval_min, first, last), channels in _alike(coverage, standing).items():
+        looked = _Looked(session, ZoneInfo(zone), interval_min, first, last)
+        for channel, gaps in looked.gaps(channels, standing.keys()):
+            found = dict(gaps)
             known = standing.get(channel.channel_id, {})
             fresh += [
                 Finding(
@@ -213,7 +208,9 @@ def find_gaps(
             closed += [
                 finding_id
                 for period, finding_id in known.items()
-                if finding_id is not None and period not in found and grid.period.intersect(period)
+                if finding_id is not None
+                and period not in found
+                and looked.period.intersect(period)
             ]
     now = clock.now()
     close_findings(
@@ -226,22 +223,62 @@ def find_gaps(
     add_findings(session, fresh, now, batch_id=batch_id)
 
 
-def _joined(
-    session: Session,
-    channels: Iterable[PointChannel],
-    standing: Mapping[int, object],
-    before: date,
-    last: date,
-) -> frozenset[int]:
-    """Return the channels without a gap that are whole from the day before theirs on.
+_Span = tuple[date, date, bool]
+"""First and last stored day of a channel, and whether nothing is missing between."""
 
-    Nothing new can be missing of them, and so the days before need not be looked at.
-    """
-    ids = [channel.channel_id for channel in channels if channel.channel_id not in standing]
-    spans = day_spans(session, ids, before, last)
-    return frozenset(
-        channel_id for channel_id, (opens, _, whole) in spans.items() if whole and opens == before
-    )
+
+class _Looked:
+    """Looks for gaps on days of channels, as far back as it has to."""
+
+    def __init__(
+        self, session: Session, zone: ZoneInfo, interval_min: int, first: date, last: date
+    ) -> None:
+        self._session = session
+        self._far = DayGrid(zone, interval_min, first, last)
+        # Where no gap stands, `first` is `NEIGHBOUR_DAYS` before the days that arrived.
+        self._before = first + NEIGHBOUR_DAYS - _ONE_DAY
+        self._near = DayGrid(zone, interval_min, max(first, self._before), last)
+        self.period = self._far.period
+
+    def gaps(
+        self, channels: Sequence[PointChannel], with_gaps: Collection[int]
+    ) -> Iterator[tuple[PointChannel, list[tuple[Period, int]]]]:
+        """Yield the channels that may have gaps, each with those it has.
+
+        A channel whose last interval before the arriving days is known has no new gap further back:
+        so but a day of it is read, and where even that and all after are whole, nothing.
+        """
+        rest = {channel.channel_id for channel in channels}
+        lone = rest - set(with_gaps)
+        spans = self._spans(lone, self._near)
+        rest -= {
+            channel_id
+            for channel_id, (opens, _, whole) in spans.items()
+            if whole and opens == self._before
+        }
+        anchored = {
+            channel_id: days
+            for channel_id, days in self._qualities(spans, self._near).items()
+            if any(day == self._before and quality[-1] != Quality.MISSING for day, quality in days)
+        }
+        unclear = self._spans(rest - anchored.keys(), self._far)
+        far = self._qualities(unclear, self._far)
+        for channel in channels:
+            channel_id = channel.channel_id
+            if channel_id in anchored:
+                yield channel, self._near.gaps(anchored[channel_id])
+            elif channel_id in rest:
+                yield channel, self._far.gaps(far.get(channel_id, []))
+
+    def _spans(self, channel_ids: Iterable[int], grid: DayGrid) -> Mapping[int, _Span]:
+        return day_spans(self._session, channel_ids, grid.days[0], grid.days[-1])
+
+    def _qualities(
+        self, spans: Mapping[int, _Span], grid: DayGrid
+    ) -> Mapping[int, Sequence[tuple[date, bytes]]]:
+        """Return the qualities of the stored days of those channels that are not whole."""
+        broken = [channel_id for channel_id, (_, _, whole) in spans.items() if not whole]
+        return day_qualities(self._session, broken, grid.days[0], grid.days[-1])
 
 
 def _alike(
