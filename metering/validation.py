@@ -6,7 +6,7 @@ alarms on real meters are in `docs/reference/checks-of-readings.md`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
@@ -463,6 +463,8 @@ class Settlement:
     """To be opened."""
     outdated: tuple[int, ...]
     """Ids of open ones that hold no longer."""
+    grown: tuple[tuple[int, Finding], ...] = ()
+    """Ids of open ones that go on, and what they say now."""
 
 
 def settle(
@@ -473,15 +475,16 @@ def settle(
     """Compare what was found with what stands: the same is not opened twice.
 
     What a person accepted stays accepted while it says the same; a run of equal values also while
-    it goes on. An open finding within the time that was `checked` (by channel) and was not found
-    again holds no longer; one that grew is replaced.
+    it goes on, and an open one then grows. An open finding within the time that was `checked` (by
+    channel) and was not found again holds no longer; one that says something else is replaced.
     """
     by_channel: dict[int | None, list[StandingFinding]] = {}
     for one in standing:
         by_channel.setdefault(one.finding.channel_id, []).append(one)
     fresh = []
     confirmed: set[int] = set()
-    grown: set[int] = set()
+    replaced: set[int] = set()
+    grown: dict[int, Finding] = {}
     for finding in found:
         alike = [
             one
@@ -489,22 +492,42 @@ def settle(
             if one.finding.kind is finding.kind and one.finding.period.intersect(finding.period)
         ]
         same = {one.id for one in alike if _says(one.finding) == _says(finding)}
-        going_on = finding.kind is FindingKind.STUCK and any(
-            one.state is FindingState.ACCEPTED for one in alike
-        )
+        run = [one for one in alike if finding.kind is FindingKind.STUCK]
+        going_on = next((one for one in run if one.state is FindingState.OPEN), None)
         confirmed |= same
-        grown |= {one.id for one in alike} - same
-        if not same and not going_on:
+        if same:
+            pass
+        elif going_on is not None:
+            grown[going_on.id] = _joined(going_on.finding, finding)
+            confirmed.add(going_on.id)
+        elif not any(one.state is FindingState.ACCEPTED for one in run):
             fresh.append(finding)
+        replaced |= {one.id for one in alike} - confirmed
     outdated = [
         one.id
         for members in by_channel.values()
         for one in members
         if one.state is FindingState.OPEN
         and one.id not in confirmed
-        and (one.id in grown or _within(one.finding, checked))
+        and (one.id in replaced or _within(one.finding, checked))
     ]
-    return Settlement(tuple(fresh), tuple(sorted(outdated)))
+    return Settlement(tuple(fresh), tuple(sorted(outdated)), tuple(grown.items()))
+
+
+def _joined(before: Finding, now: Finding) -> Finding:
+    """Return a run as it goes on: its start may lie before all that was looked at now."""
+    told = before.detail.get("value"), before.detail.get("variant")
+    if told != (now.detail.get("value"), now.detail.get("variant")):
+        return now
+    if before.period.start >= now.period.start:
+        return now
+    each = now.period.length / int(now.detail["count"])
+    period = Period(before.period.start, now.period.end)
+    count = period.length // each
+    more: dict[str, int | str] = {"count": count}
+    if "days" in now.detail:
+        more["days"] = period.length // timedelta(days=1)
+    return replace(now, period=period, detail={**now.detail, **more})
 
 
 def _says(finding: Finding) -> tuple[Period, tuple[tuple[str, int | str], ...]]:

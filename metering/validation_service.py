@@ -15,6 +15,7 @@ from kilokassa.core.clock import Clock
 from kilokassa.core.period import Period
 from metering.arrivals import PointChannel
 from metering.days import DayBlock, Int64, TouchedDays
+from metering.finding_store import change_finding
 from metering.findings import Finding, FindingState
 from metering.store import add_findings, close_findings
 from metering.validation import (
@@ -85,6 +86,8 @@ def check_days(
         closed_by="check" if batch_id is None else f"import:{batch_id}",
         at=now,
     )
+    for finding_id, finding in settlement.grown:
+        change_finding(session, finding_id, finding)
     add_findings(session, settlement.fresh, now, batch_id=batch_id)
 
 

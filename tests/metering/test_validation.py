@@ -438,14 +438,31 @@ def test_what_is_not_found_again_on_days_that_were_checked_holds_no_longer():
     assert settle([], [standing(finding(), FindingState.ACCEPTED)], OCTOBER).outdated == ()
 
 
-def test_a_run_that_grew_replaces_what_stood_unless_a_person_accepted_it():
-    short, long = finding(FindingKind.STUCK), finding(FindingKind.STUCK, days=2)
+def run(day, days, *, value="0.345"):
+    """Hourly values that are all the same."""
+    return finding(FindingKind.STUCK, day, days, value=value, count=24 * days)
 
-    grown = settle([long], [standing(short)], NOTHING)
-    accepted = settle([long], [standing(short, FindingState.ACCEPTED)], NOTHING)
 
-    assert (grown.fresh, grown.outdated) == ((long,), (1,))
-    assert (accepted.fresh, accepted.outdated) == ((), ())
+def test_a_run_that_goes_on_lets_its_finding_grow_unless_a_person_accepted_it():
+    grown = settle([run(1, 2)], [standing(run(1, 1))], NOTHING)
+    accepted = settle([run(1, 2)], [standing(run(1, 1), FindingState.ACCEPTED)], NOTHING)
+
+    assert (grown.fresh, grown.outdated, grown.grown) == ((), (), ((1, run(1, 2)),))
+    assert (accepted.fresh, accepted.outdated, accepted.grown) == ((), (), ())
+
+
+def test_a_run_longer_than_the_past_that_is_read_keeps_its_start():
+    settlement = settle([run(3, 10)], [standing(run(1, 11))], NOTHING)
+
+    assert settlement.grown == ((1, run(1, 12)),)
+
+
+def test_a_run_of_another_value_takes_the_place_of_the_one_that_was_corrected():
+    other = run(2, 1, value="0.1")
+
+    settlement = settle([other], [standing(run(1, 2))], OCTOBER)
+
+    assert (settlement.fresh, settlement.outdated, settlement.grown) == ((), (), ((1, other),))
 
 
 # --- real meters ---
