@@ -403,7 +403,7 @@ class _Judge:
                 Fraction(0),
             )
             quantity = sum(u.wh for u in own)
-            self._add(number, "hourly", hourly.series, quantity, exact / 10**7)
+            self._add(number, "hourly", hourly.series, quantity, exact * Fraction(1, 10**7))
 
     def _days(self) -> list[tuple[date, int]]:
         """Return the local days that begin on the grid, each with its stretch."""
@@ -481,7 +481,14 @@ class _Judge:
                     elif per is FixedPer.PERSON:
                         quantity = self._fact(self.facts.persons, stretch.billing)
                         exact = quantity * share
-                    self._add(number, "fixed", code, quantity, exact * rate / 10**4, starts_on=day)
+                    self._add(
+                        number,
+                        "fixed",
+                        code,
+                        quantity,
+                        exact * Fraction(rate, 10**4),
+                        starts_on=day,
+                    )
 
     def _part(self, stretch: int) -> tuple[int, int]:
         own = self.stretches[stretch]
