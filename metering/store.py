@@ -272,11 +272,22 @@ def _channels_by(
             .where(name.in_(texts(part)), building_in_scope(_points.c.building_id, scope))
         )
         rows: Sequence[Any] = session.execute(query).all()
-        for named, code, channel_id, interval_min, multiplier, zone, channel_code, *more in rows:
+        for (
+            named,
+            code,
+            channel_id,
+            length,
+            multiplier,
+            zone,
+            channel_code,
+            loss,
+            own_id,
+            w,
+        ) in rows:
             channels = found.setdefault(named, {})
             if channel_id is not None:
                 channels[channel_code] = PointChannel(
-                    code, channel_id, interval_min, multiplier, zone, channel_code, *more
+                    code, channel_id, length, multiplier, zone, channel_code, loss, own_id, w
                 )
     return found
 

@@ -189,7 +189,8 @@ def _alike(
     for one in stretches:
         first = one.first // rounded_to * rounded_to
         last = -(-(one.last + 1) // rounded_to) * rounded_to - 1
-        wide = _Stretch(one.channel, first, last, one.days)
+        same = first == one.first and last == one.last
+        wide = one if same else _Stretch(one.channel, first, last, one.days)
         key = (one.channel.zone, one.channel.interval_min, first, last)
         groups.setdefault(key, []).append(wide)
     return groups

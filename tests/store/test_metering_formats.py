@@ -1,5 +1,6 @@
 """Files of every format, and hostile ones, through the same import on both databases."""
 
+import gc
 import gzip
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -348,3 +349,10 @@ def test_a_reader_that_fails_late_leaves_nothing(database, places, load, monkeyp
         load(f"point;time;value\nP1;{DAY}T00:00;1\n")
 
     assert count(database, ImportBatchRow) == 0
+
+
+def test_the_collector_runs_again_after_an_import_that_failed(database, places, load):
+    with pytest.raises(UnreadableFile):
+        load("point;time;value\nP1;yesterday;1\n")
+
+    assert gc.isenabled()
