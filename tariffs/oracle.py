@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from kilokassa.core.period import Period
+from kilokassa.core.zones import Zone
 from tariffs.charges import (
     Base,
     CapacityBasis,
@@ -372,8 +373,8 @@ class _Judge:
         used: list[_Used],
     ) -> dict[tuple[int, str, int], int]:
         volumes: dict[tuple[Any, ...], dict[tuple[int, str], int]] = {}
-        names = [str(z) for z in version.zones]
-        for one in sorted(own, key=lambda u: (u.stretch, names.index(u.zone))):
+        order = list(Zone)
+        for one in sorted(own, key=lambda u: (u.stretch, order.index(Zone(u.zone)))):
             cells = volumes.setdefault(self._climber(version, one), {})
             cells[one.stretch, one.zone] = cells.get((one.stretch, one.zone), 0) + one.wh
         parts: dict[tuple[int, str, int], int] = {}
