@@ -18,6 +18,7 @@ from kilokassa.web.errors import install_errors
 from kilokassa.web.headers import install_headers
 from kilokassa.web.language import chosen_language, chosen_theme, install_language
 from kilokassa.web.metrics import install_metrics
+from kilokassa.web.navigation import sections
 from kilokassa.web.visit import Visit, visit
 from kilokassa.web.words import word
 
@@ -76,6 +77,7 @@ def _install_templates(app: Flask) -> None:
             "theme": chosen_theme(),
             "csrf_token": generate_csrf,
             "may_open": _may_open,
+            "sections": lambda: sections(_may_open),
             "hx": "HX-Request" in request.headers,
         }
 
