@@ -20,8 +20,8 @@ from kilokassa.core.scope import system_scope
 from kilokassa.db.session import Database
 from kilokassa.migrations.tables import metadata
 from metering.days import whole_days
-from metering.places import Building, Channel, MeteringPoint, PlacesOrder
-from metering.registry_service import register_places
+from metering.registry.places import Building, Channel, MeteringPoint, PlacesOrder
+from metering.registry.service import register_places
 from metering.store import write_days
 
 POINTS = 2_000

@@ -35,7 +35,8 @@ from metering import store as metering_store
 from metering.days import whole_days
 from metering.models import MeteringPointRow, MeterRow
 from metering.parsers.source import SeriesKey
-from metering.places import (
+from metering.registers import RegisterReading
+from metering.registry.places import (
     Building,
     Channel,
     Commodity,
@@ -45,7 +46,6 @@ from metering.places import (
     PlacesOrder,
     Premises,
 )
-from metering.registers import RegisterReading
 from metering.service import register_places
 from tariffs.service import PublishOrder, publish_version
 from wallet.service import TopUpOrder, open_wallets, top_up, verify

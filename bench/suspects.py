@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kilokassa.core.calendar import local_midnight
-from metering.house_balance import HouseFlows, Losses, balance_by_interval
-from metering.suspects import Grid, find_suspects, grid_of
+from metering.balance.house import HouseFlows, Losses, balance_by_interval
+from metering.balance.suspects import Grid, find_suspects, grid_of
 
 HOUSES: Final = 100
 FLATS: Final = 60

@@ -10,7 +10,7 @@ from billing.models import LineKind, Service
 from kilokassa.core.digest import canonical_json, digest_text
 from kilokassa.core.ids import AccountId, TariffVersionId
 from kilokassa.core.zones import Zone
-from metering.estimates import EstimationMethod
+from metering.estimation.methods import EstimationMethod
 
 
 @dataclass(frozen=True, slots=True)

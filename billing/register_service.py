@@ -28,17 +28,18 @@ from kilokassa.core.ids import AccountId, PremisesId
 from kilokassa.core.money import half_up_ratio
 from kilokassa.core.period import Period
 from kilokassa.core.zones import Zone
-from metering import estimate_store, store
-from metering.estimate_store import Estimate
-from metering.places import PPM, Commodity
+from metering import store
+from metering.estimation import store as estimate_store
+from metering.estimation.store import Estimate
+from metering.estimation.trust import trusted_series, trusted_spans
 from metering.registers import (
     ESTIMATES,
     RegisterBackwards,
     RegisterReading,
     register_differences,
 )
+from metering.registry.places import PPM, Commodity
 from metering.store import PremisesMeter
-from metering.trust import trusted_series, trusted_spans
 from tariffs.rating import VersionInForce, rate_readings
 from tariffs.store import versions_in_force
 

@@ -54,12 +54,12 @@ from kilokassa.core.period import Period
 from kilokassa.core.series import Quality
 from kilokassa.core.text import mark
 from kilokassa.db.slices import in_slices
-from metering import estimate_store
 from metering import store as metering_store
 from metering.days import IntervalMatrix
-from metering.gap_estimates import spread_by_profile
-from metering.places import Commodity
+from metering.estimation import store as estimate_store
+from metering.estimation.gaps import spread_by_profile
 from metering.registers import register_differences
+from metering.registry.places import Commodity
 from metering.store import PremisesChannel, PremisesMeter
 from tariffs.models import TariffPlanRow
 from tariffs.rating import VersionInForce, rate_population

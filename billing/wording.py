@@ -5,7 +5,7 @@ from typing import Final
 
 from billing.charges import UsedEstimate
 from kilokassa.core.text import Language, gettext, mark
-from metering.estimates import EstimationMethod
+from metering.estimation.methods import EstimationMethod
 
 METHODS: Final = {
     EstimationMethod.INTERPOLATION: mark("interpolated between known readings"),

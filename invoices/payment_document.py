@@ -17,7 +17,7 @@ from billing.models import LineKind, Service
 from invoices.statement import Balance, Movement, MovementKind, Statement
 from kilokassa.core.calendar import Month
 from kilokassa.core.digest import digest_value
-from metering.estimates import EstimationMethod
+from metering.estimation.methods import EstimationMethod
 
 SNAPSHOT_VERSION: Final = 1
 """Raised when a field changes its meaning; old snapshots are read as what they were."""

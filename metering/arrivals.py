@@ -13,10 +13,10 @@ import numpy.typing as npt
 from kilokassa.core.calendar import local_midnight
 from kilokassa.core.period import Period
 from metering.days import UWH_PER_WH, DayBlock, Int64, exact_days
-from metering.findings import Finding, FindingKind
+from metering.findings.finding import Finding, FindingKind
 from metering.imports import LINES_MAX, NUMBER_OF, REASONS, RefusalReason
 from metering.parsers.source import ARRIVAL, VALUE_MAX_UWH, Arrivals, SeriesKey
-from metering.places import ACTIVE_TAKEN
+from metering.registry.places import ACTIVE_TAKEN
 
 Mask = npt.NDArray[np.bool_]
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from kilokassa.core.errors import DomainError
 from kilokassa.core.text import mark
-from metering.findings import Finding
-from metering.places import ACTIVE_TAKEN
+from metering.findings.finding import Finding
+from metering.registry.places import ACTIVE_TAKEN
 
 INTERVALS: Final = "csv"
 """The format of interval values in long form."""

@@ -8,18 +8,20 @@ from sqlalchemy.orm import Mapped, mapped_column
 from kilokassa.core.zones import Zone
 from kilokassa.db.base import Base
 from kilokassa.db.types import EnumText
-from metering.estimates import EstimationMethod
-from metering.events import (
+from metering.estimation.methods import EstimationMethod
+from metering.events.kinds import (
     DeviceEventKind,
     QualityBasis,
     QualityEventKind,
     QualityEventState,
     VisitOutcome,
 )
-from metering.findings import FindingKind, FindingState
+from metering.findings.finding import FindingKind, FindingState
 from metering.imports import BatchState, RefusalReason, RefusalState
-from metering.places import Commodity as Commodity  # other subjects name it beside the rows
-from metering.places import CommonAreaKind, LifeEventKind
+from metering.registry.places import (
+    Commodity as Commodity,  # other subjects name it beside the rows
+)
+from metering.registry.places import CommonAreaKind, LifeEventKind
 
 
 class CompanyRow(Base):
@@ -187,7 +189,7 @@ class ChannelRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     point_id: Mapped[int] = mapped_column(ForeignKey("metering_point.id"))
     code: Mapped[str] = mapped_column(default="A+")
-    """One of `metering.places.CHANNEL_CODES`; A+ is active energy taken."""
+    """One of `metering.registry.places.CHANNEL_CODES`; A+ is active energy taken."""
     interval_min: Mapped[int]
     multiplier: Mapped[int] = mapped_column(default=1)
     loss_ppm: Mapped[int] = mapped_column(default=0)

@@ -11,10 +11,9 @@ from zoneinfo import ZoneInfo
 from kilokassa.core.calendar import local_date, local_midnight
 from kilokassa.core.period import Period
 from kilokassa.core.zones import Zone
-from metering.findings import Finding, FindingKind
+from metering.findings.finding import Finding, FindingKind
 from metering.imports import RefusalReason
 from metering.parsers.csv_registers import RefusedLine, RegisterLine
-from metering.places import Commodity
 from metering.registers import (
     ESTIMATES,
     UNIT_OF,
@@ -22,6 +21,7 @@ from metering.registers import (
     counted_between,
     modulus,
 )
+from metering.registry.places import Commodity
 
 
 @dataclass(frozen=True, slots=True)

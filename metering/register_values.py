@@ -8,8 +8,8 @@ from typing import Final
 from kilokassa.core.errors import Invalid
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
-from metering.places import Commodity
 from metering.registers import UNIT_OF
+from metering.registry.places import Commodity
 
 DECIMALS: Final = {commodity: len(str(unit)) - 1 for commodity, unit in UNIT_OF.items()}
 """Whole Wh are three decimals of a kWh, whole kcal six of a Gcal, whole litres three of a m3."""

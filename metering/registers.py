@@ -12,7 +12,7 @@ from kilokassa.core.quantity import KCAL_PER_GCAL, LITRES_PER_M3, WH_PER_KWH
 from kilokassa.core.series import Quality
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
-from metering.places import Commodity
+from metering.registry.places import Commodity
 
 UNIT_OF: Final[Mapping[Commodity, int]] = {
     Commodity.ELECTRICITY: WH_PER_KWH,

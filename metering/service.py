@@ -15,13 +15,13 @@ from kilokassa.core.scope import Scope
 from kilokassa.core.series import Quality
 from metering.arrivals import Coverage, Placement, PointChannel, RefusedRows, pack_rows
 from metering.days import UWH_PER_WH
-from metering.findings import SETTLED_KINDS, DayGrid, Finding, FindingKind, FindingState
+from metering.findings.finding import SETTLED_KINDS, DayGrid, Finding, FindingKind, FindingState
 from metering.imports import RefusalReason
-from metering.meter_service import replace_meter as replace_meter
+from metering.meters.service import replace_meter as replace_meter
 from metering.parsers.csv_registers import RegisterLine
 from metering.parsers.source import SeriesKey
 from metering.register_arrivals import MeterDirectory, check_registers
-from metering.registry_service import register_places as register_places
+from metering.registry.service import register_places as register_places
 from metering.store import (
     add_chunk,
     add_findings,
@@ -36,7 +36,7 @@ from metering.store import (
     write_days,
     write_registers,
 )
-from metering.validation_service import check_days
+from metering.validation.service import check_days
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ from metering.days import (
     pack,
     unpack,
 )
-from metering.findings import SETTLED_KINDS, Finding, FindingKind, FindingState
+from metering.findings.finding import SETTLED_KINDS, Finding, FindingKind, FindingState
 from metering.imports import (
     LISTED_MAX,
     REGISTERS,
@@ -73,9 +73,9 @@ from metering.models import (
     RegisterReadingRow,
 )
 from metering.parsers.source import SeriesKey
-from metering.places import ACTIVE_TAKEN, Commodity
 from metering.register_arrivals import KnownMeter
 from metering.registers import RegisterReading
+from metering.registry.places import ACTIVE_TAKEN, Commodity
 
 _days = cast(Table, IntervalDayRow.__table__)
 _day_revisions = cast(Table, IntervalDayRevisionRow.__table__)

@@ -18,7 +18,7 @@ from kilokassa.core.errors import DomainError, Invalid
 from kilokassa.core.money import parse_minor
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
-from metering.places import Commodity
+from metering.registry.places import Commodity
 
 Value = TypeVar("Value")
 

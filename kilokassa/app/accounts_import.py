@@ -46,7 +46,8 @@ from metering.models import (
     MeterRow,
     PremisesRow,
 )
-from metering.places import (
+from metering.registers import RegisterReading
+from metering.registry.places import (
     ACTIVE_TAKEN,
     Building,
     Channel,
@@ -58,7 +59,6 @@ from metering.places import (
     Premises,
     RegisteredPlaces,
 )
-from metering.registers import RegisterReading
 from metering.service import register_places
 from metering.store import write_registers
 from tariffs.models import TariffPlanRow

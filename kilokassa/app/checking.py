@@ -8,8 +8,8 @@ from billing import store as billing_store
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month
 from kilokassa.core.scope import Right, Scope
-from metering.check_service import Checked, CheckOrder, check_points, recent_months
-from metering.check_store import points_to_check
+from metering.lookback.service import Checked, CheckOrder, check_points, recent_months
+from metering.lookback.store import points_to_check
 
 POINTS_A_PART: Final = 500
 """Points checked in one transaction: some seconds at most, so that others may write between."""

@@ -21,16 +21,16 @@ from kilokassa.core.errors import DomainError
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import mark
-from metering.estimate_service import (
+from metering.estimation.methods import EstimationMethod, Norm
+from metering.estimation.rules import RuleChain, packaged_chain, parse_rules
+from metering.estimation.service import (
     EstimatesOrder,
     EstimatesReport,
     Household,
     estimate_month,
 )
-from metering.estimate_store import Estimate, ListedEstimate, list_estimates, write_norms
-from metering.estimates import EstimationMethod, Norm
-from metering.estimation_rules import RuleChain, packaged_chain, parse_rules
-from metering.places import Commodity
+from metering.estimation.store import Estimate, ListedEstimate, list_estimates, write_norms
+from metering.registry.places import Commodity
 
 ACCOUNTS_A_PART = 500
 

@@ -22,7 +22,7 @@ from metering.imports import REASON_TEXTS, RefusalReason, UnreadableFile
 from metering.parsers.csv_long import LongCsvReader
 from metering.parsers.detect import HEADER_MAX_BYTES, detect_layout
 from metering.parsers.source import ARRIVAL, Arrivals, SeriesKey
-from metering.places import ACTIVE_TAKEN
+from metering.registry.places import ACTIVE_TAKEN
 from tariffs.documents import parse_tariff
 from tariffs.plans import TariffVersion
 from tariffs.rating import ChargeLine, VersionInForce, rate_energy

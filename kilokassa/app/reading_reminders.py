@@ -17,10 +17,10 @@ from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Scope, system_scope
 from kilokassa.core.text import mark
 from kilokassa.db.slices import in_slices
-from metering import by_hand_store
-from metering.by_hand import WindowState, window_state
-from metering.by_hand_store import ReachedBuilding, UnreadMeter
-from metering.places import Commodity
+from metering.by_hand import store as by_hand_store
+from metering.by_hand.readings import WindowState, window_state
+from metering.by_hand.store import ReachedBuilding, UnreadMeter
+from metering.registry.places import Commodity
 from notices.messages import ReadingsDue
 from notices.notice import NoticeKind
 from notices.service import enqueue_all

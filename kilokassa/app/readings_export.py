@@ -30,8 +30,8 @@ from kilokassa.core.scope import DEEDS, Right, Scope
 from kilokassa.core.series import Quality
 from kilokassa.core.text import mark
 from kilokassa.db.session import Database
-from metering.exchange import CHANNELS, INN_PATTERN, TIME_ZONES, file_name
-from metering.exchange_store import (
+from metering.exchange.codes import CHANNELS, INN_PATTERN, TIME_ZONES, file_name
+from metering.exchange.store import (
     ExportChannel,
     export_channels,
     load_stored_days,

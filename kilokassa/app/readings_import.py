@@ -21,7 +21,7 @@ from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import mark
 from kilokassa.db.session import Database
 from metering.arrivals import Placement, RefusedRows, place, unpack_rows
-from metering.exchange_store import take_areas
+from metering.exchange.store import take_areas
 from metering.imports import CURABLE, INTERVALS, REGISTERS, ImportResult
 from metering.parsers.csv_registers import parse_registers
 from metering.parsers.detect import detect_layout

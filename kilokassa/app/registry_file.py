@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from kilokassa.app.accounts_file import RefusedLine, decode_text
 from kilokassa.core.errors import DomainError, Invalid
 from kilokassa.core.text import mark
-from metering.places import (
+from metering.registry.places import (
     CHANNEL_CODES,
     CHANNELS_OF,
     DIGITS_MAX,

@@ -34,7 +34,7 @@ from metering.models import (
     PremisesRow,
     ServicerRow,
 )
-from metering.places import (
+from metering.registry.places import (
     Building,
     Channel,
     Commodity,
@@ -48,8 +48,8 @@ from metering.places import (
     Premises,
     Servicer,
 )
-from metering.registry_service import SCALED, register_places
-from metering.registry_store import (
+from metering.registry.service import SCALED, register_places
+from metering.registry.store import (
     RegisteredBuilding,
     RegisteredChannel,
     StandingMeter,

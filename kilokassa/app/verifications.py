@@ -15,8 +15,8 @@ from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.scope import Right, Scope, system_scope
 from kilokassa.core.text import Language, gettext, mark
-from metering.registry import DueBand, DueReason
-from metering.verification_store import DueFilter, DueMeter, due_meters
+from metering.meters.life import DueBand, DueReason
+from metering.meters.store import DueFilter, DueMeter, due_meters
 from notices.messages import Addressee, Letterhead, MeterDue, VerificationsDue, message_of
 from notices.notice import Message, NoticeKind, NoticeOrder
 from notices.service import enqueue_all

@@ -22,9 +22,9 @@ from kilokassa.demo.profiles import HALF_HOURS
 from kilokassa.demo.series import EnergyDays, used_in_house
 from metering import store as metering_store
 from metering.days import whole_days
-from metering.event_service import DeviceEventsOrder, record_device_events
-from metering.events import DeviceEventKind, EventLine
-from metering.places import (
+from metering.events.kinds import DeviceEventKind, EventLine
+from metering.events.service import DeviceEventsOrder, record_device_events
+from metering.registry.places import (
     Building,
     Channel,
     CommonArea,

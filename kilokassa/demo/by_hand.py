@@ -23,8 +23,10 @@ from kilokassa.core.series import Quality
 from kilokassa.core.zones import Zone
 from kilokassa.demo.households import draws
 from kilokassa.demo.population import AccountPlan, TownPlan
-from metering import by_hand_store, store
-from metering.by_hand_service import (
+from metering import store
+from metering.by_hand import store as by_hand_store
+from metering.by_hand.photos import remade
+from metering.by_hand.service import (
     GivenReading,
     OpenRoundOrder,
     RoundOutcomeOrder,
@@ -41,11 +43,10 @@ from metering.by_hand_service import (
     submit_readings,
     walk_sheet,
 )
-from metering.events import VisitOutcome
+from metering.events.kinds import VisitOutcome
 from metering.models import MeteringPointRow
-from metering.photos import remade
-from metering.places import Commodity, Meter, MeteringPoint, PlacesOrder
 from metering.registers import RegisterReading
+from metering.registry.places import Commodity, Meter, MeteringPoint, PlacesOrder
 from metering.service import register_places
 
 SCOPE: Final = system_scope("demo")

@@ -23,10 +23,10 @@ from kilokassa.core.scope import system_scope
 from kilokassa.core.series import Quality
 from kilokassa.core.zones import Zone
 from kilokassa.demo.population import ZONE, TownPlan
-from metering.norms_file import packaged_norms
-from metering.places import Building, Meter, MeteringPoint, PlacesOrder, Premises
+from metering.estimation.norms_file import packaged_norms
 from metering.registers import RegisterReading
-from metering.registry_service import register_places
+from metering.registry.places import Building, Meter, MeteringPoint, PlacesOrder, Premises
+from metering.registry.service import register_places
 from metering.store import write_registers
 from tariffs.store import plans
 from wallet.service import open_wallets

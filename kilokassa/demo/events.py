@@ -27,7 +27,14 @@ from kilokassa.core.scope import Role, Scope
 from kilokassa.core.zones import Zone
 from kilokassa.demo.households import draws
 from kilokassa.demo.population import TownPlan
-from metering.event_service import (
+from metering.events.kinds import (
+    DeviceEventKind,
+    EventLine,
+    QualityBasis,
+    QualityEventKind,
+    QualityEventState,
+)
+from metering.events.service import (
     DecideOrder,
     DeviceEventsOrder,
     QualityOrder,
@@ -35,19 +42,13 @@ from metering.event_service import (
     record_device_events,
     record_quality,
 )
-from metering.event_store import event_meters
-from metering.events import (
-    DeviceEventKind,
-    EventLine,
-    QualityBasis,
-    QualityEventKind,
-    QualityEventState,
-)
-from metering.finding_service import AcceptOrder, accept_findings
-from metering.finding_store import FindingFilter, find_findings
-from metering.findings import FindingKind
+from metering.events.store import event_meters
+from metering.findings.finding import FindingKind
+from metering.findings.service import AcceptOrder, accept_findings
+from metering.findings.store import FindingFilter, find_findings
 from metering.models import BuildingRow, QualityEventRow
-from metering.places import (
+from metering.registers import RegisterReading
+from metering.registry.places import (
     Building,
     Channel,
     Commodity,
@@ -56,7 +57,6 @@ from metering.places import (
     PlacesOrder,
     Premises,
 )
-from metering.registers import RegisterReading
 from metering.service import register_places
 from metering.store import write_registers
 

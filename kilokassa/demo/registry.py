@@ -22,8 +22,10 @@ from kilokassa.demo.population import FULL_MONTHS, INTERVAL_MIN, AccountPlan, To
 from kilokassa.demo.profiles import HALF_HOURS
 from metering import store as metering_store
 from metering.days import whole_days
-from metering.meter_service import LifeEventOrder, record_life_event, replace_meter_for
-from metering.places import (
+from metering.meters.life import LifeEvent, add_years
+from metering.meters.service import LifeEventOrder, record_life_event, replace_meter_for
+from metering.registers import RegisterReading
+from metering.registry.places import (
     Building,
     Channel,
     CommonArea,
@@ -40,10 +42,8 @@ from metering.places import (
     RegisteredPlaces,
     Servicer,
 )
-from metering.registers import RegisterReading
-from metering.registry import LifeEvent, add_years
-from metering.registry_service import register_places
-from metering.registry_store import point_by_code
+from metering.registry.service import register_places
+from metering.registry.store import point_by_code
 
 _SERVICER: Final = Servicer("METROLOG", "ООО «Метролог-Амур» (демо)", "metrolog@demo.example", "ru")
 _EMAILS: Final = {"UK-SCHET": "uk@demo.example", "TSZH-PECH": "tszh@demo.example"}

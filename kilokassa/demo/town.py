@@ -67,7 +67,8 @@ from kilokassa.demo.series import (
 from metering import store as metering_store
 from metering.days import exact_days, whole_days
 from metering.models import BuildingRow
-from metering.places import (
+from metering.registers import RegisterReading
+from metering.registry.places import (
     Building,
     Channel,
     Commodity,
@@ -77,7 +78,6 @@ from metering.places import (
     PlacesOrder,
     Premises,
 )
-from metering.registers import RegisterReading
 from metering.service import register_places
 from tariffs.service import PublishOrder, publish_version
 from wallet.service import OpeningOrder, open_wallets, post_opening

@@ -13,8 +13,8 @@ from kilokassa.core.text import date_text, gettext, mark, month_text, number_tex
 from kilokassa.jobs.console import Console, MonthType, emit, json_option, pass_console
 
 if TYPE_CHECKING:  # numpy comes with it, and most commands do without
-    from metering.balance_service import DayBalance
-    from metering.house_balance import Totals
+    from metering.balance.house import Totals
+    from metering.balance.service import DayBalance
 
 
 @click.group()
@@ -38,7 +38,7 @@ def balance(console: Console, building: str | None, month: Month | None, as_json
 
     Example: kilokassa houses balance --building KHV-2 --month 2026-10 --json
     """
-    from metering.balance_service import BalanceQuery, HouseQuery, house_balance, list_balances
+    from metering.balance.service import BalanceQuery, HouseQuery, house_balance, list_balances
 
     application = console.installed
     asked = month or _last_month(console)
@@ -127,8 +127,8 @@ def suspects(console: Console, building: str, month: Month | None, as_json: bool
 
     Example: kilokassa houses suspects KHV-2 --month 2026-10
     """
-    from metering.balance_service import HouseQuery, house_suspects
-    from metering.suspects import NOTEWORTHY_POINTS
+    from metering.balance.service import HouseQuery, house_suspects
+    from metering.balance.suspects import NOTEWORTHY_POINTS
 
     application = console.installed
     query = HouseQuery(console.scope, building, month or _last_month(console))

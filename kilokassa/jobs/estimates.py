@@ -164,7 +164,7 @@ def import_norms(console: Console, file: Path | None, published: bool, as_json: 
     Example: kilokassa estimates norms import --published
     """
     from kilokassa.app.estimating import load_norms
-    from metering.norms_file import packaged_norms, parse_norms
+    from metering.estimation.norms_file import packaged_norms, parse_norms
 
     if (file is None) != published:
         raise click.UsageError(console.text(mark("Give a file, or --published.")))

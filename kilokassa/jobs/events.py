@@ -20,14 +20,14 @@ from kilokassa.jobs.console import (
     json_option,
     pass_console,
 )
-from metering.events import (
+from metering.events.kinds import (
     DeviceEventKind,
     QualityBasis,
     QualityEventKind,
     QualityEventState,
     event_instant,
 )
-from metering.places import Commodity
+from metering.registry.places import Commodity
 
 LISTED = 50
 
@@ -55,7 +55,7 @@ def import_events(console: Console, file: Path, as_json: bool) -> int:
 
     Example: kilokassa events import events.csv
     """
-    from metering.event_service import DeviceEventsOrder, record_device_events
+    from metering.events.service import DeviceEventsOrder, record_device_events
     from metering.parsers.csv_events import parse_events
 
     application = console.installed
@@ -118,8 +118,8 @@ def list_events(
 
     Example: kilokassa events list --point KHV-1-003 --json
     """
-    from metering.event_store import EventFilter
-    from metering.event_store import list_events as find_events
+    from metering.events.store import EventFilter
+    from metering.events.store import list_events as find_events
 
     wished = EventFilter(
         building_code=building,
@@ -191,8 +191,8 @@ def list_quality(
     Example: kilokassa quality list --building KHV-2 --month 2026-11 --json
     """
     from billing.store import retailer_zone
-    from metering.event_store import QualityFilter
-    from metering.event_store import list_quality as find_quality
+    from metering.events.store import QualityFilter
+    from metering.events.store import list_quality as find_quality
 
     application = console.installed
     with application.database.reading() as session:
@@ -222,7 +222,7 @@ def list_quality(
 
 
 def _shown(one: Any, month: Month | None, now: datetime) -> dict[str, Any]:  # noqa: ANN401
-    from metering.quality import deviation
+    from metering.events.quality import deviation
 
     zone = ZoneInfo(one.zone)
     counted = () if month is None else deviation([one.as_period(now)], month, zone)
@@ -330,8 +330,8 @@ def record(
     --document "act 17"
     """
     from kilokassa.core.errors import Invalid
-    from metering.event_service import QualityOrder, record_quality
-    from metering.event_store import concerned_place
+    from metering.events.service import QualityOrder, record_quality
+    from metering.events.store import concerned_place
 
     application = console.installed
     with application.database.writing() as session:
@@ -390,7 +390,7 @@ def reject(console: Console, event_id: int, note: str) -> None:
 
 
 def _decide(console: Console, event_id: int, state: QualityEventState, note: str) -> None:
-    from metering.event_service import DecideOrder, decide_quality
+    from metering.events.service import DecideOrder, decide_quality
 
     application = console.installed
     order = DecideOrder(event_id, state, note, console.scope)
@@ -409,8 +409,8 @@ def end(console: Console, event_id: int, ends: datetime) -> None:
     Example: kilokassa quality end 5 --at 2026-11-04T06:00
     """
     from kilokassa.core.errors import Invalid
-    from metering.event_service import EndOrder, end_quality
-    from metering.event_store import get_quality
+    from metering.events.service import EndOrder, end_quality
+    from metering.events.store import get_quality
 
     application = console.installed
     with application.database.writing() as session:

@@ -5,7 +5,7 @@ import click
 from kilokassa.core.calendar import Month
 from kilokassa.core.text import gettext, mark
 from kilokassa.jobs.console import FINDINGS, Console, MonthType, emit, json_option, pass_console
-from metering.findings import FindingKind, FindingState
+from metering.findings.finding import FindingKind, FindingState
 
 LISTED = 50
 
@@ -44,7 +44,7 @@ def list_findings(
 
     Example: kilokassa findings list --building KHV-1 --json
     """
-    from metering.finding_store import FindingFilter, count_by_kind, find_findings
+    from metering.findings.store import FindingFilter, count_by_kind, find_findings
 
     wished = FindingFilter(
         state=None if state == "all" else FindingState(state),
@@ -101,7 +101,7 @@ def accept(console: Console, ids: tuple[int, ...], note: str, as_json: bool) -> 
 
     Example: kilokassa findings accept 17 18 --note "checked with the customer"
     """
-    from metering.finding_service import AcceptOrder, accept_findings
+    from metering.findings.service import AcceptOrder, accept_findings
 
     application = console.installed
     order = AcceptOrder(ids, note, console.scope)
@@ -137,7 +137,7 @@ def reopen(console: Console, finding_id: int, note: str) -> None:
 
     Example: kilokassa findings reopen 17 --note "the meter was not in order after all"
     """
-    from metering.finding_service import ReopenOrder, reopen_finding
+    from metering.findings.service import ReopenOrder, reopen_finding
 
     application = console.installed
     order = ReopenOrder(finding_id, note, console.scope)

@@ -20,8 +20,8 @@ from kilokassa.jobs.console import (
     json_option,
     pass_console,
 )
-from metering.places import Commodity, LifeEventKind, Meter, MeterReplacement
-from metering.registry import EVENT_NAMES, STAGE_NAMES, DueBand, LifeEvent
+from metering.meters.life import EVENT_NAMES, STAGE_NAMES, DueBand, LifeEvent
+from metering.registry.places import Commodity, LifeEventKind, Meter, MeterReplacement
 
 LISTED_MAX = 50
 
@@ -45,7 +45,7 @@ def list_meters(console: Console, search: str, building: str, limit: int, as_jso
 
     Example: kilokassa meters list --building KHV-1 --json
     """
-    from metering.registry_store import list_points
+    from metering.registry.store import list_points
 
     with console.installed.database.reading() as session:
         found, total = list_points(
@@ -91,7 +91,7 @@ def show(console: Console, point: str, as_json: bool) -> None:
 
     Example: kilokassa meters show KHV-1-001
     """
-    from metering.registry_store import point_by_code
+    from metering.registry.store import point_by_code
 
     with console.installed.database.reading() as session:
         found = point_by_code(session, console.scope, point)
@@ -200,9 +200,9 @@ def record(
 
     Example: kilokassa meters record KHV-1-001 12345001 verified --on 2026-11-20 --document С-77
     """
-    from metering.meter_service import LifeEventOrder, record_life_event
-    from metering.registry_store import meter_of_point
-    from metering.verification_periods import proposals
+    from metering.meters.service import LifeEventOrder, record_life_event
+    from metering.meters.verification_periods import proposals
+    from metering.registry.store import meter_of_point
 
     application = console.installed
     chosen = LifeEventKind(kind)
@@ -269,9 +269,9 @@ def replace(
 
     Example: kilokassa meters replace KHV-1-001 E1 E2 --at 2026-11-20T14:30 --final 8412 --first 0
     """
-    from metering.meter_service import replace_meter_for
+    from metering.meters.service import replace_meter_for
     from metering.register_values import parse_totals
-    from metering.registry_store import point_by_code
+    from metering.registry.store import point_by_code
 
     application = console.installed
     with application.database.writing() as session:
@@ -342,7 +342,7 @@ def due(
     """
     from billing.store import retailer_zone
     from kilokassa.core.calendar import local_date
-    from metering.verification_store import DueFilter, due_meters
+    from metering.meters.store import DueFilter, due_meters
 
     application = console.installed
     with application.database.reading() as session:

@@ -22,7 +22,7 @@ from kilokassa.jobs.console import (
 from kilokassa.jobs.readings import readings
 
 if TYPE_CHECKING:
-    from metering.places import Commodity
+    from metering.registry.places import Commodity
 
 DAY = DayType()
 LISTED_MAX = 50
@@ -49,7 +49,7 @@ def list_rounds(
 
     Example: kilokassa walk-rounds list --open --json
     """
-    from metering import by_hand_store as store
+    from metering.by_hand import store as store
 
     application = console.installed
     with application.database.reading() as session:
@@ -103,7 +103,7 @@ def open_round(console: Console, building: str, day: date | None, as_json: bool)
     Example: kilokassa walk-rounds open KHB-A --day 2026-11-24
     """
     from billing.store import retailer_zone
-    from metering.by_hand_service import OpenRoundOrder, open_walk_round
+    from metering.by_hand.service import OpenRoundOrder, open_walk_round
 
     application = console.installed
     with application.database.writing() as session:
@@ -130,8 +130,8 @@ def show_round(console: Console, round_id: int, as_json: bool) -> None:
 
     Example: kilokassa walk-rounds show 12 --json
     """
-    from metering.by_hand import shown
-    from metering.by_hand_service import walk_sheet
+    from metering.by_hand.readings import shown
+    from metering.by_hand.service import walk_sheet
 
     application = console.installed
     with application.database.reading() as session:
@@ -221,8 +221,9 @@ def enter(
 
     Example: kilokassa walk-rounds enter 12 E-0008 day=6480 night=4090.5 --photo meter.jpg
     """
-    from metering.by_hand import Verdict
-    from metering.by_hand_service import (
+    from metering.by_hand.photos import remade
+    from metering.by_hand.readings import Verdict
+    from metering.by_hand.service import (
         RoundOutcomeOrder,
         RoundPhotoOrder,
         RoundReadingsOrder,
@@ -231,8 +232,7 @@ def enter(
         record_round_readings,
         walk_sheet,
     )
-    from metering.events import VisitOutcome
-    from metering.photos import remade
+    from metering.events.kinds import VisitOutcome
 
     if (outcome is None) == (not values) and photo is None:
         raise click.UsageError("give readings, or an outcome, or a photograph")
@@ -294,7 +294,7 @@ def close(console: Console, round_id: int, again: bool) -> None:
 
     Example: kilokassa walk-rounds close 12
     """
-    from metering.by_hand_service import close_walk_round, reopen_walk_round
+    from metering.by_hand.service import close_walk_round, reopen_walk_round
 
     application = console.installed
     with application.database.writing() as session:
@@ -319,8 +319,8 @@ def show_window(console: Console, as_json: bool) -> None:
 
     Example: kilokassa readings window show
     """
-    from metering import by_hand_store as store
-    from metering.by_hand import rule_of
+    from metering.by_hand import store as store
+    from metering.by_hand.readings import rule_of
 
     application = console.installed
     with application.database.reading() as session:
@@ -379,7 +379,7 @@ def set_window(
 
     Example: kilokassa readings window set --from 15 --to 25 --remind 3 --source "contract, 4.2"
     """
-    from metering.by_hand_service import WindowOrder, set_reading_window
+    from metering.by_hand.service import WindowOrder, set_reading_window
 
     application = console.installed
     month = Month.of(application.clock.now().date())
@@ -423,7 +423,7 @@ def remind(console: Console, as_json: bool) -> None:
 
 def _value(text: str, commodity: "Commodity", serial: str) -> tuple[Zone, int]:
     """Read `day=6480`, or `6480` for the whole day."""
-    from metering.by_hand import parse_reading
+    from metering.by_hand.readings import parse_reading
 
     zone, equals, number = text.rpartition("=")
     if equals and zone not in set(Zone):

@@ -22,8 +22,8 @@ from kilokassa.core.zones import Zone
 from kilokassa.web.kit import Column, Kind, Table
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, visit
-from metering import by_hand_store as store
-from metering.by_hand import (
+from metering.by_hand import store as store
+from metering.by_hand.readings import (
     UNITS,
     Judgement,
     RegisterState,
@@ -33,9 +33,9 @@ from metering.by_hand import (
     shown,
     window_state,
 )
-from metering.by_hand_service import SheetRow, WalkSheet
-from metering.by_hand_store import ListedReading, WalkRound
-from metering.places import Commodity
+from metering.by_hand.service import SheetRow, WalkSheet
+from metering.by_hand.store import ListedReading, WalkRound
+from metering.registry.places import Commodity
 
 DECIMALS: Final[Mapping[Commodity, int]] = {
     Commodity.ELECTRICITY: 3,

@@ -14,8 +14,8 @@ from kilokassa.core.text import mark
 from kilokassa.web.forms import Form
 from kilokassa.web.language import translate
 from kilokassa.web.words import word
-from metering.events import KINDS_OF, QualityBasis, QualityEventKind, event_instant
-from metering.places import Commodity
+from metering.events.kinds import KINDS_OF, QualityBasis, QualityEventKind, event_instant
+from metering.registry.places import Commodity
 
 WAYS: Final = tuple((commodity, kind) for commodity, kinds in KINDS_OF.items() for kind in kinds)
 """Every way in which a service can fall short: one choice of a form."""

@@ -12,11 +12,11 @@ from kilokassa.web.doers import Doers, event_source_text, source_text
 from kilokassa.web.kit import Column, Kind, Table
 from kilokassa.web.language import translate
 from kilokassa.web.words import word
-from metering.event_store import ListedEvent, StoredQuality
-from metering.events import DeviceEventKind, QualityEventKind, QualityEventState
-from metering.finding_store import DayState, ShownReading, StoredFinding
-from metering.places import Commodity
-from metering.quality import Deviation
+from metering.events.kinds import DeviceEventKind, QualityEventKind, QualityEventState
+from metering.events.quality import Deviation
+from metering.events.store import ListedEvent, StoredQuality
+from metering.findings.store import DayState, ShownReading, StoredFinding
+from metering.registry.places import Commodity
 
 QUALITIES: Final = {
     Quality.MISSING: mark("missing"),

@@ -16,8 +16,8 @@ from kilokassa.web.forms import Form
 from kilokassa.web.language import translate
 from kilokassa.web.visit import visit
 from kilokassa.web.words import word
-from metering.places import PPM, Commodity, Coordinates, LifeEventKind
 from metering.register_values import parse_total
+from metering.registry.places import PPM, Commodity, Coordinates, LifeEventKind
 
 Value = TypeVar("Value")
 

@@ -12,10 +12,11 @@ from kilokassa.core.text import mark, number_text
 from kilokassa.web.kit import Column, Kind, Sorting, Table
 from kilokassa.web.language import translate
 from kilokassa.web.visit import visit
-from metering.places import Commodity
+from metering.meters.life import DueBand
+from metering.meters.store import DueMeter
 from metering.register_values import DECIMALS
-from metering.registry import DueBand
-from metering.registry_store import (
+from metering.registry.places import Commodity
+from metering.registry.store import (
     LatestReading,
     ListedBuilding,
     ListedPoint,
@@ -24,7 +25,6 @@ from metering.registry_store import (
     RegisteredCommonArea,
     RegisteredDeliveryPoint,
 )
-from metering.verification_store import DueMeter
 
 DUE_TONES: Final = {
     DueBand.EXPIRED: "bad",

@@ -8,19 +8,19 @@ from invoices.numbering import DocumentKind
 from kilokassa.core.scope import Role
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
-from metering.events import (
+from metering.balance.house import Flow
+from metering.balance.suspects import EvidenceSeries, PartKind
+from metering.events.kinds import (
     DeviceEventKind,
     QualityBasis,
     QualityEventKind,
     QualityEventState,
     VisitOutcome,
 )
-from metering.findings import FindingKind, FindingState
-from metering.house_balance import Flow
-from metering.places import Commodity, CommonAreaKind
-from metering.registry import EVENT_NAMES, STAGE_NAMES, DueBand, DueReason
-from metering.suspects import EvidenceSeries, PartKind
-from metering.verification_periods import MeterType
+from metering.findings.finding import FindingKind, FindingState
+from metering.meters.life import EVENT_NAMES, STAGE_NAMES, DueBand, DueReason
+from metering.meters.verification_periods import MeterType
+from metering.registry.places import Commodity, CommonAreaKind
 from notices.notice import NoticeState
 from wallet.ledger import Reason
 from wallet.lots import LotKind

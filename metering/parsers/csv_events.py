@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from kilokassa.core.text import mark
-from metering.events import MEASURED, DeviceEventKind, EventLine
+from metering.events.kinds import MEASURED, DeviceEventKind, EventLine
 from metering.imports import UnreadableFile
 from metering.parsers.csv_long import parse_time
 

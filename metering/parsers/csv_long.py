@@ -22,7 +22,7 @@ from metering.days import UWH_PER_WH
 from metering.imports import NUMBER_OF, RefusalReason, UnreadableFile
 from metering.parsers.detect import HEADER_MAX_BYTES, Column, CsvLayout
 from metering.parsers.source import ARRIVAL, VALUE_MAX_UWH, Arrivals, SeriesIndex
-from metering.places import ACTIVE_TAKEN
+from metering.registry.places import ACTIVE_TAKEN
 
 UNITS_UWH: Final[Mapping[str, int]] = {"kwh": WH_PER_KWH * UWH_PER_WH, "wh": UWH_PER_WH}
 """Millionths of a watt-hour in the units that a file may give values in."""

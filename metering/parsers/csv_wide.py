@@ -27,7 +27,7 @@ from metering.parsers.cells import (
 from metering.parsers.csv_long import QUALITIES, whole_lines
 from metering.parsers.detect import NAMES, Column
 from metering.parsers.source import ARRIVAL, Arrivals, SeriesIndex
-from metering.places import ACTIVE_TAKEN, INTERVAL_LENGTHS_MIN
+from metering.registry.places import ACTIVE_TAKEN, INTERVAL_LENGTHS_MIN
 
 PIECE_BYTES: Final = 4 * 1024 * 1024
 DAY_MIN: Final = 24 * 60

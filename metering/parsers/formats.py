@@ -5,7 +5,7 @@ from typing import Final
 from xml.parsers import expat
 
 from kilokassa.core.text import mark
-from metering.exchange import OTHER_CLASSES
+from metering.exchange.codes import OTHER_CLASSES
 from metering.imports import INTERVALS, REGISTERS, UnreadableFile
 from metering.parsers.csv_long import LongCsvReader
 from metering.parsers.csv_wide import (

@@ -16,7 +16,7 @@ from metering.days import UWH_PER_WH
 from metering.imports import NUMBER_OF, RefusalReason, UnreadableFile
 from metering.parsers.safe_xml import DEPTH_MAX, feed, new_parser
 from metering.parsers.source import ARRIVAL, VALUE_MAX_UWH, Arrivals, SeriesIndex
-from metering.places import INTERVAL_LENGTHS_MIN
+from metering.registry.places import INTERVAL_LENGTHS_MIN
 
 ESPI: Final = "http://naesb.org/espi"
 ATOM: Final = "http://www.w3.org/2005/Atom"

@@ -17,7 +17,7 @@ from metering.imports import NUMBER_OF, RefusalReason, UnreadableFile
 from metering.parsers.cells import understood, unit_uwh
 from metering.parsers.csv_long import NO_VALUES, QUALITIES
 from metering.parsers.source import ARRIVAL, VALUE_MAX_UWH, Arrivals, SeriesIndex
-from metering.places import ACTIVE_TAKEN
+from metering.registry.places import ACTIVE_TAKEN
 
 JSON_BATCH: Final = "json"
 """The format of a batch, as an import calls it."""

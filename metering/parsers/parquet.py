@@ -20,7 +20,7 @@ from metering.parsers.cells import Int64, UInt8, energy, numbers, understood, un
 from metering.parsers.csv_long import QUALITIES
 from metering.parsers.detect import NAMES
 from metering.parsers.source import ARRIVAL, Arrivals, SeriesIndex
-from metering.places import ACTIVE_TAKEN
+from metering.registry.places import ACTIVE_TAKEN
 
 MAGIC: Final = b"PAR1"
 BLOCK_ROWS: Final = 200_000

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metering.days import ENERGY_MAX_WH, UWH_PER_WH
-from metering.places import ACTIVE_TAKEN
+from metering.registry.places import ACTIVE_TAKEN
 
 ARRIVAL: Final = np.dtype(
     [

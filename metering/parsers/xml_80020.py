@@ -19,7 +19,7 @@ from kilokassa.core.quantity import WH_PER_KWH
 from kilokassa.core.series import Quality
 from kilokassa.core.text import mark
 from metering.days import UWH_PER_WH
-from metering.exchange import (
+from metering.exchange.codes import (
     CHANNELS,
     MESSAGE_CLASS,
     OTHER_CLASSES,
@@ -31,7 +31,7 @@ from metering.imports import NUMBER_OF, RefusalReason, UnreadableFile
 from metering.parsers.csv_long import NO_VALUES
 from metering.parsers.safe_xml import DEPTH_MAX, feed, new_parser
 from metering.parsers.source import ARRIVAL, VALUE_MAX_UWH, Arrivals, SeriesIndex
-from metering.places import INTERVAL_LENGTHS_MIN
+from metering.registry.places import INTERVAL_LENGTHS_MIN
 
 BLOCK_ROWS: Final = 100_000
 PERIODS_MAX: Final = 25 * 60

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from metering.places import PPM
+from metering.registry.places import PPM
 
 Int64 = npt.NDArray[np.int64]
 

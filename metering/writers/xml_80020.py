@@ -16,7 +16,7 @@ import numpy.typing as npt
 from kilokassa.core.calendar import local_day
 from kilokassa.core.quantity import WH_PER_KWH
 from kilokassa.core.series import Quality
-from metering.exchange import CHANNEL_TEXTS, CHANNELS, MESSAGE_CLASS
+from metering.exchange.codes import CHANNEL_TEXTS, CHANNELS, MESSAGE_CLASS
 from metering.writers.losses import measured
 
 ENCODING: Final = "cp1251"

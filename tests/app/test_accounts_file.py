@@ -19,7 +19,7 @@ from kilokassa.app.accounts_file import (
 from kilokassa.core.errors import DomainError, Invalid
 from kilokassa.core.text import Language, gettext, sentence
 from kilokassa.core.zones import Zone
-from metering.places import Commodity
+from metering.registry.places import Commodity
 
 HEADING = (
     "account;payer;building;address;premises;area_m2;persons;commodity;point;meter_serial;"

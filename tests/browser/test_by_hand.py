@@ -12,8 +12,8 @@ from kilokassa.app.wiring import Application
 from kilokassa.core.series import Quality
 from kilokassa.core.zones import Zone
 from metering.models import RegisterReadingRow, WalkRoundVisitRow
-from metering.places import Commodity, Meter, MeteringPoint, PlacesOrder
 from metering.registers import RegisterReading
+from metering.registry.places import Commodity, Meter, MeteringPoint, PlacesOrder
 from metering.service import register_places
 from metering.store import write_registers
 from tests.browser.conftest import Site

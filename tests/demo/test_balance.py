@@ -15,7 +15,7 @@ from kilokassa.demo.faults import FAULTS, SLOW, THIEF, counted_percent
 from kilokassa.demo.population import town
 from kilokassa.demo.series import account_days, day_matrix, used_in_house
 from kilokassa.demo.town import ensure_demo
-from metering.balance_service import HouseQuery, house_balance, house_suspects
+from metering.balance.service import HouseQuery, house_balance, house_suspects
 
 TODAY = date(2026, 11, 24)
 SCOPE = system_scope("demo")

@@ -13,7 +13,7 @@ from kilokassa.core.clock import FixedClock
 from kilokassa.core.scope import system_scope
 from kilokassa.demo.estimates import FLATS, HOUSE
 from kilokassa.demo.town import ensure_demo
-from metering.estimate_store import list_estimates
+from metering.estimation.store import list_estimates
 
 SCOPE = system_scope("test")
 

@@ -13,12 +13,12 @@ from kilokassa.core.scope import system_scope
 from kilokassa.demo.population import town
 from kilokassa.demo.registry import ensure_registry
 from kilokassa.demo.town import _establish, _found, _here, _live
+from metering.meters.life import DueBand, LifeStage
+from metering.meters.store import DueFilter, due_meters
 from metering.models import ChannelRow, MeterLifeEventRow, MeterRow, RegisterReadingRow
 from metering.registers import register_differences
-from metering.registry import DueBand, LifeStage
-from metering.registry_store import building_by_code, list_points, point_by_code
+from metering.registry.store import building_by_code, list_points, point_by_code
 from metering.store import load_registers, load_total_by_day
-from metering.verification_store import DueFilter, due_meters
 
 SCOPE = system_scope("demo")
 TODAY = date(2026, 6, 20)

@@ -13,11 +13,11 @@ from kilokassa.core.scope import system_scope
 from kilokassa.demo.events import GARAGES, box_days, ensure_watch
 from kilokassa.demo.population import town
 from kilokassa.demo.town import _establish, _places
-from metering.event_store import EventFilter, QualityFilter, list_events, list_quality
-from metering.events import QualityBasis, QualityEventState
-from metering.finding_store import FindingFilter, find_findings
-from metering.findings import FindingKind, FindingState
-from metering.quality import deviation
+from metering.events.kinds import QualityBasis, QualityEventState
+from metering.events.quality import deviation
+from metering.events.store import EventFilter, QualityFilter, list_events, list_quality
+from metering.findings.finding import FindingKind, FindingState
+from metering.findings.store import FindingFilter, find_findings
 from metering.service import register_places
 
 TODAY = date(2026, 11, 24)

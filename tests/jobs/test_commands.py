@@ -47,7 +47,10 @@ def test_an_empty_installation_is_founded_once(installed: Run):
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
-        ("--page-url=ftp://x", "address of the account page: 'ftp://x' does not begin with https://"),
+        (
+            "--page-url=ftp://x",
+            "address of the account page: 'ftp://x' does not begin with https://",
+        ),
         ("--inn=7707083894", "INN: '7707083894' has not 10 or 12 digits, or its check digit"),
         ("--bic=1", "BIC: '1' has not 9 digits"),
         ("--bank-account=4070", "bank account: '4070' has not 20 digits"),

@@ -10,7 +10,7 @@ from kilokassa.core.clock import FixedClock
 from kilokassa.core.text import Language
 from kilokassa.db.session import Database
 from metering.days import whole_days
-from metering.places import Building, Channel, MeteringPoint, PlacesOrder, Premises
+from metering.registry.places import Building, Channel, MeteringPoint, PlacesOrder, Premises
 from metering.service import register_places
 from metering.store import write_days
 from tests.jobs.conftest import Run

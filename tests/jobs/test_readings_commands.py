@@ -7,8 +7,8 @@ import pytest
 
 from kilokassa.core.clock import FixedClock
 from kilokassa.db.session import Database
-from metering.places import Building, Channel, MeteringPoint, PlacesOrder
-from metering.registry_service import register_places
+from metering.registry.places import Building, Channel, MeteringPoint, PlacesOrder
+from metering.registry.service import register_places
 from tests.jobs.conftest import Run
 
 POINT = "P-0001"

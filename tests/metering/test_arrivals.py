@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kilokassa.core.series import Quality
 from metering.arrivals import PointChannel, pack_rows, place, refused_lines, unpack_rows
 from metering.days import pack
-from metering.findings import DayGrid, FindingKind
+from metering.findings.finding import DayGrid, FindingKind
 from metering.imports import NUMBER_OF, RefusalReason
 from metering.parsers.source import ARRIVAL, VALUE_MAX_UWH, SeriesKey
 

@@ -12,7 +12,7 @@ from kilokassa.core.calendar import Month
 from kilokassa.core.errors import Invalid
 from kilokassa.core.series import Quality
 from kilokassa.core.zones import Zone
-from metering.by_hand import (
+from metering.by_hand.readings import (
     RegisterState,
     RemarkKind,
     Verdict,
@@ -27,9 +27,9 @@ from metering.by_hand import (
     usual_per_day,
     window_state,
 )
-from metering.findings import FindingKind
-from metering.places import Commodity
+from metering.findings.finding import FindingKind
 from metering.registers import RegisterReading, modulus
+from metering.registry.places import Commodity
 
 ZONE = ZoneInfo("Asia/Vladivostok")
 NOW = datetime(2026, 11, 24, 2, tzinfo=UTC)

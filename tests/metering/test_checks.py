@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from kilokassa.core.period import Period
 from kilokassa.core.series import Quality
 from kilokassa.core.zones import Zone
-from metering.checks import (
+from metering.events.kinds import DeviceEvent, DeviceEventKind
+from metering.findings.finding import Finding, FindingKind, FindingState
+from metering.lookback.checks import (
     CheckedMeter,
     MeasuredSums,
     Reconciled,
@@ -23,10 +25,8 @@ from metering.checks import (
     stretches,
     swapped_zones,
 )
-from metering.events import DeviceEvent, DeviceEventKind
-from metering.findings import Finding, FindingKind, FindingState
-from metering.places import Commodity
 from metering.registers import RegisterReading
+from metering.registry.places import Commodity
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
 METER = CheckedMeter(1, "S1", "P1", Commodity.ELECTRICITY, 6, channel_id=7)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metering.estimates import (
+from metering.estimation.methods import (
     MeasuredUse,
     Norm,
     between_readings,

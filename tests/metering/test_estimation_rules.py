@@ -6,8 +6,8 @@ import pytest
 
 from kilokassa.core.confidence import Confidence
 from kilokassa.core.errors import Invalid
-from metering.estimates import EstimationMethod
-from metering.estimation_rules import RuleChain, Trigger, packaged_chain, parse_rules
+from metering.estimation.methods import EstimationMethod
+from metering.estimation.rules import RuleChain, Trigger, packaged_chain, parse_rules
 
 RULE = """
 - trigger: missing_reading

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from metering.events import DeviceEvent, DeviceEventKind, PowerCut, power_cuts
+from metering.events.kinds import DeviceEvent, DeviceEventKind, PowerCut, power_cuts
 
 EVENING = datetime(2026, 11, 3, 8, tzinfo=UTC)
 

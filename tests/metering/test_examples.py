@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kilokassa.core.calendar import local_midnight
-from metering.exchange import ExchangeArea
+from metering.exchange.codes import ExchangeArea
 from metering.parsers.formats import HEAD_BYTES, Format, detect, make_reader
 from metering.parsers.source import SeriesKey
 

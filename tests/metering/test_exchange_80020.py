@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from kilokassa.core.calendar import intervals_in_day, local_midnight
 from kilokassa.core.series import Quality
-from metering.exchange import ExchangeArea, TimeZoneChanged, check_time_zones
+from metering.exchange.codes import ExchangeArea, TimeZoneChanged, check_time_zones
 from metering.imports import NUMBER_OF, RefusalReason, UnreadableFile
 from metering.parsers.source import VALUE_MAX_UWH, SeriesKey
 from metering.parsers.xml_80020 import UWH_PER_KWH, Xml80020Reader
@@ -377,7 +377,7 @@ def test_what_is_written_is_read_back_to_the_kilowatt_hour(days, code, name):
 )
 def test_days_on_which_the_clock_changes_are_read_back(day, periods, monkeypatch):
     berlin = ZoneInfo("Europe/Berlin")
-    for module in ("metering.parsers.xml_80020", "metering.exchange"):
+    for module in ("metering.parsers.xml_80020", "metering.exchange.codes"):
         monkeypatch.setattr(f"{module}.TIME_ZONES", {"1": "Europe/Berlin"})
     kwh = np.arange(periods, dtype=np.int64)
     one_day = ChannelDay("A+", 30, kwh, np.full(periods, Quality.ACTUAL, np.uint8))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kilokassa.core.period import Period
 from kilokassa.core.series import Quality
 from kilokassa.core.zones import Zone
-from metering.house_balance import (
+from metering.balance.house import (
     HouseFlows,
     Losses,
     RegisterEnergy,

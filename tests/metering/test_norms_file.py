@@ -5,9 +5,9 @@ from datetime import date
 import pytest
 
 from kilokassa.core.errors import Invalid
-from metering.estimates import norm_in_force
-from metering.norms_file import packaged_norms, parse_norms
-from metering.places import Commodity
+from metering.estimation.methods import norm_in_force
+from metering.estimation.norms_file import packaged_norms, parse_norms
+from metering.registry.places import Commodity
 
 HEAD = "code;commodity;valid_from;rooms;persons;quantity;source\n"
 

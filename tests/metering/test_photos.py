@@ -5,7 +5,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from metering.photos import SIDE_MAX, THUMBNAIL_SIDE, UnreadablePhoto, remade, thumbnail
+from metering.by_hand.photos import SIDE_MAX, THUMBNAIL_SIDE, UnreadablePhoto, remade, thumbnail
 
 ORIENTATION, MAKE = 0x0112, 0x010F
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from kilokassa.core.calendar import Month
 from kilokassa.core.period import Period
-from metering.events import KINDS_OF, QualityEventKind
-from metering.places import Commodity
-from metering.quality import Deviation, QualityPeriod, deviation, quality_rules
+from metering.events.kinds import KINDS_OF, QualityEventKind
+from metering.events.quality import Deviation, QualityPeriod, deviation, quality_rules
+from metering.registry.places import Commodity
 
 ZONE = ZoneInfo("Asia/Vladivostok")
 NOVEMBER = Month(2026, 11)

@@ -11,17 +11,17 @@ from kilokassa.core.calendar import Month, local_midnight
 from kilokassa.core.period import Period
 from kilokassa.core.series import Quality
 from kilokassa.core.zones import Zone
-from metering.estimates import EstimationMethod
-from metering.estimation_rules import Trigger
-from metering.register_estimates import (
+from metering.estimation.methods import EstimationMethod
+from metering.estimation.registers import (
     KeptEstimate,
     charged_month,
     missing_reading,
     period_number,
     settle,
 )
+from metering.estimation.rules import Trigger
+from metering.estimation.trust import Verification, span_of_estimate, trusted_series, trusted_spans
 from metering.registers import RegisterReading, modulus, register_differences
-from metering.trust import Verification, span_of_estimate, trusted_series, trusted_spans
 
 ZONE = ZoneInfo("Asia/Vladivostok")
 TOP = modulus(6)

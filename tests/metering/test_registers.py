@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from kilokassa.core.series import Quality
 from kilokassa.core.zones import Zone
-from metering.findings import FindingKind
+from metering.findings.finding import FindingKind
 from metering.imports import RefusalReason
 from metering.parsers.csv_registers import RegisterLine
-from metering.places import Commodity
 from metering.register_arrivals import KnownMeter, MeterDirectory, check_registers
 from metering.registers import (
     RegisterBackwards,
@@ -23,6 +22,7 @@ from metering.registers import (
     modulus,
     register_differences,
 )
+from metering.registry.places import Commodity
 
 ZONE = "Asia/Vladivostok"
 METER = KnownMeter(1, "P1", "S1", Commodity.ELECTRICITY, 5, date(2020, 1, 1), None, ZONE)

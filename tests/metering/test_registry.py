@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from kilokassa.core.errors import Invalid
 from kilokassa.core.text import Language, gettext
-from metering.places import LifeEventKind
-from metering.registry import (
+from metering.meters.life import (
     NEXT,
     Due,
     DueBand,
@@ -25,6 +24,7 @@ from metering.registry import (
     live_on,
     retire_by,
 )
+from metering.registry.places import LifeEventKind
 
 TODAY = date(2026, 11, 24)
 KNOWN = MeterDates("S1", date(2012, 5, 10), verified_until=date(2028, 5, 9), made_on=None)
@@ -253,6 +253,10 @@ def verification(on: date, band: DueBand) -> Due:
     return Due(DueReason.VERIFICATION, on, band)
 
 
+def repaired(on):
+    return Due(DueReason.REPAIRED, on, DueBand.EXPIRED)
+
+
 def service_life(on: date, band: DueBand) -> Due:
     return Due(DueReason.SERVICE_LIFE, on, band)
 
@@ -271,8 +275,8 @@ def service_life(on: date, band: DueBand) -> Due:
         (None, None, "2030-01-01", Due(DueReason.UNKNOWN, None, DueBand.UNKNOWN)),
         (None, None, "2026-11-01", service_life(date(2026, 11, 1), DueBand.EXPIRED)),
         ("2030-01-01", None, "2026-12-01", service_life(date(2026, 12, 1), DueBand.WITHIN_30)),
-        ("2030-01-01", "2026-11-24", None, Due(DueReason.REPAIRED, TODAY, DueBand.EXPIRED)),
-        (None, "2026-11-01", "2026-10-01", Due(DueReason.REPAIRED, date(2026, 11, 1), DueBand.EXPIRED)),
+        ("2030-01-01", "2026-11-24", None, repaired(TODAY)),
+        (None, "2026-11-01", "2026-10-01", repaired(date(2026, 11, 1))),
     ],
 )  # fmt: skip
 def test_what_is_due_first_is_told(verified_until, repaired, retire_on, expected):

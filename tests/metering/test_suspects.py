@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bench.suspects import FAULT_DAY, FIRST_DAY, KINDS, grid, make_house, rank, rank_by_drop
-from metering.house_balance import balance_by_interval
-from metering.suspects import (
+from metering.balance.house import balance_by_interval
+from metering.balance.suspects import (
     DAYS_MIN,
     TAMPER_POINTS,
     VERIFICATION_POINTS,

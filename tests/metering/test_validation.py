@@ -16,8 +16,8 @@ from kilokassa.core.period import Period
 from kilokassa.core.series import Quality
 from metering.arrivals import PointChannel
 from metering.days import strides, whole_days
-from metering.findings import DayGrid, Finding, FindingKind, FindingState
-from metering.validation import (
+from metering.findings.finding import DayGrid, Finding, FindingKind, FindingState
+from metering.validation.arriving import (
     HISTORY_DAYS,
     SCREEN_DAYS,
     StandingFinding,

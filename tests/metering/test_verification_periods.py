@@ -3,13 +3,13 @@ from datetime import date
 import pytest
 
 from kilokassa.core.confidence import Confidence
-from metering.places import Commodity
-from metering.verification_periods import (
+from metering.meters.verification_periods import (
     MeterType,
     VerificationPeriod,
     packaged_periods,
     proposals,
 )
+from metering.registry.places import Commodity
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ from kilokassa.core.scope import system_scope
 from kilokassa.core.series import Quality
 from kilokassa.core.text import Language
 from kilokassa.core.zones import Zone
-from metering.estimate_store import write_norms
-from metering.estimates import Norm
-from metering.places import (
+from metering.estimation.methods import Norm
+from metering.estimation.store import write_norms
+from metering.registers import RegisterReading
+from metering.registry.places import (
     Building,
     Channel,
     Commodity,
@@ -31,8 +32,7 @@ from metering.places import (
     PlacesOrder,
     Premises,
 )
-from metering.registers import RegisterReading
-from metering.registry_service import register_places
+from metering.registry.service import register_places
 from metering.store import load_registers, write_registers
 from tariffs.service import PublishOrder, publish_version
 from wallet.service import open_wallets

@@ -15,12 +15,12 @@ from kilokassa.core.clock import FixedClock
 from kilokassa.core.series import Quality
 from kilokassa.core.zones import Zone
 from metering.days import whole_days
-from metering.estimate_store import list_estimates
-from metering.estimates import EstimationMethod
-from metering.meter_service import LifeEventOrder, record_life_event
-from metering.places import LifeEventKind
+from metering.estimation.methods import EstimationMethod
+from metering.estimation.store import list_estimates
+from metering.meters.life import LifeEvent
+from metering.meters.service import LifeEventOrder, record_life_event
 from metering.registers import RegisterReading
-from metering.registry import LifeEvent
+from metering.registry.places import LifeEventKind
 from metering.store import load_day_revisions, load_matrix, write_days, write_registers
 from tests.scenarios.by_hand_town import NORM_WH, SCOPE, ZONE, Town
 

@@ -15,12 +15,12 @@ from kilokassa.core.calendar import Month, local_midnight
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.series import Quality
 from kilokassa.core.zones import Zone
-from metering.estimate_store import list_estimates
-from metering.estimates import EstimationMethod
-from metering.meter_service import LifeEventOrder, record_life_event
+from metering.estimation.methods import EstimationMethod
+from metering.estimation.store import list_estimates
+from metering.meters.life import LifeEvent
+from metering.meters.service import LifeEventOrder, record_life_event
 from metering.models import BuildingRow
-from metering.places import LifeEventKind
-from metering.registry import LifeEvent
+from metering.registry.places import LifeEventKind
 from tests.scenarios.by_hand_town import NORM_WH, SCOPE, ZONE, ZONES, Town, tariff
 
 TWO_ZONES = tariff("two_zone", [("2017-01-01", "{day: 6, night: 2}")], zones=ZONES)
@@ -433,7 +433,7 @@ def test_a_price_change_is_told_apart_by_a_fixing_reading_or_by_days(
 
 
 def test_two_meters_of_a_month_are_one_line_rounded_once(database, tmp_path):
-    from metering.places import Meter, MeterReplacement
+    from metering.registry.places import Meter, MeterReplacement
     from metering.service import replace_meter
 
     town = Town(database, tmp_path, plan=tariff("single", [("2017-01-01", "5.005")]))

@@ -24,7 +24,7 @@ from metering.models import (
     PremisesRow,
     RegisterReadingRow,
 )
-from metering.places import Meter, MeterReplacement
+from metering.registry.places import Meter, MeterReplacement
 from metering.service import replace_meter
 from tariffs.service import PublishOrder, publish_version
 from tests.frozen_town import ACCOUNTS, accounts_csv, heat_prices, tariff_documents

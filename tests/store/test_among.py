@@ -9,8 +9,8 @@ from sqlalchemy import select
 from kilokassa.db.slices import among
 from metering.days import whole_days
 from metering.models import IntervalDayRow
-from metering.places import Building, Channel, MeteringPoint, PlacesOrder
-from metering.registry_service import register_places
+from metering.registry.places import Building, Channel, MeteringPoint, PlacesOrder
+from metering.registry.service import register_places
 from metering.store import write_days
 
 DAYS = [date(2026, 10, 1) + timedelta(days=n) for n in range(3)]

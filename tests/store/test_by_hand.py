@@ -17,9 +17,10 @@ from kilokassa.core.ids import AccountId, BuildingId
 from kilokassa.core.scope import Role, Scope, system_scope
 from kilokassa.core.series import Quality
 from kilokassa.core.zones import Zone
-from metering import by_hand_store as store
-from metering.by_hand import RemarkKind, Verdict, window_state
-from metering.by_hand_service import (
+from metering.by_hand import store as store
+from metering.by_hand.photos import remade
+from metering.by_hand.readings import RemarkKind, Verdict, window_state
+from metering.by_hand.service import (
     GivenReading,
     OpenRoundOrder,
     RoundOutcomeOrder,
@@ -39,11 +40,11 @@ from metering.by_hand_service import (
     walk_line,
     walk_sheet,
 )
-from metering.events import VisitOutcome
-from metering.findings import FindingKind, FindingState
+from metering.events.kinds import VisitOutcome
+from metering.findings.finding import FindingKind, FindingState
 from metering.models import FindingRow, ReadingPhotoRow, RegisterReadingRow, WalkRoundVisitRow
-from metering.photos import remade
-from metering.places import (
+from metering.registers import RegisterReading, register_differences
+from metering.registry.places import (
     Building,
     Channel,
     Commodity,
@@ -54,7 +55,6 @@ from metering.places import (
     PlacesOrder,
     Premises,
 )
-from metering.registers import RegisterReading, register_differences
 from metering.service import register_places, replace_meter
 from metering.store import load_registers, write_registers
 

@@ -5,8 +5,8 @@ import threading
 import pytest
 from sqlalchemy import func, select
 
-from metering.exchange import ExchangeArea, TimeZoneChanged
-from metering.exchange_store import known_time_zones, next_number, take_areas
+from metering.exchange.codes import ExchangeArea, TimeZoneChanged
+from metering.exchange.store import known_time_zones, next_number, take_areas
 from metering.models import ExchangeAreaRow, ExchangeNumberRow
 
 SENDER = "7700000000"

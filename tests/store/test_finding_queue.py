@@ -13,14 +13,15 @@ from kilokassa.core.period import Period
 from kilokassa.core.scope import Role, Scope, system_scope
 from kilokassa.core.zones import Zone
 from metering.days import whole_days
-from metering.finding_service import (
+from metering.findings.finding import Finding, FindingKind, FindingState
+from metering.findings.service import (
     AcceptOrder,
     FindingNotAccepted,
     ReopenOrder,
     accept_findings,
     reopen_finding,
 )
-from metering.finding_store import (
+from metering.findings.store import (
     FindingFilter,
     count_by_kind,
     day_history,
@@ -29,9 +30,8 @@ from metering.finding_store import (
     get_finding,
     readings_around,
 )
-from metering.findings import Finding, FindingKind, FindingState
-from metering.places import Building, Channel, Company, Meter, MeteringPoint, PlacesOrder
 from metering.registers import RegisterReading
+from metering.registry.places import Building, Channel, Company, Meter, MeteringPoint, PlacesOrder
 from metering.service import register_places
 from metering.store import add_findings, write_days, write_registers
 

@@ -14,18 +14,20 @@ from kilokassa.core.ids import CompanyId
 from kilokassa.core.scope import Role, Scope, system_scope
 from kilokassa.core.series import Quality
 from kilokassa.core.zones import Zone
-from metering.balance_service import (
+from metering.balance.house import Totals
+from metering.balance.service import (
     BalanceQuery,
     HouseQuery,
     house_balance,
     house_suspects,
     list_balances,
 )
+from metering.balance.suspects import PartKind
 from metering.days import whole_days
-from metering.events import DeviceEventKind
-from metering.house_balance import Totals
+from metering.events.kinds import DeviceEventKind
 from metering.models import DeviceEventRow, FindingRow
-from metering.places import (
+from metering.registers import RegisterReading
+from metering.registry.places import (
     Building,
     Channel,
     CommonArea,
@@ -36,10 +38,8 @@ from metering.places import (
     PlacesOrder,
     Premises,
 )
-from metering.registers import RegisterReading
 from metering.service import register_places
 from metering.store import write_days, write_registers
-from metering.suspects import PartKind
 
 ZONE = ZoneInfo("Asia/Vladivostok")
 OCTOBER = Month(2026, 10)

@@ -11,17 +11,17 @@ from kilokassa.core.calendar import Month, local_midnight
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.scope import system_scope
 from kilokassa.core.zones import Zone
-from metering.check_service import CheckOrder, check_points
-from metering.check_store import points_to_check
 from metering.days import whole_days
-from metering.event_service import DeviceEventsOrder, record_device_events
-from metering.events import DeviceEventKind, EventLine
-from metering.finding_service import AcceptOrder, accept_findings
-from metering.finding_store import FindingFilter, find_findings
-from metering.findings import Finding, FindingKind, FindingState
+from metering.events.kinds import DeviceEventKind, EventLine
+from metering.events.service import DeviceEventsOrder, record_device_events
+from metering.findings.finding import Finding, FindingKind, FindingState
+from metering.findings.service import AcceptOrder, accept_findings
+from metering.findings.store import FindingFilter, find_findings
+from metering.lookback.service import CheckOrder, check_points
+from metering.lookback.store import points_to_check
 from metering.models import MeteringPointRow
-from metering.places import Building, Channel, Meter, MeteringPoint, PlacesOrder
 from metering.registers import RegisterReading
+from metering.registry.places import Building, Channel, Meter, MeteringPoint, PlacesOrder
 from metering.service import register_places
 from metering.store import add_findings, write_days, write_registers
 

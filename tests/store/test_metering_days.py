@@ -12,7 +12,7 @@ from kilokassa.core.series import Quality
 from kilokassa.db.session import Database
 from metering.days import exact_days, whole_days
 from metering.models import IntervalDayRevisionRow, IntervalDayRow
-from metering.places import Building, Channel, MeteringPoint, PlacesOrder, Premises
+from metering.registry.places import Building, Channel, MeteringPoint, PlacesOrder, Premises
 from metering.service import register_places
 from metering.store import (
     DaysWritten,

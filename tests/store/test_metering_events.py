@@ -11,7 +11,15 @@ from kilokassa.core.errors import Forbidden, Invalid, NotFound, RequestConflict
 from kilokassa.core.ids import AccountId, BuildingId, CompanyId
 from kilokassa.core.scope import Role, Scope, system_scope
 from kilokassa.core.text import Language, gettext
-from metering.event_service import (
+from metering.events.kinds import (
+    DeviceEventKind,
+    EventLine,
+    EventRefusal,
+    QualityBasis,
+    QualityEventKind,
+    QualityEventState,
+)
+from metering.events.service import (
     DecideOrder,
     DeviceEventsOrder,
     EndOrder,
@@ -22,23 +30,15 @@ from metering.event_service import (
     record_device_events,
     record_quality,
 )
-from metering.event_store import (
+from metering.events.store import (
     EventFilter,
     QualityFilter,
     get_quality,
     list_events,
     list_quality,
 )
-from metering.events import (
-    DeviceEventKind,
-    EventLine,
-    EventRefusal,
-    QualityBasis,
-    QualityEventKind,
-    QualityEventState,
-)
 from metering.models import DeviceEventRow
-from metering.places import (
+from metering.registry.places import (
     Building,
     Commodity,
     Company,

@@ -17,13 +17,13 @@ from kilokassa.core.errors import RequestConflict
 from kilokassa.core.scope import system_scope
 from kilokassa.core.series import Quality
 from kilokassa.jobs.readings import FORMATS as OFFERED
-from metering.exchange import TimeZoneChanged
-from metering.findings import FindingKind
+from metering.exchange.codes import TimeZoneChanged
+from metering.findings.finding import FindingKind
 from metering.imports import RefusalReason, UnreadableFile
 from metering.models import ImportBatchRow, IntervalDayRow
 from metering.parsers.csv_long import LongCsvReader
-from metering.places import Building, Channel, MeteringPoint, PlacesOrder
-from metering.registry_service import register_places
+from metering.registry.places import Building, Channel, MeteringPoint, PlacesOrder
+from metering.registry.service import register_places
 from metering.store import load_day_revisions, load_matrix
 
 ZONE = ZoneInfo("Europe/Moscow")

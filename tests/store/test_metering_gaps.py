@@ -10,10 +10,10 @@ from sqlalchemy import select
 from kilokassa.app.readings_import import import_readings
 from kilokassa.core.period import Period
 from kilokassa.core.scope import system_scope
-from metering.findings import DayGrid, FindingKind, FindingState
+from metering.findings.finding import DayGrid, FindingKind, FindingState
 from metering.models import FindingRow, IntervalDayRow
-from metering.places import Building, Channel, MeteringPoint, PlacesOrder
-from metering.registry_service import register_places
+from metering.registry.places import Building, Channel, MeteringPoint, PlacesOrder
+from metering.registry.service import register_places
 
 ZONE = "Asia/Vladivostok"
 FIRST = date(2026, 10, 1)

@@ -15,7 +15,7 @@ from kilokassa.core.errors import Forbidden, Invalid, NotFound
 from kilokassa.core.ids import CompanyId
 from kilokassa.core.scope import Role, Scope, system_scope
 from kilokassa.core.zones import Zone
-from metering.findings import FindingKind
+from metering.findings.finding import FindingKind
 from metering.imports import RefusalReason, UnreadableFile
 from metering.models import (
     FindingRow,
@@ -25,7 +25,7 @@ from metering.models import (
     IntervalDayRow,
     MeteringPointRow,
 )
-from metering.places import Building, Channel, Company, Meter, MeteringPoint, PlacesOrder
+from metering.registry.places import Building, Channel, Company, Meter, MeteringPoint, PlacesOrder
 from metering.service import register_places
 from metering.store import list_findings, load_day_revisions, load_matrix, load_registers
 

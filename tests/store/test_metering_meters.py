@@ -14,14 +14,17 @@ from kilokassa.core.errors import Forbidden, Invalid, NotFound
 from kilokassa.core.scope import Role, Scope, system_scope
 from kilokassa.core.zones import Zone
 from metering.days import whole_days
-from metering.meter_service import (
+from metering.meters.life import DueBand, DueReason, LifeEvent, LifeStage, MeterLifeConflict
+from metering.meters.service import (
     LifeEventOrder,
     record_life_event,
     replace_meter,
     replace_meter_for,
 )
+from metering.meters.store import DueFilter, due_meters
 from metering.models import MeterLifeEventRow, MeterRow, RegisterReadingRow
-from metering.places import (
+from metering.registers import RegisterReading, register_differences
+from metering.registry.places import (
     Building,
     Channel,
     Commodity,
@@ -34,16 +37,14 @@ from metering.places import (
     Premises,
     Servicer,
 )
-from metering.registers import RegisterReading, register_differences
-from metering.registry import DueBand, DueReason, LifeEvent, LifeStage, MeterLifeConflict
-from metering.registry_service import (
+from metering.registry.service import (
     BuildingEdit,
     PointEdit,
     edit_building,
     edit_point,
     register_places,
 )
-from metering.registry_store import (
+from metering.registry.store import (
     building_by_code,
     latest_readings,
     list_buildings,
@@ -58,7 +59,6 @@ from metering.store import (
     write_days,
     write_registers,
 )
-from metering.verification_store import DueFilter, due_meters
 
 ZONE = ZoneInfo("Asia/Vladivostok")
 TODAY = date(2026, 11, 24)

@@ -20,7 +20,8 @@ from metering.models import (
     PremisesRow,
     ServicerRow,
 )
-from metering.places import (
+from metering.registers import RegisterReading
+from metering.registry.places import (
     Building,
     Channel,
     Commodity,
@@ -36,7 +37,6 @@ from metering.places import (
     Premises,
     Servicer,
 )
-from metering.registers import RegisterReading
 from metering.service import register_places, replace_meter
 from metering.store import (
     load_registers,

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from sqlalchemy import insert, select, update
 
-import metering.validation_service as validation_service
+import metering.validation.service as validation_service
 from kilokassa.app.readings_import import import_readings
 from kilokassa.core.scope import system_scope
 from metering.days import whole_days
-from metering.events import DeviceEventKind
-from metering.findings import FindingKind, FindingState
+from metering.events.kinds import DeviceEventKind
+from metering.findings.finding import FindingKind, FindingState
 from metering.models import DeviceEventRow, FindingRow, MeteringPointRow
-from metering.places import Building, Channel, MeteringPoint, PlacesOrder
-from metering.registry_service import register_places
+from metering.registry.places import Building, Channel, MeteringPoint, PlacesOrder
+from metering.registry.service import register_places
 from metering.store import write_days
 
 RETAILER = system_scope("cli")

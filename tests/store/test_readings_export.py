@@ -29,7 +29,14 @@ from metering.days import exact_days
 from metering.models import ExchangeNumberRow
 from metering.parsers.source import SeriesKey
 from metering.parsers.xml_80020 import UWH_PER_KWH, Xml80020Reader
-from metering.places import Building, Channel, Company, MeteringPoint, PlacesOrder, Premises
+from metering.registry.places import (
+    Building,
+    Channel,
+    Company,
+    MeteringPoint,
+    PlacesOrder,
+    Premises,
+)
 from metering.service import register_places
 from metering.store import write_days
 

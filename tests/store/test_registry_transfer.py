@@ -13,9 +13,9 @@ from kilokassa.core.errors import Forbidden
 from kilokassa.core.scope import Role, Scope, system_scope
 from kilokassa.core.zones import Zone
 from metering.models import BuildingRow, ChannelRow, MeteringPointRow, MeterRow
-from metering.places import Commodity, Coordinates
 from metering.registers import RegisterReading
-from metering.registry_store import building_by_code, list_points, point_by_code
+from metering.registry.places import Commodity, Coordinates
+from metering.registry.store import building_by_code, list_points, point_by_code
 from metering.store import write_registers
 
 ALL = system_scope("test")

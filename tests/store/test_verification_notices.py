@@ -14,7 +14,7 @@ from kilokassa.app.wiring import Application
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.errors import Forbidden
 from kilokassa.core.scope import Role, Scope
-from metering.places import (
+from metering.registry.places import (
     Building,
     Company,
     Meter,
@@ -22,7 +22,7 @@ from metering.places import (
     PlacesOrder,
     Servicer,
 )
-from metering.registry_service import register_places
+from metering.registry.service import register_places
 from notices.channels.files import FolderChannel
 from notices.models import NoticeRow
 

@@ -28,17 +28,17 @@ from kilokassa.core.clock import Clock, FixedClock
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Role, system_scope
 from kilokassa.db.session import Database
-from metering.by_hand_service import (
+from metering.by_hand.photos import remade
+from metering.by_hand.service import (
     OpenRoundOrder,
     RoundPhotoOrder,
     attach_photo,
     open_walk_round,
     walk_sheet,
 )
-from metering.event_service import QualityOrder, record_quality
-from metering.events import QualityBasis, QualityEventKind
-from metering.photos import remade
-from metering.places import Commodity
+from metering.events.kinds import QualityBasis, QualityEventKind
+from metering.events.service import QualityOrder, record_quality
+from metering.registry.places import Commodity
 from tariffs.service import PublishOrder, publish_version
 from tests import frozen_town as town
 from wallet.topups import BonusRule

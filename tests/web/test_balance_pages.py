@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 from kilokassa.app.wiring import Application
 from kilokassa.core.scope import system_scope
 from kilokassa.web.app import create_app
-from metering import balance_store
+from metering.balance import store as balance_store
 from metering.days import whole_days
-from metering.places import Channel, MeteringPoint, PlacesOrder
+from metering.registry.places import Channel, MeteringPoint, PlacesOrder
 from metering.service import register_places
 from metering.store import load_matrix, write_days
 from tests.web.conftest import Clients

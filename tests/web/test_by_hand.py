@@ -15,7 +15,7 @@ from kilokassa.app.wiring import Application
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.scope import system_scope
 from kilokassa.web.app import create_app
-from metering.by_hand_service import WindowOrder, set_reading_window
+from metering.by_hand.service import WindowOrder, set_reading_window
 from metering.models import FindingRow, RegisterReadingRow
 from notices.models import NoticeRow
 from tests.web.conftest import sign_in, token

@@ -12,8 +12,8 @@ from kilokassa.core.calendar import Month
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.scope import system_scope
 from kilokassa.web.app import create_app
+from metering.estimation.norms_file import packaged_norms
 from metering.models import BuildingRow
-from metering.norms_file import packaged_norms
 from tests.web.conftest import Clients
 from tests.web.seed import BY_HAND, PREPAID
 

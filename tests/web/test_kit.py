@@ -4,7 +4,7 @@ from kilokassa.core.errors import DomainError
 from kilokassa.core.zones import Zone
 from kilokassa.web.errors import STATUS, status_of
 from kilokassa.web.kit import Chart, Paging, Sorting, Stack, harmless
-from metering.suspects import EvidenceSeries
+from metering.balance.suspects import EvidenceSeries
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+7 900", "-5", "@SUM(A1)", "\t=1", "\r=1"])

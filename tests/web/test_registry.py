@@ -12,9 +12,9 @@ from kilokassa.app.wiring import Application
 from kilokassa.core.scope import system_scope
 from kilokassa.core.zones import Zone
 from metering.models import MeterLifeEventRow, MeterRow
-from metering.places import Building, Coordinates, Meter, PlacesOrder, Servicer
-from metering.registry_service import register_places
-from metering.registry_store import building_by_code, latest_readings, point_by_code
+from metering.registry.places import Building, Coordinates, Meter, PlacesOrder, Servicer
+from metering.registry.service import register_places
+from metering.registry.store import building_by_code, latest_readings, point_by_code
 from tests.web.conftest import Clients, sign_in, token
 from tests.web.seed import PEOPLE
 

@@ -9,8 +9,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from kilokassa.app.wiring import Application
-from metering.finding_store import FindingFilter, StoredFinding, find_findings
-from metering.findings import FindingState
+from metering.findings.finding import FindingState
+from metering.findings.store import FindingFilter, StoredFinding, find_findings
 from tests.web.conftest import Clients, sign_in, token
 from tests.web.seed import PASSWORD, PEOPLE, POSTPAID, PREPAID, SCOPE
 

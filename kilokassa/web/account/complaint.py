@@ -16,9 +16,9 @@ from kilokassa.web.event_forms import ComplaintForm, tenths
 from kilokassa.web.event_tables import own_quality
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, visit
-from metering.event_service import QualityOrder, record_quality
-from metering.event_store import QualityFilter, list_quality, own_place
-from metering.events import QualityBasis
+from metering.events.kinds import QualityBasis
+from metering.events.service import QualityOrder, record_quality
+from metering.events.store import QualityFilter, list_quality, own_place
 
 SHOWN: Final = 50
 

@@ -23,8 +23,8 @@ from kilokassa.web.by_hand import ShownReading
 from kilokassa.web.kit import export_asked
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, visit
-from metering import by_hand_store as store
-from metering.by_hand import (
+from metering.by_hand import store as store
+from metering.by_hand.readings import (
     UNITS,
     RegisterState,
     Verdict,
@@ -32,7 +32,7 @@ from metering.by_hand import (
     parse_reading,
     window_state,
 )
-from metering.by_hand_service import (
+from metering.by_hand.service import (
     GivenReading,
     HandResult,
     JudgedReading,
@@ -40,7 +40,7 @@ from metering.by_hand_service import (
     judge_submission,
     submit_readings,
 )
-from metering.by_hand_store import HandMeter, ListedReading
+from metering.by_hand.store import HandMeter, ListedReading
 from metering.registers import RegisterReading
 
 READINGS_SHOWN: Final = 200

@@ -22,7 +22,7 @@ from kilokassa.web.balance import BalanceView, balance_view
 from kilokassa.web.forms import MOST_MINOR
 from kilokassa.web.pdf import pdf_answer
 from kilokassa.web.visit import visit
-from metering.estimates import EstimationMethod
+from metering.estimation.methods import EstimationMethod
 from wallet import store as wallet_store
 from wallet.store import Entry
 

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields
 from kilokassa.core.calendar import Month
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, visit
-from metering.balance_service import (
+from metering.balance.service import (
     HouseQuery,
     SuspectFlat,
     house_balance,

@@ -13,8 +13,9 @@ from kilokassa.web.api.accounts import KeyHeader
 from kilokassa.web.api.base import PageSchema, account_of
 from kilokassa.web.by_hand import judgement_text
 from kilokassa.web.visit import visit
-from metering import by_hand_store as store
-from metering.by_hand import (
+from metering.by_hand import store as store
+from metering.by_hand.photos import SENT_BYTES_MAX, remade
+from metering.by_hand.readings import (
     ConfirmationNeeded,
     ReadingsRefused,
     Remark,
@@ -23,7 +24,7 @@ from metering.by_hand import (
     shown,
     window_state,
 )
-from metering.by_hand_service import (
+from metering.by_hand.service import (
     GivenReading,
     HandResult,
     OpenRoundOrder,
@@ -42,10 +43,9 @@ from metering.by_hand_service import (
     walk_line,
     walk_sheet,
 )
-from metering.by_hand_store import HandMeter, WalkRound
-from metering.events import VisitOutcome
-from metering.photos import SENT_BYTES_MAX, remade
-from metering.places import Commodity
+from metering.by_hand.store import HandMeter, WalkRound
+from metering.events.kinds import VisitOutcome
+from metering.registry.places import Commodity
 
 READING = r"[0-9 ]{1,15}([.,][0-9]{0,6})?\Z"
 

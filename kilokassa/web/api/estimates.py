@@ -8,7 +8,7 @@ from marshmallow import Schema, fields
 from kilokassa.app.estimating import EstimateLine, estimate_lines, rule_chain
 from kilokassa.core.calendar import Month
 from kilokassa.web.visit import visit
-from metering.estimates import EstimationMethod
+from metering.estimation.methods import EstimationMethod
 
 
 class EstimatesQuery(Schema):

@@ -10,7 +10,14 @@ from kilokassa.web.api.accounts import KeyHeader, month_field
 from kilokassa.web.api.base import PageSchema, account_of
 from kilokassa.web.language import translate
 from kilokassa.web.visit import visit
-from metering.event_service import (
+from metering.events.kinds import (
+    DeviceEventKind,
+    EventLine,
+    QualityBasis,
+    QualityEventKind,
+    QualityEventState,
+)
+from metering.events.service import (
     TEXT_MAX,
     DecideOrder,
     DeviceEventsOrder,
@@ -21,7 +28,7 @@ from metering.event_service import (
     record_device_events,
     record_quality,
 )
-from metering.event_store import (
+from metering.events.store import (
     EventFilter,
     QualityFilter,
     StoredQuality,
@@ -29,14 +36,7 @@ from metering.event_store import (
     list_events,
     list_quality,
 )
-from metering.events import (
-    DeviceEventKind,
-    EventLine,
-    QualityBasis,
-    QualityEventKind,
-    QualityEventState,
-)
-from metering.places import Commodity
+from metering.registry.places import Commodity
 
 EVENTS_AT_ONCE_MAX = 10_000
 

@@ -10,14 +10,15 @@ from kilokassa.core.text import mark
 from kilokassa.web.api.base import PageSchema
 from kilokassa.web.language import translate
 from kilokassa.web.visit import visit
-from metering.finding_service import (
+from metering.findings.finding import FindingKind, FindingState
+from metering.findings.service import (
     NOTE_MAX,
     AcceptOrder,
     ReopenOrder,
     accept_findings,
     reopen_finding,
 )
-from metering.finding_store import (
+from metering.findings.store import (
     ID_MAX,
     FindingFilter,
     StoredFinding,
@@ -25,7 +26,6 @@ from metering.finding_store import (
     find_findings,
     get_finding,
 )
-from metering.findings import FindingKind, FindingState
 
 ACCEPTED_AT_ONCE_MAX = 500
 

@@ -11,10 +11,12 @@ from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
 from kilokassa.web.api.base import PageSchema
 from kilokassa.web.visit import visit
-from metering.meter_service import LifeEventOrder, record_life_event, replace_meter_for
-from metering.places import Commodity, LifeEventKind, Meter, MeterReplacement
-from metering.registry import DueBand, LifeEvent
-from metering.registry_store import (
+from metering.meters.life import DueBand, LifeEvent
+from metering.meters.service import LifeEventOrder, record_life_event, replace_meter_for
+from metering.meters.store import DueFilter, due_meters
+from metering.meters.verification_periods import proposals
+from metering.registry.places import Commodity, LifeEventKind, Meter, MeterReplacement
+from metering.registry.store import (
     ListedBuilding,
     RegisteredBuilding,
     RegisteredPoint,
@@ -25,8 +27,6 @@ from metering.registry_store import (
     meter_of_point,
     point_by_code,
 )
-from metering.verification_periods import proposals
-from metering.verification_store import DueFilter, due_meters
 
 CODE_MAX = 100
 

@@ -16,7 +16,8 @@ from kilokassa.web.forms import month_asked
 from kilokassa.web.kit import Chart, Column, Kind, Paging, Stack, Table, export_asked, page_asked
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, visit
-from metering.balance_service import (
+from metering.balance.house import Flow, Totals
+from metering.balance.service import (
     BalanceQuery,
     DayBalance,
     HouseBalance,
@@ -28,8 +29,7 @@ from metering.balance_service import (
     house_suspects,
     list_balances,
 )
-from metering.house_balance import Flow, Totals
-from metering.suspects import NOTEWORTHY_POINTS, STRONG_POINTS, EvidenceSeries, Suspect
+from metering.balance.suspects import NOTEWORTHY_POINTS, STRONG_POINTS, EvidenceSeries, Suspect
 
 MONTHS_OFFERED: Final = 14
 HOUSES_SHOWN: Final = 100

@@ -16,9 +16,9 @@ from kilokassa.web.forms import month_asked
 from kilokassa.web.kit import Column, Kind, Table, export_asked
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, visit
-from metering.estimate_store import estimated_buildings
-from metering.estimates import EstimationMethod
-from metering.estimation_rules import Trigger
+from metering.estimation.methods import EstimationMethod
+from metering.estimation.rules import Trigger
+from metering.estimation.store import estimated_buildings
 
 MONTHS_OFFERED: Final = 14
 WARN_PERIODS: Final = 3

@@ -29,7 +29,9 @@ from kilokassa.web.forms import month_asked
 from kilokassa.web.kit import Paging, export_asked, page_asked
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, visit
-from metering.event_service import (
+from metering.events.kinds import DeviceEventKind, QualityBasis, QualityEventState, event_instant
+from metering.events.quality import deviation
+from metering.events.service import (
     DecideOrder,
     DeviceEventsOrder,
     EndOrder,
@@ -42,7 +44,7 @@ from metering.event_service import (
     record_device_events,
     record_quality,
 )
-from metering.event_store import (
+from metering.events.store import (
     EventFilter,
     QualityFilter,
     StoredQuality,
@@ -52,10 +54,8 @@ from metering.event_store import (
     list_quality,
     quality_overlapping,
 )
-from metering.events import DeviceEventKind, QualityBasis, QualityEventState, event_instant
 from metering.parsers.csv_events import FILE_MAX_BYTES, parse_events
-from metering.places import Commodity
-from metering.quality import deviation
+from metering.registry.places import Commodity
 
 PAGE_SIZE: Final = 50
 EXPORT_MAX: Final = 100_000

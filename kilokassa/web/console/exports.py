@@ -17,7 +17,7 @@ from kilokassa.web.exports import export_answer
 from kilokassa.web.forms import Form
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, visit
-from metering.exchange_store import export_buildings
+from metering.exchange.store import export_buildings
 
 FORMATS: Final = {
     ExportFormat.CSV: mark("CSV: a line a value"),

@@ -25,8 +25,9 @@ from kilokassa.web.kit import Paging, export_asked, page_asked
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, visit
 from metering import store as metering_store
-from metering.finding_service import AcceptOrder, ReopenOrder, accept_findings, reopen_finding
-from metering.finding_store import (
+from metering.findings.finding import Finding, FindingKind, FindingState
+from metering.findings.service import AcceptOrder, ReopenOrder, accept_findings, reopen_finding
+from metering.findings.store import (
     WORK,
     DayState,
     EvidenceChannel,
@@ -39,7 +40,6 @@ from metering.finding_store import (
     get_finding,
     readings_around,
 )
-from metering.findings import Finding, FindingKind, FindingState
 
 PAGE_SIZE: Final = 50
 EXPORT_MAX: Final = 100_000

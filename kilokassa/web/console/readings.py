@@ -12,7 +12,7 @@ from kilokassa.core.text import mark, sentence
 from kilokassa.web.forms import ReadingsForm
 from kilokassa.web.language import translate
 from kilokassa.web.visit import visit
-from metering.exchange import TimeZoneChanged
+from metering.exchange.codes import TimeZoneChanged
 
 
 def import_readings() -> ResponseReturnValue:

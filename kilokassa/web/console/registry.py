@@ -29,8 +29,12 @@ from kilokassa.web.registry_forms import (
 from kilokassa.web.visit import Visit, visit
 from kilokassa.web.words import word
 from metering import store as metering_store
-from metering.meter_service import LifeEventOrder, record_life_event, replace_meter_for
-from metering.places import (
+from metering.meters.life import BAND_DAYS, Due, DueBand, DueReason, LifeEvent, LifeStage, due
+from metering.meters.service import LifeEventOrder, record_life_event, replace_meter_for
+from metering.meters.store import DueFilter, due_meters
+from metering.meters.verification_periods import ProposedValidity, proposals
+from metering.register_values import total_text
+from metering.registry.places import (
     ACTIVE_TAKEN,
     CHANNELS_OF,
     Channel,
@@ -41,9 +45,7 @@ from metering.places import (
     MeterReplacement,
     Premises,
 )
-from metering.register_values import total_text
-from metering.registry import BAND_DAYS, Due, DueBand, DueReason, LifeEvent, LifeStage, due
-from metering.registry_service import (
+from metering.registry.service import (
     BuildingEdit,
     NewPoint,
     PointEdit,
@@ -51,7 +53,7 @@ from metering.registry_service import (
     edit_building,
     edit_point,
 )
-from metering.registry_store import (
+from metering.registry.store import (
     BUILDING_SORTS,
     ListedPoint,
     RegisteredPoint,
@@ -65,8 +67,6 @@ from metering.registry_store import (
     point_by_code,
     servicers,
 )
-from metering.verification_periods import ProposedValidity, proposals
-from metering.verification_store import DueFilter, due_meters
 
 PAGE_SIZE: Final = 50
 POINTS_SHOWN: Final = 100

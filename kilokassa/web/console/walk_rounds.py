@@ -27,8 +27,9 @@ from kilokassa.web.kit import Paging, export_asked, page_asked
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, visit
 from kilokassa.web.words import word
-from metering import by_hand_store as store
-from metering.by_hand import (
+from metering.by_hand import store as store
+from metering.by_hand.photos import SENT_BYTES_MAX, UnreadablePhoto, remade, thumbnail
+from metering.by_hand.readings import (
     EXCESS_LEAST,
     USUAL_TIMES,
     Verdict,
@@ -36,7 +37,7 @@ from metering.by_hand import (
     rule_of,
     window_state,
 )
-from metering.by_hand_service import (
+from metering.by_hand.service import (
     HandResult,
     OpenRoundOrder,
     RoundOutcomeOrder,
@@ -54,8 +55,7 @@ from metering.by_hand_service import (
     walk_line,
     walk_sheet,
 )
-from metering.events import VisitOutcome
-from metering.photos import SENT_BYTES_MAX, UnreadablePhoto, remade, thumbnail
+from metering.events.kinds import VisitOutcome
 from metering.registers import modulus
 
 PAGE_SIZE: Final = 50

@@ -1,0 +1,1 @@
+"""The balance of a house, and the flats its remainder points at."""

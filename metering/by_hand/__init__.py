@@ -1,0 +1,1 @@
+"""Readings by hand: of residents in their window, of a walk-round, with photographs."""

@@ -1,0 +1,1 @@
+"""Events: what meters, acts and complaints tell besides readings, and the quality of a service."""

@@ -1,0 +1,1 @@
+"""Exchange with other systems: codes, areas and numbers of 80020."""

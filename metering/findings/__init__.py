@@ -1,0 +1,1 @@
+"""Findings: what looks wrong in readings, and who closed it."""

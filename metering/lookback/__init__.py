@@ -1,0 +1,1 @@
+"""Looking back: checks over a population that only later or longer series allow."""

@@ -1,0 +1,1 @@
+"""Meters: their life, replacement and verification."""

@@ -1,0 +1,1 @@
+"""Validation: readings that arrive, judged against the own past of their points."""
