@@ -69,7 +69,7 @@ def amount_text(amount_minor: int, language: Language, *, unit: bool = True) -> 
 def number_text(value: Decimal | int, language: Language, *, decimals: int | None = None) -> str:
     """Return an exact number with the language's marks; `decimals` fixes how many are shown."""
     pattern = (
-        "#,##0.######" if decimals is None else "#,##0" + ("." + "0" * decimals) * (decimals > 0)
+        "#,##0.#########" if decimals is None else "#,##0" + ("." + "0" * decimals) * (decimals > 0)
     )
     sign = "−" if value < 0 else ""
     return sign + format_decimal(value if value >= 0 else -value, pattern, locale=str(language))

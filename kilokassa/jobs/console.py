@@ -18,7 +18,8 @@ from kilokassa.app.wiring import Application, open_application
 from kilokassa.core.calendar import Month
 from kilokassa.core.errors import DomainError
 from kilokassa.core.scope import Scope, system_scope
-from kilokassa.core.text import Language, gettext, ngettext
+from kilokassa.core.text import Language, gettext, ngettext, number_text
+from metering.findings.finding import Finding
 
 REFUSED: Final = 1
 USAGE: Final = 2
@@ -92,6 +93,13 @@ class Console:
     def sentence(self, refusal: DomainError) -> str:
         """Return the sentence of a refusal in the language."""
         return refusal.sentence(lambda message: gettext(message, self.language))
+
+    def finding(self, finding: Finding) -> str:
+        """Return a finding as a sentence in the language."""
+        return finding.sentence(
+            lambda message: gettext(message, self.language),
+            lambda value: number_text(value, self.language),
+        )
 
     @contextmanager
     def progress(self, message: str) -> Iterator[Progress]:

@@ -3,7 +3,7 @@
 import click
 
 from kilokassa.core.calendar import Month
-from kilokassa.core.text import gettext, mark
+from kilokassa.core.text import mark
 from kilokassa.jobs.console import FINDINGS, Console, MonthType, emit, json_option, pass_console
 from metering.findings.finding import FindingKind, FindingState
 
@@ -57,9 +57,6 @@ def list_findings(
         counts = count_by_kind(session, console.scope, wished)
     total = sum(counts.values()) if wished.kind is None else counts.get(wished.kind, 0)
 
-    def translate(message: str) -> str:
-        return gettext(message, console.language)
-
     if as_json:
         emit(
             {
@@ -72,7 +69,7 @@ def list_findings(
                         "building": one.building_code,
                         "period_start": one.finding.period.start,
                         "period_end": one.finding.period.end,
-                        "text": one.finding.sentence(translate),
+                        "text": console.finding(one.finding),
                         "state": one.state,
                         "closed_by": one.closed_by,
                         "closed_at": one.closed_at,
@@ -85,7 +82,7 @@ def list_findings(
         return
     for one in found:
         closed = f"  [{one.closed_by}]" if one.closed_by else ""
-        click.echo(f"{one.id:>7}  {one.finding.sentence(translate)}{closed}")
+        click.echo(f"{one.id:>7}  {console.finding(one.finding)}{closed}")
     console.say(mark("Shown %(shown)s of %(total)s."), shown=len(found), total=total)
 
 

@@ -119,7 +119,7 @@ def _tell(console: Console, result: ImportResult, *, as_json: bool) -> int:
         return gettext(message, console.language)
 
     refusals = [refusal.sentence(translate) for refusal in result.refusals]
-    findings = [finding.sentence(translate) for finding in result.findings]
+    findings = [console.finding(finding) for finding in result.findings]
     if as_json:
         emit(
             {

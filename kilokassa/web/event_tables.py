@@ -10,7 +10,7 @@ from kilokassa.core.series import Quality
 from kilokassa.core.text import Language, mark, number_text
 from kilokassa.web.doers import Doers, event_source_text, source_text
 from kilokassa.web.kit import Column, Kind, Table
-from kilokassa.web.language import translate
+from kilokassa.web.language import shown, translate
 from kilokassa.web.words import word
 from metering.events.kinds import DeviceEventKind, QualityEventKind, QualityEventState
 from metering.events.quality import Deviation
@@ -66,7 +66,7 @@ def finding_table(items: Sequence[StoredFinding], doers: Doers) -> Table[StoredF
             Column("point", mark("Metering point"), lambda one: one.finding.point_code),
             Column("from", mark("From"), lambda one: one.finding.period.start, Kind.INSTANT),
             Column("until", mark("Until"), lambda one: one.finding.period.end, Kind.INSTANT),
-            Column("text", mark("Finding"), lambda one: one.finding.sentence(translate)),
+            Column("text", mark("Finding"), lambda one: one.finding.sentence(translate, shown)),
             Column("state", mark("State"), lambda one: one.state, Kind.WORD),
             Column("closed_by", mark("Closed by"), lambda one: doers.name(one.closed_by)),
             Column("closed_at", mark("Closed at"), lambda one: one.closed_at, Kind.INSTANT),

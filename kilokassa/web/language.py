@@ -64,6 +64,11 @@ def install_language(app: Flask) -> None:
     app.jinja_env.filters.update(FILTERS)
 
 
+def shown(value: Decimal) -> str:
+    """Return a number as the reader's language writes it."""
+    return number_text(value, visit().language)
+
+
 def _money(amount_minor: int) -> str:
     return amount_text(amount_minor, visit().language)
 

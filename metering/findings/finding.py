@@ -1,5 +1,6 @@
 """Findings: what looks wrong in readings that were stored or refused; values, not errors."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -188,14 +189,25 @@ class Finding:
     period: Period
     detail: Mapping[str, int | str] = field(default_factory=dict)
 
-    def sentence(self, translate: Callable[[str], str] = str) -> str:
-        """Return the finding as a sentence, its template first passed through `translate`."""
+    def sentence(
+        self,
+        translate: Callable[[str], str] = str,
+        show: Callable[[Decimal], str] = str,
+    ) -> str:
+        """Return the finding as a sentence, its template first passed through `translate`.
+
+        `show` turns numbers with a fraction into what the reader's language writes.
+        """
         template = VARIANTS.get((self.kind, str(self.detail.get("variant", ""))))
         if template is None and "unit" in self.detail:
             template = OF_REGISTERS.get(self.kind)
         return translate(template or TEMPLATES[self.kind]) % {
             "point": self.point_code,
-            **{name: _word(name, value, translate) for name, value in self.detail.items()},
+            **{
+                name: show(Decimal(value)) if _is_fraction(name, value) else word
+                for name, value in self.detail.items()
+                for word in [_word(name, value, translate)]
+            },
         }
 
     @property
@@ -231,6 +243,11 @@ _ZONE_WORDS: Mapping[str, str] = {
     "day": mark("day"),
     "night": mark("night"),
 }
+
+
+def _is_fraction(name: str, value: int | str) -> bool:
+    """Say whether a detail is a number with a fraction, as which a serial number may look too."""
+    return name != "meter" and re.fullmatch(r"-?[0-9]+\.[0-9]+", str(value)) is not None
 
 
 def _word(name: str, value: int | str, translate: Callable[[str], str]) -> int | str:

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, validate
 from kilokassa.core.errors import Invalid
 from kilokassa.core.text import mark
 from kilokassa.web.api.base import PageSchema
-from kilokassa.web.language import translate
+from kilokassa.web.language import shown, translate
 from kilokassa.web.visit import visit
 from metering.findings.finding import FindingKind, FindingState
 from metering.findings.service import (
@@ -168,7 +168,7 @@ def _shown(one: StoredFinding) -> dict[str, Any]:
         "building": one.building_code,
         "period_start": one.finding.period.start,
         "period_end": one.finding.period.end,
-        "text": one.finding.sentence(translate),
+        "text": one.finding.sentence(translate, shown),
         "detail": dict(one.finding.detail),
         "state": str(one.state),
         "weight": one.weight,

@@ -14,7 +14,7 @@ from kilokassa.app.readings_import import import_readings as take_file
 from kilokassa.core.errors import Invalid
 from kilokassa.core.text import mark
 from kilokassa.web.api.accounts import KEY_HEADER, KEY_PATTERN
-from kilokassa.web.language import translate
+from kilokassa.web.language import shown, translate
 from kilokassa.web.visit import visit
 from metering.imports import ImportResult
 from metering.parsers.json_batch import JSON_BATCH
@@ -155,6 +155,6 @@ def _answer(result: ImportResult) -> dict[str, Any]:
         "energy_kwh": str(result.energy),
         "same_as_batch_id": result.same_as_batch_id,
         "refusals": [one.sentence(translate) for one in result.refusals],
-        "findings": [one.sentence(translate) for one in result.findings],
+        "findings": [one.sentence(translate, shown) for one in result.findings],
         "findings_count": result.findings_count,
     }

@@ -22,7 +22,7 @@ from kilokassa.web import queries
 from kilokassa.web.doers import Doers
 from kilokassa.web.event_tables import day_states, finding_table, shown_readings
 from kilokassa.web.kit import Paging, export_asked, page_asked
-from kilokassa.web.language import translate
+from kilokassa.web.language import shown, translate
 from kilokassa.web.visit import Visit, visit
 from metering import store as metering_store
 from metering.findings.finding import Finding, FindingKind, FindingState
@@ -96,7 +96,7 @@ def finding_entries(here: Visit, found: Sequence[Finding]) -> list[QueueEntry]:
             QueueEntry(
                 kind=finding.kind,
                 tone=_TONES.get(finding.kind, ""),
-                text=finding.sentence(translate),
+                text=finding.sentence(translate, shown),
                 when=_when(here, finding.period),
                 href=url_for("console.account", number=number) if number else "",
                 link_text=f"{number} {payer}".strip(),
@@ -200,7 +200,7 @@ def _row(here: Visit, stored: StoredFinding, doers: Doers) -> QueueRow:
     return QueueRow(
         stored=stored,
         tone=_TONES.get(stored.finding.kind, ""),
-        text=stored.finding.sentence(translate),
+        text=stored.finding.sentence(translate, shown),
         when=_when(here, stored.finding.period),
         href=url_for("console.finding", finding_id=stored.id, **_arguments()),
         closed_by=doers.name(stored.closed_by),
@@ -285,7 +285,7 @@ def _closed_before(here: Visit, one: StoredFinding) -> str:
     return translate(text) % {
         "who": _doers(here, [one]).name(one.closed_by),
         "when": instant_text(one.closed_at, here.zone, here.language),
-        "what": one.finding.sentence(translate),
+        "what": one.finding.sentence(translate, shown),
     }
 
 
@@ -370,7 +370,7 @@ def _detail(here: Visit, stored: StoredFinding) -> dict[str, Any]:
         "closed_by": doers.name(stored.closed_by),
         "note": doers.note(stored.note),
         "tone": _TONES.get(found.kind, ""),
-        "text": found.sentence(translate),
+        "text": found.sentence(translate, shown),
         "when": _when(here, found.period),
         "number": number,
         "payer": payer,

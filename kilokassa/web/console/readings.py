@@ -10,7 +10,7 @@ from kilokassa.app.readings_import import import_readings as take_file
 from kilokassa.core.errors import DomainError
 from kilokassa.core.text import mark, sentence
 from kilokassa.web.forms import ReadingsForm
-from kilokassa.web.language import translate
+from kilokassa.web.language import shown, translate
 from kilokassa.web.visit import visit
 from metering.exchange.codes import TimeZoneChanged
 
@@ -50,7 +50,7 @@ def import_readings() -> ResponseReturnValue:
         refusal=refusal,
         ask_timezone=ask_timezone,
         refusals=[one.sentence(translate) for one in result.refusals] if result else (),
-        findings=[one.sentence(translate) for one in result.findings] if result else (),
+        findings=[one.sentence(translate, shown) for one in result.findings] if result else (),
         title=translate(mark("Import readings")),
     )
     return answer, 422 if refused else 200
