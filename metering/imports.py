@@ -52,6 +52,7 @@ class RefusalReason(StrEnum):
     UNKNOWN_METER = "unknown_meter"
     BACKWARDS = "backwards"
     WRONG_INTERVAL = "wrong_interval"
+    IN_THE_FUTURE = "in_the_future"
 
 
 class BatchState(StrEnum):
@@ -97,6 +98,7 @@ REASON_TEXTS: Final[Mapping[RefusalReason, str]] = {
     RefusalReason.UNKNOWN_METER: mark("the meter is not known, or not alone at its point"),
     RefusalReason.BACKWARDS: mark("the reading is less than the one before"),
     RefusalReason.WRONG_INTERVAL: mark("the file's interval length is not the channel's"),
+    RefusalReason.IN_THE_FUTURE: mark("the reading is of the future"),
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_FLOOR
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from kilokassa.core.calendar import local_date, local_midnight
@@ -22,6 +23,9 @@ from metering.registers import (
     modulus,
 )
 from metering.registry.places import Commodity
+
+DIGITS_MAX: Final = 18
+"""More digits than any register has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +66,20 @@ class MeterDirectory:
             self._by_serial[meter.serial].append(meter)
 
     def place(
-        self, lines: Iterable[RegisterLine], unit_wh: int
+        self, lines: Iterable[RegisterLine], unit_wh: int, latest: datetime | None = None
     ) -> tuple[list[PlacedLine], list[RefusedLine]]:
-        """Return the readings that lines are, and the lines that are none."""
+        """Return the readings that lines are, and the lines that are none.
+
+        A reading after `latest` is refused: it would stand in the way of every true one until then.
+        """
         placed: list[PlacedLine] = []
         refused: list[RefusedLine] = []
         for line in lines:
             found = self._placed(line, unit_wh)
             if isinstance(found, RefusalReason):
                 refused.append(RefusedLine(line, found))
+            elif latest is not None and found.reading.taken_at > latest:
+                refused.append(RefusedLine(line, RefusalReason.IN_THE_FUTURE))
             else:
                 placed.append(found)
         return placed, refused
@@ -88,6 +97,8 @@ class MeterDirectory:
             return RefusalReason.NONEXISTENT_TIME
         electric = meter.commodity is Commodity.ELECTRICITY
         unit = unit_wh if electric else UNIT_OF[meter.commodity]
+        if line.value.adjusted() > DIGITS_MAX:
+            return RefusalReason.TOO_LARGE  # multiplying it could overflow even a decimal
         value = (line.value * unit).to_integral_value(ROUND_FLOOR)
         if value >= modulus(meter.digits, meter.commodity):
             return RefusalReason.TOO_LARGE

@@ -123,6 +123,10 @@ class RegistersOrder:
     scope: Scope
 
 
+FUTURE_SLACK: Final = timedelta(days=1)
+"""So far ahead a reading may lie: clocks and zones differ."""
+
+
 def load_registers_file(session: Session, order: RegistersOrder, clock: Clock) -> None:
     """Store register readings in the order they were taken; keep and count what is refused."""
     now = clock.now()
@@ -134,7 +138,7 @@ def load_registers_file(session: Session, order: RegistersOrder, clock: Clock) -
             serials={line.serial for line in order.lines if line.serial},
         )
     )
-    placed, refused = meters.place(order.lines, order.unit_wh)
+    placed, refused = meters.place(order.lines, order.unit_wh, latest=now + FUTURE_SLACK)
     standing = load_registers(session, {one.reading.meter_id for one in placed})
     checked = check_registers(placed, standing)
     refused += checked.refused

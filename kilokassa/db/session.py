@@ -6,11 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
+from kilokassa.core.errors import DomainError
+from kilokassa.core.text import mark
+
 BUSY_MS = 30_000
 """How long a writer waits for another on SQLite before it gives up."""
+
+
+class Unstorable(DomainError):
+    """A value that no column holds: a NUL, half a character, a number beyond 64 bits."""
+
+    code = "unstorable"
+    template = mark("A value has a character or a size that cannot be kept or looked for.")
 
 
 class ReadingSession(Session):
@@ -23,6 +35,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.engine = _engine(url)
+        event.listen(self.engine, "handle_error", _refuse_unstorable)
 
     @property
     def is_sqlite(self) -> bool:
@@ -66,6 +79,15 @@ class Database:
 def _refuse_flush(session: Session, *_: Any) -> None:  # noqa: ANN401 - SQLAlchemy's signature
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("a reading session does not write; open a writing one")
+
+
+def _refuse_unstorable(context: ExceptionContext) -> None:
+    # SQLite's driver and PostgreSQL's each say so in their own way, some before they are asked.
+    cause = context.original_exception
+    if isinstance(cause, OverflowError | UnicodeEncodeError) or isinstance(
+        context.sqlalchemy_exception, DataError
+    ):
+        raise Unstorable from cause
 
 
 def _engine(url: str) -> Engine:

@@ -139,7 +139,7 @@ def _checked_tenths(text: str | None) -> None:
         value = Decimal(cleaned)
     except InvalidOperation:
         value = Decimal("NaN")
-    if not value.is_finite() or value.scaleb(1) % 1 or abs(value) > 10_000:
+    if not value.is_finite() or abs(value) > 10_000 or value.scaleb(1) % 1:
         raise ValidationError(
             translate(mark("Write a number with at most one decimal, such as 17.5."))
         )

@@ -27,6 +27,7 @@ from metering.by_hand.readings import (
 )
 from metering.events.kinds import VisitOutcome
 from metering.findings.finding import FindingKind, FindingState
+from metering.findings.store import ID_MAX
 from metering.models import (
     BuildingRow,
     ChannelRow,
@@ -532,7 +533,7 @@ def walk_round(session: Session, scope: Scope, round_id: int) -> WalkRound:
         .join(_buildings, _buildings.c.id == _rounds.c.building_id)
         .where(_rounds.c.id == round_id, building_in_scope(_rounds.c.building_id, scope))
     )
-    row: Any = session.execute(query).one_or_none()
+    row: Any = session.execute(query).one_or_none() if round_id <= ID_MAX else None
     if row is None:
         raise NotFound(what=mark("walk-round"), name=str(round_id))
     return WalkRound(*row)
@@ -753,7 +754,7 @@ def photo_content(session: Session, scope: Scope, photo_id: int) -> tuple[bytes,
         .join(_points, _points.c.id == _meters.c.point_id)
         .where(_photos.c.id == photo_id, building_in_scope(_points.c.building_id, scope))
     )
-    row = session.execute(query).one_or_none()
+    row = session.execute(query).one_or_none() if photo_id <= ID_MAX else None
     if row is None:
         raise NotFound(what=mark("photograph"), name=str(photo_id))
     return bytes(row.content), row.media_type

@@ -49,6 +49,9 @@ KINDS: Final[Mapping[str, DeviceEventKind]] = {
 }
 """What a kind is called in a file; otherwise its own name."""
 
+VALUE_MOST: Final = 2**31 - 1
+"""What an event's value is at most, either way."""
+
 FILE_MAX_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -61,7 +64,7 @@ def parse_events(content: bytes) -> tuple[EventLine, ...]:
 
 
 def _decoded(content: bytes) -> str:
-    if b"\0" in content[:1000]:
+    if b"\0" in content:
         raise UnreadableFile(
             line=1, problem=mark("the text is neither UTF-8 nor windows-1251; save it as UTF-8")
         )
@@ -99,7 +102,10 @@ def _lines(text: str, separator: str, columns: tuple[Column | None, ...]) -> Ite
     for number, line in enumerate(text.splitlines(), start=2):
         if not line.strip():
             continue
-        (fields,) = csv.reader([line], delimiter=separator)
+        try:
+            (fields,) = csv.reader([line], delimiter=separator)
+        except csv.Error:
+            fields = []  # a field without an end
         if len(fields) != len(columns):
             raise UnreadableFile(
                 line=number,
@@ -150,9 +156,12 @@ def _value(number: int, text: str, kind: DeviceEventKind) -> int | None:
     if kind not in MEASURED:
         raise _unreadable(number, text, mark("%(text)s is a value, but this kind has none"))
     try:
-        return int(text)
+        value = int(text)
     except ValueError:
         raise _unreadable(number, text, mark("%(text)s is not a whole number")) from None
+    if not -VALUE_MOST <= value <= VALUE_MOST:
+        raise _unreadable(number, text, mark("%(text)s is more than any meter tells"))
+    return value
 
 
 def _unreadable(line: int, text: str, problem: str) -> UnreadableFile:

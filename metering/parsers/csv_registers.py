@@ -55,6 +55,10 @@ class RegisterLine:
 
 def parse_registers(text: bytes, layout: CsvLayout) -> tuple[RegisterLine, ...]:
     """Return every line after the header; the first that makes no sense refuses the file."""
+    if b"\0" in text:
+        raise UnreadableFile(
+            line=2 + text[: text.index(b"\0")].count(b"\n"), problem=mark("the file is not a text")
+        )
     try:
         decoded = text.decode(layout.encoding)
     except UnicodeDecodeError as error:

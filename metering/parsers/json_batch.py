@@ -5,6 +5,7 @@ is small enough to be in memory: it is the body of one request.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, BinaryIO, Final, NoReturn
@@ -24,6 +25,8 @@ JSON_BATCH: Final = "json"
 BATCH_MAX_BYTES: Final = 64 * 1024 * 1024
 NAMES: Final = frozenset({"point", "channel", "time", "value", "quality"})
 _DIGITS_MAX: Final = 18
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+"""What JSON can write and no database keeps: a NUL, half of a character."""
 _WORD_MAX: Final = 40
 """How much of a wrong text is shown."""
 
@@ -116,13 +119,28 @@ def _items(content: bytes) -> list[object]:
     if len(content) > BATCH_MAX_BYTES:
         raise UnreadableFile(line=1, problem=mark("the batch is too large; send it in parts"))
     try:
-        told = json.loads(content, parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
+        told = json.loads(content, parse_float=Decimal, object_pairs_hook=_object)
+    except (ValueError, RecursionError, InvalidOperation) as error:
+        # An exponent that no decimal has is an operation that is not valid.
         line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
         raise UnreadableFile(line=line, problem=mark("this is not JSON")) from None
     if not isinstance(told, list):
         raise UnreadableFile(line=1, problem=mark("a batch is a list of readings"))
     return told
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object; with a name given twice nobody knows which of its values was meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UnreadableFile(
+            line=1,
+            problem=mark("%(name)s stands twice in one object"),
+            name=repr(twice[:_WORD_MAX]),
+        )
+    return found
 
 
 def _text(number: int, item: Mapping[str, Any], name: str, absent: str | None = None) -> str:
@@ -131,6 +149,8 @@ def _text(number: int, item: Mapping[str, Any], name: str, absent: str | None = 
         _refuse(number, mark("a reading has no %(name)s"), name=name)
     if not isinstance(told, str):
         _refuse(number, mark("%(name)s is a text"), name=name)
+    if _UNSTORABLE.search(told):
+        _refuse(number, mark("%(name)s has a character that no text has"), name=name)
     return told.strip()
 
 

@@ -24,6 +24,9 @@ from metering.registry.places import ACTIVE_TAKEN
 
 MAGIC: Final = b"PAR1"
 BLOCK_ROWS: Final = 200_000
+FREE_ROWS: Final = 5_000_000
+ROWS_PER_BYTE: Final = 20
+"""Readings take a byte or more each; past the first `FREE_ROWS` more in a byte is a trap."""
 
 UNITS_UWH: Final[Mapping[str, int]] = {
     "Wh": UWH_PER_WH,
@@ -64,6 +67,7 @@ class ParquetReader:
                 scan = pl.scan_parquet(path)
                 columns = _columns(scan.collect_schema())
                 count = int(scan.select(pl.len()).collect().item())
+                _check_count(count, path.stat().st_size)
                 for first in range(0, count, BLOCK_ROWS):
                     part = scan.select(**columns).slice(first, BLOCK_ROWS).collect()
                     yield self._rows(part, first + 1)
@@ -122,6 +126,13 @@ class ParquetReader:
                 units=", ".join(UNITS_UWH),
             )
         return unit
+
+
+def _check_count(count: int, size: int) -> None:
+    if count > max(FREE_ROWS, ROWS_PER_BYTE * size):
+        raise UnreadableFile(
+            line=1, problem=mark("the compressed file unpacks to more than readings ever do")
+        )
 
 
 def _columns(schema: pl.Schema) -> dict[str, pl.Expr]:

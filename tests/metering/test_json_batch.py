@@ -56,6 +56,11 @@ def test_items_become_rows_of_their_series():
         ('[{"point": "P1", "time": "2026-10-01T00:30", "value": 1, "x": 1}]', "x is no field"),
         (f'[{ITEM[:-1]}, "quality": "guess"}}]' % 1, "Line 1: 'guess' is not a quality"),
         ("[" * 100_000, "Line 1: this is not JSON"),
+        (f"[{ITEM % '1e99999999999999999999'}]", "Line 1: this is not JSON"),
+        (f"[{ITEM % '1e-99999999999999999999'}]", "Line 1: this is not JSON"),
+        (f'[{ITEM[:-1]}, "value": 2}}]' % 1, "'value' stands twice in one object"),
+        (f"[{ITEM % 1}]".replace("P1", r"P\ud800"), "Line 1: point has a character"),
+        (f"[{ITEM % 1}]".replace("P1", r"P\u0000"), "Line 1: point has a character"),
     ],
 )
 def test_a_batch_that_makes_no_sense_is_refused_whole(text, sentence):

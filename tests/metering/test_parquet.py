@@ -346,3 +346,17 @@ def test_what_was_measured_is_found_again_under_its_losses(value_uwh, loss_ppm):
     stored = value_uwh + value_uwh * loss_ppm // 1_000_000
 
     assert measured(np.array([stored], np.int64), loss_ppm).tolist() == [value_uwh]
+
+
+def test_a_few_bytes_that_hold_millions_of_rows_are_a_trap(monkeypatch):
+    monkeypatch.setattr("metering.parsers.parquet.FREE_ROWS", 1000)
+    many = pl.select(
+        point=pl.repeat("P1", 1_000_000),
+        time=pl.repeat(datetime(2026, 10, 1, tzinfo=UTC), 1_000_000),
+        value=pl.repeat(1.0, 1_000_000),
+    )
+    file = BytesIO()
+    many.write_parquet(file)
+
+    with pytest.raises(UnreadableFile, match="unpacks to more than readings ever do"):
+        list(ParquetReader().blocks(BytesIO(file.getvalue())))

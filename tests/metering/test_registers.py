@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from kilokassa.core.series import Quality
 from kilokassa.core.zones import Zone
 from metering.findings.finding import FindingKind
-from metering.imports import RefusalReason
-from metering.parsers.csv_registers import RegisterLine
+from metering.imports import RefusalReason, UnreadableFile
+from metering.parsers.csv_registers import RegisterLine, parse_registers
+from metering.parsers.detect import detect_layout
 from metering.register_arrivals import KnownMeter, MeterDirectory, check_registers
 from metering.registers import (
     RegisterBackwards,
@@ -228,3 +229,25 @@ def test_water_is_read_in_cubic_metres_and_kept_in_litres():
     assert refused == []
     assert found[0].reading.value == 87_654
     assert [one.reason for one in too_large] == [RefusalReason.TOO_LARGE]
+
+
+def test_a_number_beyond_any_register_is_too_large_and_not_even_multiplied():
+    _, (refused,) = MeterDirectory([METER]).place([line(2, 5, "1e999999999999999999")], 1000)
+
+    assert refused.reason is RefusalReason.TOO_LARGE
+
+
+def test_a_reading_of_the_future_is_refused_since_true_ones_could_not_follow_it():
+    known = MeterDirectory([METER])
+
+    (kept,), (refused,) = known.place([line(2, 5, 1), line(3, 7, 1)], 1000, latest=at(6))
+
+    assert kept.line.line == 2
+    assert refused.reason is RefusalReason.IN_THE_FUTURE
+
+
+def test_a_file_of_readings_with_a_nul_is_no_text():
+    layout = detect_layout(b"meter,zone,time,value")
+
+    with pytest.raises(UnreadableFile, match="Line 3: the file is not a text"):
+        parse_registers(b"S1,all,2026-10-05,1\nS\0,all,2026-10-05,1\n", layout)

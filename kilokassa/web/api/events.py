@@ -39,6 +39,8 @@ from metering.events.store import (
 from metering.registry.places import Commodity
 
 EVENTS_AT_ONCE_MAX = 10_000
+TENTHS_MOST = 100_000
+"""More than any of what is measured; what a kind allows is judged with the order."""
 
 
 class EventQuery(PageSchema):
@@ -159,8 +161,12 @@ class QualityRequest(Schema):
     basis = fields.Enum(QualityBasis, by_value=True, required=True)
     starts_at = fields.AwareDateTime(required=True)
     ends_at = fields.AwareDateTime(load_default=None, allow_none=True)
-    measured_tenths = fields.Integer(load_default=None, allow_none=True)
-    required_tenths = fields.Integer(load_default=None, allow_none=True)
+    measured_tenths = fields.Integer(
+        load_default=None, allow_none=True, validate=validate.Range(-TENTHS_MOST, TENTHS_MOST)
+    )
+    required_tenths = fields.Integer(
+        load_default=None, allow_none=True, validate=validate.Range(-TENTHS_MOST, TENTHS_MOST)
+    )
     document = fields.String(load_default="", validate=validate.Length(max=TEXT_MAX))
     note = fields.String(load_default="", validate=validate.Length(max=TEXT_MAX))
 
@@ -172,7 +178,9 @@ class ComplaintRequest(Schema):
     kind = fields.Enum(QualityEventKind, by_value=True, required=True)
     starts_at = fields.AwareDateTime(required=True)
     ends_at = fields.AwareDateTime(load_default=None, allow_none=True)
-    measured_tenths = fields.Integer(load_default=None, allow_none=True)
+    measured_tenths = fields.Integer(
+        load_default=None, allow_none=True, validate=validate.Range(-TENTHS_MOST, TENTHS_MOST)
+    )
     note = fields.String(load_default="", validate=validate.Length(max=TEXT_MAX))
 
 

@@ -1,0 +1,69 @@
+"""What no form and no program of ours sends gets a clear answer all the same, never a fault."""
+
+import pytest
+
+from tests.web.conftest import token
+
+BEYOND = 10**20
+COMPLAINT = {
+    "service": "heat",
+    "kind": "room_temperature",
+    "starts_at": "2023-01-14T00:00:00Z",
+}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"/console/walk-rounds/{BEYOND}",
+        f"/console/walk-rounds/{BEYOND}/paper",
+        f"/console/reading-photos/{BEYOND}.jpg",
+        f"/api/v1/walk-rounds/{BEYOND}",
+        f"/api/v1/findings/{BEYOND}",
+        f"/api/v1/quality-events/{BEYOND}",
+    ],
+)
+def test_a_number_beyond_64_bits_is_the_number_of_nothing(clients, url):
+    assert clients["operator"].get(url).status_code == 404
+
+
+@pytest.mark.parametrize("measured", [10**400, -(10**400), 10**9])
+def test_a_temperature_that_nothing_has_is_refused(clients, measured):
+    client = clients["other_resident"]
+    headers = {"X-CSRFToken": token(client), "Idempotency-Key": f"hot-{measured % 97}"}
+
+    answer = client.post(
+        "/api/v1/accounts/2799000009/complaints",
+        json=COMPLAINT | {"measured_tenths": measured},
+        headers=headers,
+    )
+
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("measured", ["1e50", "1e999999", "1e-999999", "nan", "17,55"])
+def test_a_temperature_that_is_no_number_of_tenths_is_told_in_the_form(clients, measured):
+    client = clients["other_resident"]
+    data = {"csrf_token": token(client), "measured": measured, "starts": "2023-01-14T00:00"}
+
+    answer = client.post("/account/2799000009/complaint", data=data)
+
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("name", ["point", "note"])
+def test_half_a_character_in_a_request_is_refused(clients, name):
+    client = clients["operator"]
+    item = {"point": "KHB-A-1", "kind": "magnet", "starts_at": "2023-01-14T00:00:00Z"}
+    sent = {
+        "point": ("/api/v1/device-events", {"events": [item | {"point": "\ud800"}]}),
+        "note": ("/api/v1/findings/accept", {"ids": [1], "note": "\ud800"}),
+    }
+    url, body = sent[name]
+
+    answer = client.post(
+        url, json=body, headers={"X-CSRFToken": token(client), "Idempotency-Key": "half-a-char"}
+    )
+
+    assert answer.status_code == 422
+    assert answer.get_json()["code"] == "unstorable"
