@@ -38,17 +38,22 @@ class AccountCharge:
     account_id: AccountId
     lines: tuple[NewLine, ...]
     warnings: tuple[str, ...] = field(default=())
+    follows: int = 0
+    """Of a correction: the id of the month's last line before it."""
 
     @property
     def digest(self) -> str:
-        """Digest of the lines: the same lines for an account and month are the same request."""
-        return digest_text(
-            "|".join(
-                f"{n.service}:{n.kind}:{n.key}:{n.quantity}:{n.rate_scaled}:{n.amount_minor}"
-                f":{n.input_digest}"
-                for n in self.lines
-            )
+        """Digest of the lines: the same lines for an account and month are the same request.
+
+        Of a correction, the same lines after the same: a value may be put right, back and right
+        again, and each time it is another request.
+        """
+        lines = "|".join(
+            f"{n.service}:{n.kind}:{n.key}:{n.quantity}:{n.rate_scaled}:{n.amount_minor}"
+            f":{n.input_digest}"
+            for n in self.lines
         )
+        return digest_text(f"{lines}|{self.follows}" if self.follows else lines)
 
     def total_minor(self, service: Service) -> int:
         """Return the sum of the lines of one service."""

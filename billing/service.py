@@ -40,6 +40,7 @@ from billing.store import (
     areas_of_buildings,
     billed_accounts,
     first_close_at,
+    last_line_ids,
     retailer,
     standing_lines,
 )
@@ -368,13 +369,16 @@ def corrections(
     found: dict[Month, dict[AccountId, AccountCharge]] = {}
     for charged, account_ids in suspected.items():
         standing = standing_lines(session, account_ids, charged)
+        last = last_line_ids(session, account_ids, charged)
         accounts = billed_accounts(session, account_ids, charged)
         right = rate_month(session, accounts, charged).charges
         for account in accounts:
             lines = correcting_lines(standing.get(account.id, ()), right[account.id].lines)
             if lines:
                 by_account = found.setdefault(charged, {})
-                by_account[account.id] = AccountCharge(account.id, lines)
+                by_account[account.id] = AccountCharge(
+                    account.id, lines, follows=last.get(account.id, 0)
+                )
     return found
 
 

@@ -221,6 +221,22 @@ def standing_lines(
     return {account_id: _without_reversed(rows) for account_id, rows in lines.items()}
 
 
+def last_line_ids(
+    session: Session, account_ids: Sequence[AccountId], month: Month
+) -> dict[AccountId, int]:
+    """Return the id of the last line that was written for `month`, by account."""
+    found: dict[AccountId, int] = {}
+    for ids in in_slices(account_ids):
+        query = (
+            select(ChargeLineRow.account_id, func.max(ChargeLineRow.id))
+            .where(ChargeLineRow.account_id.in_(ids), ChargeLineRow.charge_month == month.ordinal)
+            .group_by(ChargeLineRow.account_id)
+        )
+        for account_id, line_id in session.execute(query):
+            found[AccountId(account_id)] = line_id
+    return found
+
+
 def _without_reversed(rows: Sequence[ChargeLineRow]) -> tuple[NewLine, ...]:
     standing: dict[tuple[str, str], ChargeLineRow] = {}
     for row in rows:

@@ -125,7 +125,11 @@ def estimate_month(session: Session, order: EstimatesOrder, clock: Clock) -> Est
     if by_registers:
         report += _Registers.of(session, by_registers).settled(session, clock)
         # Anew: what was settled is where the month's estimates go on from.
-        report += _Registers.of(session, by_registers).estimated(session, order, clock)
+        estimated = _Registers.of(session, by_registers).estimated(session, order, clock)
+        report += estimated
+        if estimated.registers:
+            # Where a reading after the month is known already, the estimate yields to it at once.
+            report += _Registers.of(session, by_registers).settled(session, clock)
     if by_intervals:
         report += _estimate_gaps(session, order, by_intervals, clock)
     return report
