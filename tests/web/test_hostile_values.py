@@ -67,3 +67,32 @@ def test_half_a_character_in_a_request_is_refused(clients, name):
 
     assert answer.status_code == 422
     assert answer.get_json()["code"] == "unstorable"
+
+
+@pytest.mark.parametrize(
+    "instant", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z"]
+)
+@pytest.mark.parametrize("place", ["starts_at", "ends_at", "at"])
+def test_an_instant_at_the_end_of_time_is_refused(clients, instant, place):
+    client = clients["operator"]
+    event = {"point": "KHB-A-1", "kind": "power_off", "starts_at": "2023-01-14T00:00:00Z"}
+    total = [{"zone": "all", "value": 99_000_000}]
+    if place == "at":
+        url, body = (
+            "/api/v1/points/KHB-A-4/replacements",
+            {
+                "removed_serial": "E-0004",
+                "at": instant,
+                "final": total,
+                "first": total,
+                "meter": {"serial": "N-1"},
+            },
+        )
+    else:
+        url, body = "/api/v1/device-events", {"events": [event | {place: instant}]}
+
+    answer = client.post(
+        url, json=body, headers={"X-CSRFToken": token(client), "Idempotency-Key": "end-of-time"}
+    )
+
+    assert answer.status_code == 422

@@ -11,6 +11,7 @@ from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
 from kilokassa.web.api.accounts import KeyHeader
 from kilokassa.web.api.base import PageSchema, account_of
+from kilokassa.web.api.fields import known_time
 from kilokassa.web.by_hand import judgement_text
 from kilokassa.web.visit import visit
 from metering.by_hand import store as store
@@ -118,7 +119,7 @@ class SubmitSchema(Schema):
         fields.Nested(GivenSchema), required=True, validate=validate.Length(1, 100)
     )
     confirmed = fields.Boolean(load_default=False)
-    corrects = fields.AwareDateTime(load_default=None)
+    corrects = fields.AwareDateTime(load_default=None, validate=known_time)
 
 
 class JudgedSchema(Schema):

@@ -8,6 +8,7 @@ from marshmallow import Schema, fields, validate
 from kilokassa.core.calendar import Month
 from kilokassa.web.api.accounts import KeyHeader, month_field
 from kilokassa.web.api.base import PageSchema, account_of
+from kilokassa.web.api.fields import known_time
 from kilokassa.web.language import translate
 from kilokassa.web.visit import visit
 from metering.events.kinds import (
@@ -50,8 +51,8 @@ class EventQuery(PageSchema):
     point = fields.String(load_default="", validate=validate.Length(max=100))
     kind = fields.Enum(DeviceEventKind, by_value=True, load_default=None)
     tampering = fields.Boolean(load_default=False)
-    since = fields.AwareDateTime(load_default=None)
-    until = fields.AwareDateTime(load_default=None)
+    since = fields.AwareDateTime(load_default=None, validate=known_time)
+    until = fields.AwareDateTime(load_default=None, validate=known_time)
 
 
 class EventSchema(Schema):
@@ -85,8 +86,8 @@ class SentEventSchema(Schema):
     point = fields.String(load_default="", validate=validate.Length(max=100))
     meter = fields.String(load_default="", validate=validate.Length(max=100))
     kind = fields.Enum(DeviceEventKind, by_value=True, required=True)
-    starts_at = fields.AwareDateTime(required=True)
-    ends_at = fields.AwareDateTime(load_default=None, allow_none=True)
+    starts_at = fields.AwareDateTime(required=True, validate=known_time)
+    ends_at = fields.AwareDateTime(load_default=None, allow_none=True, validate=known_time)
     value = fields.Integer(
         load_default=None, allow_none=True, validate=validate.Range(-(2**31), 2**31 - 1)
     )
@@ -159,8 +160,8 @@ class QualityRequest(Schema):
     service = fields.Enum(Commodity, by_value=True, required=True)
     kind = fields.Enum(QualityEventKind, by_value=True, required=True)
     basis = fields.Enum(QualityBasis, by_value=True, required=True)
-    starts_at = fields.AwareDateTime(required=True)
-    ends_at = fields.AwareDateTime(load_default=None, allow_none=True)
+    starts_at = fields.AwareDateTime(required=True, validate=known_time)
+    ends_at = fields.AwareDateTime(load_default=None, allow_none=True, validate=known_time)
     measured_tenths = fields.Integer(
         load_default=None, allow_none=True, validate=validate.Range(-TENTHS_MOST, TENTHS_MOST)
     )
@@ -176,8 +177,8 @@ class ComplaintRequest(Schema):
 
     service = fields.Enum(Commodity, by_value=True, required=True)
     kind = fields.Enum(QualityEventKind, by_value=True, required=True)
-    starts_at = fields.AwareDateTime(required=True)
-    ends_at = fields.AwareDateTime(load_default=None, allow_none=True)
+    starts_at = fields.AwareDateTime(required=True, validate=known_time)
+    ends_at = fields.AwareDateTime(load_default=None, allow_none=True, validate=known_time)
     measured_tenths = fields.Integer(
         load_default=None, allow_none=True, validate=validate.Range(-TENTHS_MOST, TENTHS_MOST)
     )
@@ -206,7 +207,7 @@ class DecisionRequest(Schema):
 class EndRequest(Schema):
     """When a quality event ended."""
 
-    ends_at = fields.AwareDateTime(required=True)
+    ends_at = fields.AwareDateTime(required=True, validate=known_time)
 
 
 def add_routes(api: Blueprint) -> None:

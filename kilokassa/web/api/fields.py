@@ -1,6 +1,7 @@
 """Fields and schemas that keep their promise: money as an exact string, errors as one shape."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from apispec.ext.marshmallow.field_converter import FieldConverterMixin
@@ -11,6 +12,12 @@ from kilokassa.core.money import from_minor, parse_minor
 
 MONEY_PATTERN: Final = r"^-?\d{1,15}\.\d{2}$"
 RATE_PATTERN: Final = r"^\d{1,12}\.\d{2,6}$"
+
+
+def known_time(value: datetime) -> None:
+    """Refuse an instant that no meter and no person means; arithmetic ends beyond year 9999."""
+    if not 2000 <= value.year < 2100:
+        raise ValidationError("An instant lies between 2000 and 2100.")
 
 
 class MoneyField(fields.Field[int]):

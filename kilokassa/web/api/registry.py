@@ -10,6 +10,7 @@ from kilokassa.core.errors import Invalid
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
 from kilokassa.web.api.base import PageSchema
+from kilokassa.web.api.fields import known_time
 from kilokassa.web.visit import visit
 from metering.meters.life import DueBand, LifeEvent
 from metering.meters.service import LifeEventOrder, record_life_event, replace_meter_for
@@ -259,7 +260,7 @@ class ReplacementRequest(Schema):
     """One meter taken away and another put in its place; the same again changes nothing."""
 
     removed_serial = fields.String(required=True, validate=validate.Length(1, CODE_MAX))
-    at = fields.AwareDateTime(required=True)
+    at = fields.AwareDateTime(required=True, validate=known_time)
     final = fields.List(fields.Nested(TotalSchema), required=True, validate=validate.Length(1, 5))
     first = fields.List(fields.Nested(TotalSchema), required=True, validate=validate.Length(1, 5))
     meter = fields.Nested(NewMeterSchema, required=True)
