@@ -21,6 +21,9 @@ SIDE_MAX: Final = 1600
 
 THUMBNAIL_SIDE: Final = 160
 QUALITY: Final = 82
+TRAILER_MAX: Final = 64 * 1024
+"""Some telephones write so much behind the picture."""
+
 MEDIA_TYPE: Final = "image/jpeg"
 
 
@@ -50,9 +53,26 @@ def remade(sent: bytes) -> Photo:
     Only the pixels are taken over: place, time and make of the telephone, and anything that hides
     behind a picture, stay out. The same bytes always give the same picture.
     """
-    if not 0 < len(sent) <= SENT_BYTES_MAX:
+    if not 0 < len(sent) <= SENT_BYTES_MAX or _is_cut_off(sent):
         raise UnreadablePhoto
     return Photo(_jpeg(sent, SIDE_MAX))
+
+
+_ENDS: Final = {b"\xff\xd8": b"\xff\xd9", b"\x89PNG": b"IEND"}
+"""How a file of a kind begins, and what stands near its end."""
+
+
+def _is_cut_off(sent: bytes) -> bool:
+    """Say whether the end of a file is missing.
+
+    Pillow would say so itself, if no other library of the same process had told it to go on.
+    """
+    for begin, end in _ENDS.items():
+        if sent.startswith(begin):
+            return end not in sent[-TRAILER_MAX:]
+    if sent.startswith(b"RIFF"):
+        return int.from_bytes(sent[4:8], "little") + 8 > len(sent)
+    return False
 
 
 def thumbnail(content: bytes) -> bytes:
