@@ -100,6 +100,7 @@ def close_both(database, tmp_path):
     pay(database, 11)
     close_month(application(database, at(3, 12), tmp_path), NOVEMBER, scope=SCOPE)
     load_readings(database, tmp_path, date(2022, 12, 1), date(2023, 1, 1), at(1, 1, 2023))
+    load_registers(database, tmp_path, at(1, 1, 2023))
     pay(database, 12)
     return close_month(application(database, at(3, 1, 2023), tmp_path), DECEMBER, scope=SCOPE)
 

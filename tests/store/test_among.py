@@ -40,9 +40,8 @@ def test_the_days_of_some_channels_are_found_by_any_list_of_them(database, clock
     assert found == [(channel_id, DAYS[1]) for channel_id in wanted]
 
 
-def test_a_key_of_channel_and_day_is_sought_by_both(database):
-    if not database.is_sqlite:
-        pytest.skip("how SQLite says what it will do")
+def test_a_key_of_channel_and_day_is_sought_by_both(sqlite_database):
+    database = sqlite_database
     table = IntervalDayRow.__table__
     query = select(table.c.digest).where(
         among(table.c.channel_id, [3, 4, 5]), table.c.day == DAYS[0]

@@ -30,6 +30,11 @@ class Clients:
             self._signed_in[name] = client
         return self._signed_in[name]
 
+    def forget_choices(self) -> None:
+        """Let every browser speak the language of the installation again."""
+        for client in self._signed_in.values():
+            client.delete_cookie("language")
+
 
 def sign_in(client: FlaskClient, email: str, password: str = PASSWORD) -> int:
     """Fill in the sign-in page; return the status: 302 where it succeeded."""
@@ -57,8 +62,14 @@ def app(installation: Application) -> Flask:
 
 
 @pytest.fixture(scope="session")
-def clients(app: Flask) -> Clients:
+def browsers(app: Flask) -> Clients:
     return Clients(app)
+
+
+@pytest.fixture
+def clients(browsers: Clients) -> Clients:
+    browsers.forget_choices()
+    return browsers
 
 
 @pytest.fixture

@@ -321,10 +321,10 @@ def by_hand() -> dict[str, Expected]:
 
 
 @pytest.fixture(scope="module")
-def expected(clients: Clients) -> dict[str, Expected]:
+def expected(browsers: Clients) -> dict[str, Expected]:
     def number(account: str, kind: str) -> str:
         url = f"/api/v1/accounts/{account}/documents?kind={kind}"
-        answer = clients["operator"].get(url).get_json()
+        answer = browsers["operator"].get(url).get_json()
         return str(answer["items"][0]["number"])
 
     return routes(number(POSTPAID, "payment_document"), number(PREPAID, "receipt"))
