@@ -219,7 +219,9 @@ class _Registers:
 
     def settled(self, session: Session, clock: Clock) -> EstimatesReport:
         """Replace the estimates that later readings settled."""
-        report = EstimatesReport()
+        metered = self._metered_since()
+        estimate_store.replace_estimates(session, metered, clock.now())
+        report = EstimatesReport(replaced=len(metered))
         for of_point in self.meters.values():
             for meter in of_point:
                 kept = self.estimates.get(meter.point.point_id, ())
@@ -232,6 +234,17 @@ class _Registers:
                     )
                 report += _write(session, meter, changes, clock)
         return report
+
+    def _metered_since(self) -> list[int]:
+        """Return the estimates for want of a meter where one is known to have stood, after all."""
+        return [
+            one.id
+            for point in self.points
+            for one in self.estimates.get(point.point_id, ())
+            if one.meter_id is None
+            and one.channel_id is None
+            and _standing(self.meters.get(point.point_id, ()), point, one.period.end)
+        ]
 
     def estimated(self, session: Session, order: EstimatesOrder, clock: Clock) -> EstimatesReport:
         """Estimate the reading of a month's end where there is none."""
@@ -259,6 +272,17 @@ class _Registers:
             )
             report += work.estimated(session, order, until, clock)
         return report
+
+
+def _standing(meters: Sequence[_Meter], point: FlatPoint, until: datetime) -> list[_Meter]:
+    """Return the meters that stood at a point on the last local day before `until`."""
+    last_day = local_date(until, ZoneInfo(point.zone)) - timedelta(days=1)
+    return [
+        m
+        for m in meters
+        if m.meter.installed_on <= last_day
+        and (m.meter.removed_on is None or m.meter.removed_on > last_day)
+    ]
 
 
 def _write(
@@ -305,13 +329,7 @@ class _PointWork:
         self, session: Session, order: EstimatesOrder, until: datetime, clock: Clock
     ) -> EstimatesReport:
         zone = ZoneInfo(self.point.zone)
-        last_day = local_date(until, zone) - timedelta(days=1)
-        standing = [
-            m
-            for m in self.meters
-            if m.meter.installed_on <= last_day
-            and (m.meter.removed_on is None or m.meter.removed_on > last_day)
-        ]
+        standing = _standing(self.meters, self.point, until)
         if not standing:
             return self._without_meter(session, order, until, clock)
         report = EstimatesReport()
