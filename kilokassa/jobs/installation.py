@@ -28,15 +28,15 @@ from kilokassa.jobs.console import FINDINGS, Console, emit, existing_file, json_
 )
 @pass_console
 def init(console: Console, /, **given: Any) -> None:  # noqa: ANN401 - the options above
-    r"""Make an empty installation: the schema and the retailer, and no log-in.
+    """Make an empty installation: the schema and the retailer, and no log-in.
 
     What is not given is asked for where there is a terminal.
 
     \b
-    Example: kilokassa init --name "АО Энергосбыт" --inn 7707083893 \
-        --bank-name "ПАО Банк" --bic 044525225 --bank-account 40702810900000000001 \
+    Example: kilokassa init --name "АО Энергосбыт" --inn 7707083893 \\
+        --bank-name "ПАО Банк" --bic 044525225 --bank-account 40702810900000000001 \\
         --correspondent-account 30101810400000000225 --zone Europe/Moscow --languages ru,en
-    """
+    """  # noqa: D301 - click looks for the character itself
     from billing.service import RetailerOrder
     from kilokassa.app.installation import install
 

@@ -30,12 +30,12 @@ def rate(
     zone_name: str,
     as_json: bool,
 ) -> None:
-    r"""Price a file of readings by a tariff file: charge lines out, nothing stored.
+    """Price a file of readings by a tariff file: charge lines out, nothing stored.
 
     \b
-    Example: kilokassa rate --tariff three-zone.yaml --readings october.csv \
+    Example: kilokassa rate --tariff three-zone.yaml --readings october.csv \\
         --from 2026-10-01 --to 2026-11-01 --zone Asia/Vladivostok
-    """
+    """  # noqa: D301 - click looks for the character itself
     from kilokassa.app.rate_files import rate_files
 
     try:

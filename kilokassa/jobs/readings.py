@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from kilokassa.core.text import gettext, mark
+from kilokassa.core.text import gettext, mark, number_text
 from kilokassa.jobs.console import FINDINGS, Console, emit, existing_file, json_option, pass_console
 from metering.imports import ImportResult
 
@@ -148,7 +148,7 @@ def _tell(console: Console, result: ImportResult, *, as_json: bool) -> int:
         repeated=result.repeated,
         revised=result.revised,
         refused=result.refused,
-        energy=result.energy,
+        energy=number_text(result.energy, console.language),
     )
     if result.resumed:
         console.say(mark("This went on with an import that had been stopped."))

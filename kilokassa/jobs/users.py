@@ -38,7 +38,7 @@ def add(
     buildings: tuple[str, ...],
     company: str | None,
 ) -> None:
-    r"""Let the owner of EMAIL sign in; the password is asked for, or read from standard input.
+    """Let the owner of EMAIL sign in; the password is asked for, or read from standard input.
 
     Roles of the retailer's staff reach everything; a resident needs --account, a management
     company --company or --building.
@@ -46,7 +46,7 @@ def add(
     \b
     Example: kilokassa user add anna@example.org --role resident --account 2799000004
     Example: kilokassa user add op@example.org --role operator < password.txt
-    """
+    """  # noqa: D301 - click looks for the character itself
     from kilokassa.app.user_admin import NewUser, add_user, checked_password
 
     application = console.installed
