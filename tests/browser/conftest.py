@@ -48,6 +48,14 @@ class Site:
         return page
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let a browser leave a page before all of its files came: the server drops such a file."""
+    left = "ignore:.*FileIO.*web/static:pytest.PytestUnraisableExceptionWarning"
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.filterwarnings(left))
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, NAMES)), None)
