@@ -210,7 +210,7 @@ def _load(
     digest = order.digest()
     with database.writing() as session:
         if isinstance(reader, Xml80020Reader):
-            take_areas(session, reader.areas, clock, accept_timezone=order.accept_timezone)
+            take_areas(session, reader.areas, scope, clock, accept_timezone=order.accept_timezone)
         batch = order.open(session, digest, scope, clock)
     if batch.answered:
         with database.reading() as session:

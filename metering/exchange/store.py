@@ -29,6 +29,7 @@ from metering.models import (
     MeteringPointRow,
     PremisesRow,
 )
+from metering.store import ReadingsConflict
 
 _days = cast(Table, IntervalDayRow.__table__)
 _areas = cast(Table, ExchangeAreaRow.__table__)
@@ -39,20 +40,35 @@ _numbers = cast(Table, ExchangeNumberRow.__table__)
 
 
 def take_areas(
-    session: Session, areas: Iterable[ExchangeArea], clock: Clock, *, accept_timezone: bool = False
+    session: Session,
+    areas: Iterable[ExchangeArea],
+    scope: Scope,
+    clock: Clock,
+    *,
+    accept_timezone: bool = False,
 ) -> None:
-    """Remember the time zones that a file states; one that changed is refused unless accepted."""
+    """Remember the time zones that a file states; one that changed is refused unless accepted.
+
+    Whoever does not reach the whole retailer changes nothing that is remembered: the file speaks
+    for a sender, and anybody could name another's.
+    """
     wanted = tuple(areas)
     known = known_time_zones(session, {area.sender_inn for area in wanted})
-    for area in check_time_zones(wanted, known, accept=accept_timezone):
+    changed = check_time_zones(wanted, known, accept=accept_timezone)
+    if not scope.whole_retailer:
+        return
+    for area in changed:
         key = (_areas.c.sender_inn == area.sender_inn) & (_areas.c.area_inn == area.area_inn)
         stated = {"timezone": area.timezone, "recorded_at": clock.now()}
         if (area.sender_inn, area.area_inn) in known:
             session.execute(update(_areas).where(key).values(stated))
-        else:
-            session.execute(
-                insert(_areas).values(sender_inn=area.sender_inn, area_inn=area.area_inn, **stated)
-            )
+            continue
+        new = {"sender_inn": area.sender_inn, "area_inn": area.area_inn, **stated}
+        try:
+            session.execute(insert(_areas).values(new))
+        except IntegrityError as error:
+            # Two files of a new area at once: which zone came first is only known afterwards.
+            raise ReadingsConflict from error
 
 
 def known_time_zones(session: Session, sender_inns: Iterable[str]) -> dict[tuple[str, str], str]:

@@ -5,6 +5,8 @@ import threading
 import pytest
 from sqlalchemy import func, select
 
+from kilokassa.core.ids import CompanyId
+from kilokassa.core.scope import Role, Scope, system_scope
 from metering.exchange.codes import ExchangeArea, TimeZoneChanged
 from metering.exchange.store import known_time_zones, next_number, take_areas
 from metering.models import ExchangeAreaRow, ExchangeNumberRow
@@ -14,9 +16,13 @@ AREA = ExchangeArea(SENDER, "7700000001", "1")
 MOVED = ExchangeArea(SENDER, "7700000001", "")
 
 
-def take(database, clock, *areas, **options):
+STAFF = system_scope("test")
+COMPANY = Scope(Role.COMPANY, "user:7", company_ids=frozenset({CompanyId(1)}))
+
+
+def take(database, clock, *areas, scope=STAFF, **options):
     with database.writing() as session:
-        take_areas(session, areas, clock, **options)
+        take_areas(session, areas, scope, clock, **options)
 
 
 def known(database):
@@ -55,6 +61,16 @@ def test_another_time_zone_that_is_accepted_is_the_one_from_then_on(database, cl
 
     assert known(database) == {(SENDER, "7700000001"): ""}
     take(database, clock, MOVED)
+
+
+def test_a_company_is_held_to_the_time_zone_and_cannot_change_it(database, clock):
+    take(database, clock, AREA)
+
+    with pytest.raises(TimeZoneChanged):
+        take(database, clock, MOVED, scope=COMPANY)
+    take(database, clock, MOVED, scope=COMPANY, accept_timezone=True)
+
+    assert known(database) == {(SENDER, "7700000001"): "1"}
 
 
 def test_numbers_follow_on_each_other_by_sender(database):
