@@ -82,8 +82,9 @@
       line.dataset.confirming = sent;
     }
     tell(line, answer.state, answer.text);
-    progress.textContent = progress.textContent.replace(/\d+/, String(answer.done));
-    bar.value = answer.done;
+    // Answers to lines sent one after another may overtake each other; no line is ever undone.
+    bar.value = Math.max(bar.value, answer.done);
+    progress.textContent = progress.textContent.replace(/\d+/, String(bar.value));
     return answer.stored;
   }
 
