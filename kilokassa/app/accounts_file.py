@@ -4,9 +4,8 @@ Nothing here touches a database. A file that is no accounts file at all is refus
 is wrong with single lines is collected, so that a clerk corrects a file once and not line by line.
 """
 
-import csv
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -14,6 +13,16 @@ from typing import Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from billing.models import Measurement, Settlement
+from kilokassa.app.clerk_files import (
+    EMAIL,
+    RUSSIAN_DATE,
+    BadField,
+    RefusedLine,
+    columns_of,
+    csv_rows,
+    decode_text,
+    fields_of,
+)
 from kilokassa.core.errors import DomainError, Invalid
 from kilokassa.core.money import parse_minor
 from kilokassa.core.text import mark
@@ -60,22 +69,7 @@ _REQUIRED: Final = (
 )  # fmt: skip
 
 TOTAL_MARK: Final = "#TOTAL"
-_MAX_BYTES: Final = 256 * 1024 * 1024
-
-
-class RefusedLine(DomainError):
-    """One field of one line that cannot be accepted, and why."""
-
-    code = "refused_line"
-    template = "Line %(line)s, field %(field)s: %(problem)s."
-
-    def __init__(self, *, line: int, field: str, problem: str, **values: object) -> None:
-        super().__init__(line=line, field=field, problem=problem, **values)
-
-    def sentence(self, translate: Callable[[str], str]) -> str:
-        """Return the sentence with the problem in the reader's language too."""
-        problem = translate(self.values["problem"]) % self.values
-        return translate(self.template) % (self.values | {"problem": problem})
+_FILE: Final = mark("accounts file")
 
 
 class ControlTotalsDiffer(DomainError):
@@ -172,14 +166,23 @@ class AccountsFile:
 
 def parse_accounts(data: bytes, *, default_zone: str, default_language: str) -> AccountsFile:
     """Read an accounts file wholly; refuse one that is none, or whose control line differs."""
-    rows = _rows(decode_text(data))
-    columns = _columns(*next(rows))
+    rows = csv_rows(decode_text(data, _FILE), _FILE)
+    heading = next(rows, None)
+    if heading is None:
+        raise Invalid(where=_FILE, problem="it is empty")
+    columns = columns_of(
+        heading[1],
+        COLUMNS,
+        _REQUIRED,
+        where=_FILE,
+        unknown=mark("there is no column %(column)s in an accounts file"),
+    )
     reader = _LineReader(columns, default_zone, default_language)
     stated: ControlTotals | None = None
     for line, cells in rows:
         if stated is not None:
             raise Invalid(
-                where=mark("accounts file"),
+                where=_FILE,
                 problem="line %(line)s follows the control line",
                 line=line,
             )
@@ -195,99 +198,10 @@ def parse_accounts(data: bytes, *, default_zone: str, default_language: str) -> 
     return result
 
 
-def decode_text(data: bytes) -> str:
-    """Return the text of a file in UTF-8 or windows-1251; refuse any other encoding.
-
-    Nearly all bytes are some text in windows-1251, so its result is looked at: Russian in KOI8-R or
-    CP866, read as windows-1251, has capitals inside words or many signs that no name has.
-    """
-    if len(data) > _MAX_BYTES:
-        raise Invalid(
-            where=mark("accounts file"),
-            problem="it is larger than %(limit)s MiB",
-            limit=_MAX_BYTES // 1024 // 1024,
-        )
-    if b"\0" not in data:
-        try:
-            return data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            pass
-        try:
-            text = data.decode("windows-1251")
-        except UnicodeDecodeError:
-            text = ""
-        if text and _reads_as_russian(text):
-            return text
-    raise Invalid(where=mark("accounts file"), problem="it is neither in UTF-8 nor in windows-1251")
-
-
-_ODD_SIGNS: Final = re.compile(r"[^\x00-\x7fА-Яа-яЁё№«»–—…“”„°’\u00a0]")
-_INNER_CAPITAL: Final = re.compile(r"[а-яё][А-ЯЁ]")
-_RUSSIAN_WORD: Final = re.compile(r"[А-Яа-яЁё]{2,}")
-
-
-def _reads_as_russian(text: str) -> bool:
-    beyond_ascii = sum(1 for sign in text if sign > "\x7f")
-    words = _RUSSIAN_WORD.findall(text)
-    inner = sum(1 for word in words if _INNER_CAPITAL.search(word))
-    return len(_ODD_SIGNS.findall(text)) * 20 <= beyond_ascii and inner * 5 <= len(words)
-
-
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line, cells) of the rows that hold anything, the heading first."""
-    lines = text.splitlines()
-    heading = next((line for line in lines if line.strip()), "")
-    delimiter = max(";,\t", key=heading.count)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
-    found = False
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                found = True
-                yield reader.line_num, cells
-    except csv.Error as problem:
-        raise Invalid(
-            where=mark("accounts file"),
-            problem="line %(line)s cannot be read: %(reason)s",
-            line=reader.line_num,
-            reason=str(problem),
-        ) from problem
-    if not found:
-        raise Invalid(where=mark("accounts file"), problem="it is empty")
-
-
-def _columns(_line: int, heading: Sequence[str]) -> tuple[str, ...]:
-    names = {title: name for name, title in COLUMNS.items()} | {name: name for name in COLUMNS}
-    found = []
-    for cell in heading:
-        name = names.get(cell.strip().lower())
-        if name is None:
-            raise Invalid(
-                where=mark("accounts file"),
-                problem="there is no column %(column)s in an accounts file",
-                column=repr(cell.strip()),
-            )
-        if name in found:
-            raise Invalid(
-                where=mark("accounts file"),
-                problem="the column %(column)s comes twice",
-                column=name,
-            )
-        found.append(name)
-    missing = [name for name in _REQUIRED if name not in found]
-    if missing:
-        raise Invalid(
-            where=mark("accounts file"),
-            problem="it lacks the columns %(columns)s",
-            columns=", ".join(missing),
-        )
-    return tuple(found)
-
-
 def _stated_totals(line: int, cells: Sequence[str]) -> ControlTotals:
     if len([cell for cell in cells if cell.strip()]) != 4 or not cells[1].strip().isdigit():
         raise Invalid(
-            where=mark("accounts file"),
+            where=_FILE,
             problem="line %(line)s is no control line: %(mark)s;count;debt;advance",
             line=line,
             mark=TOTAL_MARK,
@@ -313,11 +227,9 @@ def _refuse_totals(stated: ControlTotals, held: ControlTotals) -> None:
 
 _NUMBER: Final = re.compile(r"[0-9A-Za-zА-Яа-я][0-9A-Za-zА-Яа-я/.-]{0,29}")
 _ACCOUNT: Final = re.compile(r"[0-9A-Za-z-]{1,20}")
-_EMAIL: Final = re.compile(r"[^\s@;,<>]+@[^\s@;,<>]+\.[^\s@;,<>]+")
 _AREA: Final = re.compile(r"(\d{1,6})(?:[.,](\d{1,2}))?")
 _QUANTITY: Final = re.compile(r"(\d{1,12})(?:[.,](\d+))?")
 _LOCAL_TIME: Final = re.compile(r"(\S{10})(?:[T ](\d{2}):(\d{2}))?")
-_RUSSIAN_DATE: Final = re.compile(r"(\d{2})\.(\d{2})\.(\d{4})")
 
 _SETTLEMENTS: Final = {
     "prepaid": Settlement.PREPAID,
@@ -350,14 +262,6 @@ _DECIMALS: Final = {Commodity.ELECTRICITY: 3, Commodity.HEAT: 6}
 """kWh is read to whole Wh, Gcal to whole kcal."""
 
 
-class _BadField(Exception):
-    """A field that cannot be read; becomes a `RefusedLine` with its line."""
-
-    def __init__(self, field: str, problem: str, **values: object) -> None:
-        super().__init__(problem)
-        self.field, self.problem, self.values = field, problem, values
-
-
 class _LineReader:
     """Reads lines one by one and watches that they agree with each other."""
 
@@ -375,12 +279,9 @@ class _LineReader:
         """Take one line of the file, or note what is wrong with it."""
         self.count += 1
         try:
-            row = _row(self.columns, cells)
-            self._take(line, row)
-        except _BadField as bad:
-            self.refused.append(
-                RefusedLine(line=line, field=bad.field, problem=bad.problem, **bad.values)
-            )
+            self._take(line, fields_of(self.columns, cells))
+        except BadField as bad:
+            self.refused.append(bad.in_line(line))
 
     def finish(self, *, totals_stated: bool) -> AccountsFile:
         """Return everything read so far."""
@@ -403,9 +304,7 @@ class _LineReader:
             self.house_meters.append(place)
             return
         if debt_minor and advance_minor:
-            raise _BadField(
-                "opening_advance", mark("an account has a debt or an advance, not both")
-            )
+            raise BadField("opening_advance", mark("an account has a debt or an advance, not both"))
         account = self._account(line, row, place, debt_minor, advance_minor)
         self._once(line, "account", account.number)
         self._agree(place)
@@ -415,12 +314,12 @@ class _LineReader:
         zone = row.get("zone", "") or self.default_zone
         commodity = _choice(row, "commodity", _COMMODITIES)
         if house_meter != (commodity is Commodity.HEAT):
-            raise _BadField(
+            raise BadField(
                 "commodity", mark("heat is measured for a whole house, electricity for a premises")
             )
         interval_min = _interval(row)
         if house_meter and interval_min is not None:
-            raise _BadField("interval", mark("a house heat meter is read by registers"))
+            raise BadField("interval", mark("a house heat meter is read by registers"))
         opened_on = _date(row, "opened_on")
         assert opened_on is not None
         digits = _whole(row, "digits", 1, 9, default=6)
@@ -455,22 +354,22 @@ class _LineReader:
         advance_minor: int,
     ) -> AccountLine:
         if not _ACCOUNT.fullmatch(row["account"]):
-            raise _BadField(
+            raise BadField(
                 "account", mark("%(text)s is not an account number"), text=repr(row["account"])
             )
         email = row.get("email", "")
-        if email and not _EMAIL.fullmatch(email):
-            raise _BadField("email", mark("%(text)s is not an e-mail address"), text=repr(email))
+        if email and not EMAIL.fullmatch(email):
+            raise BadField("email", mark("%(text)s is not an e-mail address"), text=repr(email))
         language = row.get("language", "") or self.default_language
         if language not in ("ru", "en"):
-            raise _BadField("language", mark("the language is ru or en, not %(text)s"),
+            raise BadField("language", mark("the language is ru or en, not %(text)s"),
                             text=repr(language))  # fmt: skip
         settlement = _choice(row, "settlement", _SETTLEMENTS)
         registers = place.interval_min is None
         if registers and settlement is Settlement.PREPAID:
-            raise _BadField("settlement", mark("a prepaid account is measured by intervals"))
+            raise BadField("settlement", mark("a prepaid account is measured by intervals"))
         if registers and place.readings is None:
-            raise _BadField("readings", mark("a meter read by hand begins with its last readings"))
+            raise BadField("readings", mark("a meter read by hand begins with its last readings"))
         opened_on = _date(row, "opened_on")
         assert opened_on is not None
         return AccountLine(
@@ -505,7 +404,7 @@ class _LineReader:
     def _once(self, line: int, field: str, value: str) -> None:
         earlier, _ = self._first_line.setdefault((field, value), (line, ()))
         if earlier != line:
-            raise _BadField(
+            raise BadField(
                 field,
                 mark("%(text)s stands in line %(earlier)s already"),
                 text=value,
@@ -515,7 +414,7 @@ class _LineReader:
     def _same(self, line: int, key: tuple[str, ...], value: object) -> None:
         earlier, held = self._first_line.setdefault(("same", *key), (line, (value,)))
         if held != (value,):
-            raise _BadField(
+            raise BadField(
                 key[0],
                 mark("%(text)s differs from line %(earlier)s for the same %(of)s"),
                 text=repr(value),
@@ -524,37 +423,26 @@ class _LineReader:
             )
 
 
-def _row(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
-    if len(cells) != len(columns):
-        raise _BadField(
-            "#",
-            mark("there are %(count)s fields instead of %(wanted)s"),
-            count=len(cells),
-            wanted=len(columns),
-        )
-    return {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
-
-
 def _text(row: Mapping[str, str], field: str) -> str:
     value = row.get(field, "")
     if not value:
-        raise _BadField(field, mark("it may not be empty"))
+        raise BadField(field, mark("it may not be empty"))
     if len(value) > 200 or not value.isprintable():
-        raise _BadField(field, mark("it is too long or holds signs that do not print"))
+        raise BadField(field, mark("it is too long or holds signs that do not print"))
     return value
 
 
 def _name(row: Mapping[str, str], field: str) -> str:
     value = _text(row, field)
     if not _NUMBER.fullmatch(value.replace("_", "-")):
-        raise _BadField(field, mark("%(text)s is not a code or number"), text=repr(value))
+        raise BadField(field, mark("%(text)s is not a code or number"), text=repr(value))
     return value
 
 
 def _choice(row: Mapping[str, str], field: str, choices: Mapping[str, Value]) -> Value:
     value = row.get(field, "").lower()
     if value not in choices:
-        raise _BadField(
+        raise BadField(
             field,
             mark("%(text)s is none of: %(choices)s"),
             text=repr(value),
@@ -570,7 +458,7 @@ def _whole(
     if not value and default is not None:
         return default
     if not re.fullmatch(r"[0-9]{1,4}", value) or not least <= int(value) <= most:
-        raise _BadField(
+        raise BadField(
             field,
             mark("%(text)s is not a whole number from %(least)s to %(most)s"),
             text=repr(value),
@@ -585,7 +473,7 @@ def _interval(row: Mapping[str, str]) -> int | None:
     if value in _REGISTERS:
         return None
     if value not in {str(minutes) for minutes in _INTERVALS}:
-        raise _BadField(
+        raise BadField(
             "interval",
             mark("%(text)s is none of: 15, 30, 60 minutes or registers"),
             text=repr(value),
@@ -602,7 +490,7 @@ def _amount(row: Mapping[str, str], field: str) -> int:
     except Invalid:
         amount_minor = -1
     if amount_minor < 0:
-        raise _BadField(
+        raise BadField(
             field,
             mark("%(text)s is not an amount from 0 with at most two decimals"),
             text=repr(value),
@@ -614,7 +502,7 @@ def _area_dm2(row: Mapping[str, str]) -> int:
     found = _AREA.fullmatch(row["area_m2"])
     area_dm2 = 0 if found is None else int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))
     if area_dm2 <= 0:
-        raise _BadField(
+        raise BadField(
             "area_m2",
             mark("%(text)s is not an area above 0 with at most two decimals"),
             text=repr(row["area_m2"]),
@@ -626,7 +514,7 @@ def _zone_name(zone: str) -> str:
     try:
         return ZoneInfo(zone).key
     except (ZoneInfoNotFoundError, ValueError):
-        raise _BadField(
+        raise BadField(
             "zone", mark("%(text)s is not the IANA name of a time zone"), text=repr(zone)
         ) from None
 
@@ -638,13 +526,13 @@ def _date(row: Mapping[str, str], field: str, *, optional: bool = False) -> date
     try:
         return _read_date(value)
     except ValueError:
-        raise _BadField(
+        raise BadField(
             field, mark("%(text)s is not a date such as 2026-10-31"), text=repr(value)
         ) from None
 
 
 def _read_date(value: str) -> date:
-    russian = _RUSSIAN_DATE.fullmatch(value)
+    russian = RUSSIAN_DATE.fullmatch(value)
     if russian:
         return date(int(russian[3]), int(russian[2]), int(russian[1]))
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
@@ -659,7 +547,7 @@ def _readings(
     if not value and not at:
         return None
     if not value:
-        raise _BadField("readings", mark("it may not be empty"))
+        raise BadField("readings", mark("it may not be empty"))
     values: dict[Zone, int] = {}
     for part in value.split("|"):
         name, _, total = part.partition("=")
@@ -667,22 +555,22 @@ def _readings(
         decimals = _DECIMALS[commodity]
         register = _ZONES.get(name.strip().lower())
         if register is None or found is None or len(found[2] or "") > decimals:
-            raise _BadField(
+            raise BadField(
                 "readings",
                 mark("%(text)s is not a zone and a total, such as day=1234.5"),
                 text=repr(part),
             )
         if register in values:
-            raise _BadField("readings", mark("the zone %(zone)s comes twice"), zone=str(register))
+            raise BadField("readings", mark("the zone %(zone)s comes twice"), zone=str(register))
         if len(found[1].lstrip("0")) > digits:
-            raise _BadField(
+            raise BadField(
                 "readings",
                 mark("%(text)s has more digits than the meter shows"),
                 text=repr(part),
             )
         values[register] = int(found[1] + (found[2] or "").ljust(decimals, "0"))
     if Zone.ALL in values and len(values) > 1:
-        raise _BadField("readings", mark("a total of all zones stands alone"))
+        raise BadField("readings", mark("a total of all zones stands alone"))
     return OpeningReadings(_instant(at, zone), tuple(sorted(values.items())))
 
 
@@ -695,7 +583,7 @@ def _instant(value: str, zone: ZoneInfo) -> datetime:
             return datetime.combine(_read_date(found[1]), clock, tzinfo=zone).astimezone(UTC)
     except ValueError:
         pass
-    raise _BadField(
+    raise BadField(
         "reading_at",
         mark("%(text)s is not a date or a local time such as 2026-10-24T12:00"),
         text=repr(value),

@@ -27,9 +27,9 @@ from kilokassa.app.accounts_file import (
     AccountsFile,
     ControlTotals,
     PlaceLine,
-    RefusedLine,
     parse_accounts,
 )
+from kilokassa.app.clerk_files import RefusedLine
 from kilokassa.core.calendar import local_midnight
 from kilokassa.core.clock import Clock
 from kilokassa.core.errors import NotFound

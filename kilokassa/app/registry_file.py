@@ -13,7 +13,16 @@ from datetime import date
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from kilokassa.app.accounts_file import RefusedLine, decode_text
+from kilokassa.app.clerk_files import (
+    EMAIL,
+    RUSSIAN_DATE,
+    BadField,
+    RefusedLine,
+    columns_of,
+    csv_rows,
+    decode_text,
+    fields_of,
+)
 from kilokassa.core.errors import DomainError, Invalid
 from kilokassa.core.text import mark
 from metering.registry.places import (
@@ -80,14 +89,7 @@ COLUMNS: Final = {
 """Columns by name, each with its Russian heading; either may stand in a file, in any order."""
 
 _REQUIRED: Final = ("building", "point")
-
-
-class _BadField(Exception):
-    """A field that cannot be read; becomes a `RefusedLine` with its line."""
-
-    def __init__(self, field: str, problem: str, **values: object) -> None:
-        super().__init__(problem)
-        self.field, self.problem, self.values = field, problem, values
+_FILE: Final = mark("registry file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,20 +149,20 @@ class RegistryFile:
 
 def parse_registry(data: bytes) -> RegistryFile:
     """Read a registry file wholly; raise for one that is none, collect what single lines lack."""
-    try:
-        text = decode_text(data)
-    except Invalid as refusal:
-        raise _no_registry(**{k: v for k, v in refusal.values.items() if k != "where"}) from None
-    rows = _rows(text)
-    columns = _columns(next(rows, (0, []))[1])
+    rows = csv_rows(decode_text(data, _FILE), _FILE)
+    columns = columns_of(
+        next(rows, (0, []))[1],
+        COLUMNS,
+        _REQUIRED,
+        where=_FILE,
+        unknown=mark("there is no column %(column)s in a registry file"),
+    )
     lines, refused = [], []
     for number, cells in rows:
         try:
-            lines.append(_line(number, _fields(columns, cells)))
-        except _BadField as bad:
-            refused.append(
-                RefusedLine(line=number, field=bad.field, problem=bad.problem, **bad.values)
-            )
+            lines.append(_line(number, _unmarked(fields_of(columns, cells))))
+        except BadField as bad:
+            refused.append(bad.in_line(number))
         except Invalid as bad_value:
             values = {k: v for k, v in bad_value.values.items() if k not in ("where", "problem")}
             refused.append(
@@ -187,57 +189,12 @@ def _csv_row(cells: Iterable[str]) -> str:
 # --- reading ---
 
 
-def _no_registry(problem: str, **values: object) -> Invalid:
-    return Invalid(where=mark("registry file"), problem=problem, **values)
-
-
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line, cells) of the rows that hold anything, the heading first."""
-    heading = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(";,\t", key=heading.count)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield reader.line_num, cells
-    except csv.Error as problem:
-        raise _no_registry(
-            "line %(line)s cannot be read: %(reason)s", line=reader.line_num, reason=str(problem)
-        ) from problem
-
-
-def _columns(heading: Sequence[str]) -> tuple[str, ...]:
-    names = {title: name for name, title in COLUMNS.items()} | {name: name for name in COLUMNS}
-    found: list[str] = []
-    for cell in heading:
-        name = names.get(cell.strip().lower())
-        if name is None:
-            raise _no_registry(
-                mark("there is no column %(column)s in a registry file"), column=repr(cell.strip())
-            )
-        if name in found:
-            raise _no_registry("the column %(column)s comes twice", column=name)
-        found.append(name)
-    missing = [name for name in _REQUIRED if name not in found]
-    if missing:
-        raise _no_registry("it lacks the columns %(columns)s", columns=", ".join(missing))
-    return tuple(found)
-
-
-def _fields(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
-    if len(cells) != len(columns):
-        raise _BadField(
-            "#",
-            mark("there are %(count)s fields instead of %(wanted)s"),
-            count=len(cells),
-            wanted=len(columns),
-        )
-    fields = {}
-    for name, cell in zip(columns, cells, strict=True):
-        value = cell.strip()
-        # A spreadsheet's mark of text, as `write_registry` sets it.
-        fields[name] = value[1:] if value[:1] == "'" and value[1:2] in _FORMULA else value
-    return fields
+def _unmarked(row: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields without a spreadsheet's mark of text, as `write_registry` sets it."""
+    return {
+        name: value[1:] if value[:1] == "'" and value[1:2] in _FORMULA else value
+        for name, value in row.items()
+    }
 
 
 _COMMODITIES: Final = {
@@ -261,9 +218,7 @@ _AREA_KINDS: Final = {
     "прочее": CommonAreaKind.OTHER,
 }
 _NAME: Final = re.compile(r"[0-9A-Za-zА-Яа-яЁё_][0-9A-Za-zА-Яа-яЁё_/. +:-]{0,49}")
-_EMAIL: Final = re.compile(r"[^\s@;,<>]+@[^\s@;,<>]+\.[^\s@;,<>]+")
 _NUMBER: Final = re.compile(r"(\d{1,12})(?:[.,](\d{1,6}))?")
-_RUSSIAN_DATE: Final = re.compile(r"(\d{2})\.(\d{2})\.(\d{4})")
 _FORMULA: Final = ("=", "+", "-", "@")
 
 
@@ -335,9 +290,9 @@ def _whole(line: RegistryLine, row: Mapping[str, str]) -> None:
     for of, dependent in needs.items():
         for name in dependent:
             if row.get(name) and not row.get(of):
-                raise _BadField(name, mark("it stands without %(of)s"), of=of)
+                raise BadField(name, mark("it stands without %(of)s"), of=of)
     if line.premises_number and line.common_area_code:
-        raise _BadField("common_area", mark("a point is of a premises or of a common area"))
+        raise BadField("common_area", mark("a point is of a premises or of a common area"))
 
 
 def _disagreements(lines: Sequence[RegistryLine]) -> Iterator[RefusedLine]:
@@ -383,28 +338,28 @@ def _disagreements(lines: Sequence[RegistryLine]) -> Iterator[RefusedLine]:
 def _required(row: Mapping[str, str], field: str) -> str:
     found = _name(row, field)
     if found is None:
-        raise _BadField(field, mark("it may not be empty"))
+        raise BadField(field, mark("it may not be empty"))
     return found
 
 
 def _text(row: Mapping[str, str], field: str) -> str | None:
     value = row.get(field, "")
     if len(value) > 200 or not value.isprintable():
-        raise _BadField(field, mark("it is too long or holds signs that do not print"))
+        raise BadField(field, mark("it is too long or holds signs that do not print"))
     return value or None
 
 
 def _name(row: Mapping[str, str], field: str) -> str | None:
     value = _text(row, field)
     if value is not None and not _NAME.fullmatch(value):
-        raise _BadField(field, mark("%(text)s is not a code or number"), text=repr(value))
+        raise BadField(field, mark("%(text)s is not a code or number"), text=repr(value))
     return value
 
 
 def _email(row: Mapping[str, str], field: str) -> str | None:
     value = _text(row, field)
-    if value is not None and not _EMAIL.fullmatch(value):
-        raise _BadField(field, mark("%(text)s is not an e-mail address"), text=repr(value))
+    if value is not None and not EMAIL.fullmatch(value):
+        raise BadField(field, mark("%(text)s is not an e-mail address"), text=repr(value))
     return value
 
 
@@ -413,7 +368,7 @@ def _choice(row: Mapping[str, str], field: str, choices: Mapping[str, Value]) ->
     if not value:
         return None
     if value not in choices:
-        raise _BadField(
+        raise BadField(
             field,
             mark("%(text)s is none of: %(choices)s"),
             text=repr(value),
@@ -432,7 +387,7 @@ def _scaled(
     found = _NUMBER.fullmatch(value)
     fraction = (found[2] or "").rstrip("0") if found else ""
     if found is None or len(fraction) > decimals:
-        raise _BadField(
+        raise BadField(
             field,
             mark("%(text)s is not a number with at most %(decimals)s decimals"),
             text=repr(value),
@@ -440,7 +395,7 @@ def _scaled(
         )
     scaled = int(found[1] + fraction.ljust(decimals, "0"))
     if not least <= scaled <= most:
-        raise _BadField(
+        raise BadField(
             field,
             mark("%(text)s is not a number from %(least)s to %(most)s"),
             text=repr(value),
@@ -454,11 +409,11 @@ def _date(row: Mapping[str, str], field: str) -> date | None:
     value = row.get(field, "")
     if not value:
         return None
-    found = _RUSSIAN_DATE.fullmatch(value)
+    found = RUSSIAN_DATE.fullmatch(value)
     try:
         return date.fromisoformat(f"{found[3]}-{found[2]}-{found[1]}" if found else value)
     except ValueError:
-        raise _BadField(
+        raise BadField(
             field, mark("%(text)s is not a date such as 2026-10-31 or 31.10.2026"), text=repr(value)
         ) from None
 
@@ -469,12 +424,12 @@ def _place(row: Mapping[str, str], latitude: str, longitude: str) -> Coordinates
         return None
     if not north or not east:
         missing = longitude if north else latitude
-        raise _BadField(missing, mark("a place has both a latitude and a longitude"))
+        raise BadField(missing, mark("a place has both a latitude and a longitude"))
     try:
         return Coordinates.parse(north, east)
     except DomainError as refusal:
         values = {k: v for k, v in refusal.values.items() if k not in ("where", "problem")}
-        raise _BadField(latitude, refusal.values["problem"], **values) from None
+        raise BadField(latitude, refusal.values["problem"], **values) from None
 
 
 def _channels(row: Mapping[str, str], commodity: Commodity | None) -> tuple[str, ...]:
@@ -483,7 +438,7 @@ def _channels(row: Mapping[str, str], commodity: Commodity | None) -> tuple[str,
     allowed = CHANNEL_CODES if commodity is None else CHANNELS_OF[commodity]
     wrong = [code for code in codes if code not in allowed]
     if wrong:
-        raise _BadField(
+        raise BadField(
             "channels",
             mark("%(text)s is none of: %(choices)s"),
             text=repr(wrong[0]),
@@ -496,7 +451,7 @@ def _interval(row: Mapping[str, str], channels: Sequence[str]) -> int | None:
     value = row.get("interval", "")
     allowed = [str(minutes) for minutes in sorted(INTERVAL_LENGTHS_MIN)]
     if channels and value not in allowed:
-        raise _BadField(
+        raise BadField(
             "interval",
             mark("%(text)s is none of: %(choices)s"),
             text=repr(value),

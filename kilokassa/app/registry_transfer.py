@@ -14,7 +14,7 @@ from sqlalchemy import Table, func, select
 from sqlalchemy.orm import Session
 
 from billing.store import retailer
-from kilokassa.app.accounts_file import RefusedLine
+from kilokassa.app.clerk_files import RefusedLine
 from kilokassa.app.registry_file import RegistryFile, RegistryLine, parse_registry
 from kilokassa.core.clock import Clock
 from kilokassa.core.errors import Forbidden, NotFound

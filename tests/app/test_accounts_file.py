@@ -12,10 +12,9 @@ from kilokassa.app import accounts_file, accounts_import
 from kilokassa.app.accounts_file import (
     COLUMNS,
     ControlTotalsDiffer,
-    RefusedLine,
-    decode_text,
     parse_accounts,
 )
+from kilokassa.app.clerk_files import RefusedLine, decode_text
 from kilokassa.core.errors import DomainError, Invalid
 from kilokassa.core.text import Language, gettext, sentence
 from kilokassa.core.zones import Zone
@@ -259,7 +258,7 @@ def test_any_line_is_read_or_refused_but_never_breaks(cells):
 def test_ukrainian_letters_in_few_names_do_not_make_a_file_foreign():
     text = "Іваненко Ї. и ещё много обычных русских слов в том же файле, чтобы доля была мала" * 3
 
-    assert decode_text(text.encode("cp1251")) == text
+    assert decode_text(text.encode("cp1251"), "accounts file") == text
 
 
 @pytest.mark.parametrize("module", [accounts_file, accounts_import])
