@@ -1,9 +1,9 @@
 """Use cases of estimates: bring them in line with what was read, then fill what a month misses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -151,6 +151,14 @@ class _Meter:
         return ZoneInfo(self.point.zone)
 
     @property
+    def installed_on(self) -> date:
+        return self.meter.installed_on
+
+    @property
+    def removed_on(self) -> date | None:
+        return self.meter.removed_on
+
+    @property
     def modulus(self) -> int:
         return modulus(self.meter.digits, Commodity.ELECTRICITY)
 
@@ -243,7 +251,7 @@ class _Registers:
             for one in self.estimates.get(point.point_id, ())
             if one.meter_id is None
             and one.channel_id is None
-            and _standing(self.meters.get(point.point_id, ()), point, one.period.end)
+            and _standing(self.meters.get(point.point_id, ()), _day_before(one.period.end, point))
         ]
 
     def estimated(self, session: Session, order: EstimatesOrder, clock: Clock) -> EstimatesReport:
@@ -274,14 +282,20 @@ class _Registers:
         return report
 
 
-def _standing(meters: Sequence[_Meter], point: FlatPoint, until: datetime) -> list[_Meter]:
-    """Return the meters that stood at a point on the last local day before `until`."""
-    last_day = local_date(until, ZoneInfo(point.zone)) - timedelta(days=1)
+def _day_before(instant: datetime, point: FlatPoint) -> date:
+    """Return the last local day of a point that ends by `instant`."""
+    return local_date(instant, ZoneInfo(point.zone)) - timedelta(days=1)
+
+
+_Placed = TypeVar("_Placed", _Meter, PointMeter)
+
+
+def _standing(meters: Iterable[_Placed], last_day: date) -> list[_Placed]:
+    """Return the meters that stood at their point on a day."""
     return [
         m
         for m in meters
-        if m.meter.installed_on <= last_day
-        and (m.meter.removed_on is None or m.meter.removed_on > last_day)
+        if m.installed_on <= last_day and (m.removed_on is None or m.removed_on > last_day)
     ]
 
 
@@ -329,7 +343,7 @@ class _PointWork:
         self, session: Session, order: EstimatesOrder, until: datetime, clock: Clock
     ) -> EstimatesReport:
         zone = ZoneInfo(self.point.zone)
-        standing = _standing(self.meters, self.point, until)
+        standing = _standing(self.meters, _day_before(until, self.point))
         if not standing:
             return self._without_meter(session, order, until, clock)
         report = EstimatesReport()
@@ -689,16 +703,10 @@ def _set_aside(
     meter_ids = [meter.meter_id for of_point in meters.values() for meter in of_point]
     verified = estimate_store.verifications(session, meter_ids)
     report = EstimatesReport()
-    expired: list[tuple[_Channel, tuple[Period, ...], Period, datetime]] = []
+    lacking = []
     for channel in channels:
         zone = ZoneInfo(channel.zone)
-        last_day = month.days[-1]
-        standing = [
-            meter
-            for meter in meters.get(channel.point_id, ())
-            if meter.installed_on <= last_day
-            and (meter.removed_on is None or meter.removed_on > last_day)
-        ]
+        standing = _standing(meters.get(channel.point_id, ()), month.days[-1])
         if not standing:
             continue
         meter = standing[-1]
@@ -708,18 +716,22 @@ def _set_aside(
         estimate_store.replace_estimates(session, again, clock.now())
         report += EstimatesReport(replaced=len(again))
         parts = untrusted(spans, month.period(zone))
-        if not parts:
-            continue
-        (point,) = (
-            p
-            for p in estimate_store.flat_points(session, [channel.premises_id])
-            if p.point_id == channel.point_id
-        )
+        if parts:
+            known = {one.period for one in aside if one.id not in again}
+            lacking.append((channel, spans, parts, known))
+    points = {
+        point.point_id: point
+        for point in estimate_store.flat_points(session, {c.premises_id for c, *_ in lacking})
+    }
+    expired: list[tuple[_Channel, tuple[Period, ...], Period, datetime]] = []
+    for channel, spans, parts, known in lacking:
         own = _Channel(
-            channel.channel_id, point, channel.interval_min, households[channel.premises_id]
+            channel.channel_id,
+            points[channel.point_id],
+            channel.interval_min,
+            households[channel.premises_id],
         )
         fill = own.fill(month)
-        known = {one.period for one in aside if one.id not in again}
         for part, ran_out in parts:
             period = None if fill is None else part.intersect(fill)
             if period is not None and period not in known:
