@@ -506,9 +506,12 @@ def _rows(session: Session, found: WalkRound, meters: Sequence[HandMeter]) -> tu
     visits = store.visits(session, found.id)
     latest = found.read_at + timedelta(days=1)  # a meter that was put in that day is read later
     photos = store.photo_ids(session, (m.meter_id for m in meters), found.read_at, latest)
+    registers_of: dict[int, dict[Zone, RegisterState]] = {}
+    for (meter_id, zone), state in states.items():
+        registers_of.setdefault(meter_id, {})[zone] = state
     rows = []
     for meter in meters:
-        own = {zone: s for (meter_id, zone), s in states.items() if meter_id == meter.meter_id}
+        own = registers_of.get(meter.meter_id, {})
         taken_at = _walk_instant(found, meter, own.values())
         registers = []
         for zone, state in own.items():
