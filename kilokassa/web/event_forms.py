@@ -6,12 +6,11 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from flask_wtf.file import FileField
 from wtforms import HiddenField, SelectChoice, SelectField, StringField, TextAreaField
 from wtforms.validators import Length, Regexp, ValidationError
 
 from kilokassa.core.text import mark
-from kilokassa.web.forms import Form
+from kilokassa.web.forms import FileForm, Form
 from kilokassa.web.language import translate
 from kilokassa.web.words import word
 from metering.events.kinds import KINDS_OF, QualityBasis, QualityEventKind, event_instant
@@ -20,25 +19,9 @@ from metering.registry.places import Commodity
 WAYS: Final = tuple((commodity, kind) for commodity, kinds in KINDS_OF.items() for kind in kinds)
 """Every way in which a service can fall short: one choice of a form."""
 
-MEASURABLE: Final = frozenset(
-    {
-        (commodity, kind)
-        for commodity, kind in WAYS
-        if kind is not QualityEventKind.NO_SUPPLY or commodity is Commodity.HEAT
-    }
-)
-"""Ways for which something can be measured; of a break of heat, how warm the rooms still were."""
 
-
-class EventsForm(Form):
+class EventsForm(FileForm):
     """A file of device events."""
-
-    file = FileField(mark("File"))
-
-    def validate_file(self, field: Any) -> None:  # noqa: ANN401 - WTForms' own hook
-        """Ask for a file."""
-        if not field.data:
-            raise ValidationError(translate(mark("Choose a file.")))
 
 
 class QualityForm(Form):

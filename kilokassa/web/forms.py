@@ -1,6 +1,7 @@
 """Forms of pages: what people type becomes typed values, or a sentence beside the field."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any, Final
 
 from flask import request
@@ -72,10 +73,20 @@ class ResidentTopUpForm(TopUpForm):
         super(TopUpForm, self).__init__(*args, **kwargs)
 
 
-class ReadingsForm(Form):
-    """A file of readings, and what the file itself does not say."""
+class FileForm(Form):
+    """A form that takes a file in."""
 
     file = FileField(mark("File"))
+
+    def validate_file(self, field: Any) -> None:  # noqa: ANN401 - WTForms' own hook
+        """Ask for a file."""
+        if not field.data:
+            raise ValidationError(translate(mark("Choose a file.")))
+
+
+class ReadingsForm(FileForm):
+    """A file of readings, and what the file itself does not say."""
+
     unit = SelectField(mark("Unit of the values"), choices=[])
     point = StringField(mark("Metering point"), validators=[Length(max=100)])
     accept_timezone = BooleanField(mark("Accept the new time zone"))
@@ -86,11 +97,6 @@ class ReadingsForm(Form):
             SelectChoice("kwh", translate(mark("kWh"))),
             SelectChoice("wh", translate(mark("Wh"))),
         ]
-
-    def validate_file(self, field: Any) -> None:  # noqa: ANN401
-        """Ask for a file."""
-        if not field.data:
-            raise ValidationError(translate(mark("Choose a file.")))
 
 
 class CloseMonthForm(Form):
@@ -112,3 +118,9 @@ def month_asked(name: str) -> Month | None:
         return Month.parse(text) if text else None
     except Invalid:
         return None
+
+
+def month_over(today: date) -> Month:
+    """Return the month that the address asks for; without one, the last that is over."""
+    current = Month.of(today)
+    return min(month_asked("month") or current.plus(-1), current)

@@ -10,12 +10,13 @@ from flask import g
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from billing.models import RetailerRow
-from billing.store import retailer
+from billing.models import AccountRow, RetailerRow
+from billing.store import account_by_number, retailer
 from kilokassa.app.users import UserRow
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import local_date
 from kilokassa.core.errors import NotFound
+from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import Language
 
@@ -98,3 +99,9 @@ def visit() -> Visit:
     """Return the visit of the running request."""
     found: Visit = g.visit
     return found
+
+
+def account_of(here: Visit, number: str) -> tuple[AccountRow, AccountId]:
+    """Return the account with this number, if the actor reaches it."""
+    row = account_by_number(here.session, here.scope, number)
+    return row, AccountId(row.id)

@@ -203,11 +203,7 @@ class Finding:
             template = OF_REGISTERS.get(self.kind)
         return translate(template or TEMPLATES[self.kind]) % {
             "point": self.point_code,
-            **{
-                name: show(Decimal(value)) if _is_fraction(name, value) else word
-                for name, value in self.detail.items()
-                for word in [_word(name, value, translate)]
-            },
+            **{name: _word(name, value, translate, show) for name, value in self.detail.items()},
         }
 
     @property
@@ -245,17 +241,20 @@ _ZONE_WORDS: Mapping[str, str] = {
 }
 
 
-def _is_fraction(name: str, value: int | str) -> bool:
-    """Say whether a detail is a number with a fraction, as which a serial number may look too."""
-    return name != "meter" and re.fullmatch(r"-?[0-9]+\.[0-9]+", str(value)) is not None
+_FRACTION: Final = re.compile(r"-?[0-9]+\.[0-9]+")
 
 
-def _word(name: str, value: int | str, translate: Callable[[str], str]) -> int | str:
-    """Return what fills a place of a sentence: a zone of the day and a unit by their names."""
+def _word(
+    name: str, value: int | str, translate: Callable[[str], str], show: Callable[[Decimal], str]
+) -> int | str:
+    """Return what fills a place of a sentence: zones and units by their names, numbers shown."""
     if name == "unit":
         return translate(str(value))
     if name in ("zone", "other") and value in _ZONE_WORDS:
         return translate(_ZONE_WORDS[str(value)])
+    # A serial number may look like a number with a fraction.
+    if name != "meter" and _FRACTION.fullmatch(str(value)):
+        return show(Decimal(value))
     return value
 
 

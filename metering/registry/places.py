@@ -26,9 +26,6 @@ INTERVAL_LENGTHS_MIN: Final = frozenset({1, 5, 10, 15, 20, 30, 60})
 DIGITS_MAX: Final = 9
 """More whole digits than any meter shows; keeps a register in 64 bits."""
 
-DIGITS_USUAL: Final = 6
-"""Of a meter that nobody told more about."""
-
 MULTIPLIER_MAX: Final = 1_000_000
 WATTS_MAX: Final = 1_000_000_000
 LIFE_MAX: Final = 60

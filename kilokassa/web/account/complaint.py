@@ -11,11 +11,10 @@ from billing.models import AccountRow
 from kilokassa.core.errors import DomainError, Invalid
 from kilokassa.core.text import mark, sentence
 from kilokassa.web import queries
-from kilokassa.web.account.pages import account_of
 from kilokassa.web.event_forms import ComplaintForm, tenths
 from kilokassa.web.event_tables import own_quality
 from kilokassa.web.language import translate
-from kilokassa.web.visit import Visit, visit
+from kilokassa.web.visit import Visit, account_of, visit
 from metering.events.kinds import QualityBasis
 from metering.events.service import QualityOrder, record_quality
 from metering.events.store import QualityFilter, list_quality, own_place

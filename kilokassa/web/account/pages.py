@@ -6,10 +6,8 @@ from flask import Response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from billing import store as billing_store
-from billing.models import AccountRow
 from kilokassa.core.calendar import Month
 from kilokassa.core.errors import NotFound
-from kilokassa.core.ids import AccountId
 from kilokassa.core.text import mark
 from kilokassa.web import queries, tables
 from kilokassa.web.balance import balance_view
@@ -19,7 +17,7 @@ from kilokassa.web.consumption import month_chart
 from kilokassa.web.consumption_part import consumption_part
 from kilokassa.web.kit import Table, export_asked
 from kilokassa.web.pdf import pdf_answer
-from kilokassa.web.visit import Visit, visit
+from kilokassa.web.visit import account_of, visit
 from wallet import store as wallet_store
 
 ACCOUNTS_OFFERED: Final = 50
@@ -134,9 +132,3 @@ def document_pdf(account_number: str, number: str) -> Response:
     if found is None:
         raise NotFound(what=mark("document"), name=number)
     return pdf_answer(here, number)
-
-
-def account_of(here: Visit, number: str) -> tuple[AccountRow, AccountId]:
-    """Return the account with this number, if the actor reaches it."""
-    row = billing_store.account_by_number(here.session, here.scope, number)
-    return row, AccountId(row.id)

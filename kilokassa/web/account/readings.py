@@ -18,11 +18,10 @@ from kilokassa.core.series import Quality
 from kilokassa.core.text import mark, sentence
 from kilokassa.core.zones import Zone
 from kilokassa.web import by_hand
-from kilokassa.web.account.pages import account_of
 from kilokassa.web.by_hand import ShownReading
 from kilokassa.web.kit import export_asked
 from kilokassa.web.language import translate
-from kilokassa.web.visit import Visit, visit
+from kilokassa.web.visit import Visit, account_of, visit
 from metering.by_hand import store as store
 from metering.by_hand.readings import (
     UNITS,

@@ -17,11 +17,10 @@ from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import system_scope
 from kilokassa.core.text import Language, amount_text, gettext, mark, sentence
 from kilokassa.web import queries
-from kilokassa.web.account.pages import account_of
 from kilokassa.web.balance import balance_view
 from kilokassa.web.forms import ResidentTopUpForm
 from kilokassa.web.language import translate
-from kilokassa.web.visit import Visit, visit
+from kilokassa.web.visit import Visit, account_of, visit
 
 PRESETS: Final = (300, 500, 1000, 2000)
 """Roubles; buttons that fill the field in."""

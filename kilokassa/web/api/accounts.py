@@ -16,12 +16,12 @@ from kilokassa.core.errors import DomainError, Invalid, NotFound
 from kilokassa.core.money import rate_from_scaled
 from kilokassa.core.text import mark
 from kilokassa.web import queries
-from kilokassa.web.api.base import PageSchema, account_of
+from kilokassa.web.api.base import PageSchema
 from kilokassa.web.api.fields import MoneyField
 from kilokassa.web.balance import BalanceView, balance_view
 from kilokassa.web.forms import MOST_MINOR
 from kilokassa.web.pdf import pdf_answer
-from kilokassa.web.visit import visit
+from kilokassa.web.visit import account_of, visit
 from metering.estimation.methods import EstimationMethod
 from wallet import store as wallet_store
 from wallet.store import Entry

@@ -3,11 +3,6 @@
 from flask_smorest import Blueprint  # type: ignore[import-untyped]
 from marshmallow import Schema, fields, validate
 
-from billing import store as billing_store
-from billing.models import AccountRow
-from kilokassa.core.ids import AccountId
-from kilokassa.web.visit import Visit
-
 
 def blueprint() -> Blueprint:
     """Return the blueprint of version 1."""
@@ -17,12 +12,6 @@ def blueprint() -> Blueprint:
         url_prefix="/api/v1",
         description="Every look-up is narrowed to what the user may reach; the rest is not found.",
     )
-
-
-def account_of(here: Visit, number: str) -> tuple[AccountRow, AccountId]:
-    """Return the account with this number, if the actor reaches it."""
-    row = billing_store.account_by_number(here.session, here.scope, number)
-    return row, AccountId(row.id)
 
 
 class PageSchema(Schema):

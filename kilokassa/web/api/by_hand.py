@@ -10,10 +10,10 @@ from kilokassa.core.errors import Invalid
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
 from kilokassa.web.api.accounts import KeyHeader
-from kilokassa.web.api.base import PageSchema, account_of
+from kilokassa.web.api.base import PageSchema
 from kilokassa.web.api.fields import known_time
 from kilokassa.web.by_hand import judgement_text
-from kilokassa.web.visit import visit
+from kilokassa.web.visit import account_of, visit
 from metering.by_hand import store as store
 from metering.by_hand.photos import SENT_BYTES_MAX, remade
 from metering.by_hand.readings import (

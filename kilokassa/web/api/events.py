@@ -7,10 +7,10 @@ from marshmallow import Schema, fields, validate
 
 from kilokassa.core.calendar import Month
 from kilokassa.web.api.accounts import KeyHeader, month_field
-from kilokassa.web.api.base import PageSchema, account_of
+from kilokassa.web.api.base import PageSchema
 from kilokassa.web.api.fields import known_time
 from kilokassa.web.language import translate
-from kilokassa.web.visit import visit
+from kilokassa.web.visit import account_of, visit
 from metering.events.kinds import (
     DeviceEventKind,
     EventLine,

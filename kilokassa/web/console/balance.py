@@ -12,7 +12,7 @@ from kilokassa.app.house_worth import charged_energy
 from kilokassa.core.calendar import Month
 from kilokassa.core.text import date_text, mark, number_text
 from kilokassa.web import queries
-from kilokassa.web.forms import month_asked
+from kilokassa.web.forms import month_over
 from kilokassa.web.kit import Chart, Column, Kind, Paging, Stack, Table, export_asked, page_asked
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, visit
@@ -114,7 +114,7 @@ class ShownSuspect:
 def balances() -> ResponseReturnValue:
     """List the houses with a meter of their own, the dearest remainder first."""
     here = visit()
-    month = _month(here)
+    month = month_over(here.today)
     search = request.args.get("search", "").strip()[:80]
     page = 1 if export_asked() else page_asked()
     query = BalanceQuery(
@@ -153,7 +153,7 @@ def balances() -> ResponseReturnValue:
 def balance(code: str) -> ResponseReturnValue:
     """Show the balance of one house: the month, a day of it, and the suspects."""
     here = visit()
-    month = _month(here)
+    month = month_over(here.today)
     clock = here.application.clock
     query = HouseQuery(here.scope, code, month)
     found = house_balance(here.session, query, clock)
@@ -202,12 +202,6 @@ def balance(code: str) -> ResponseReturnValue:
 def _months(here: Visit) -> list[Month]:
     current = Month.of(here.today)
     return [current.plus(-n) for n in range(MONTHS_OFFERED)]
-
-
-def _month(here: Visit) -> Month:
-    """Return the month asked for; without one, the last that is over."""
-    current = Month.of(here.today)
-    return min(month_asked("month") or current.plus(-1), current)
 
 
 def _day(found: HouseBalance) -> date | None:

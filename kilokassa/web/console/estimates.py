@@ -12,7 +12,7 @@ from billing.wording import METHODS, method_text
 from kilokassa.app.estimating import EstimateLine, estimate_lines, rule_chain
 from kilokassa.core.calendar import Month, local_date, local_midnight
 from kilokassa.core.text import date_text, instant_text, mark
-from kilokassa.web.forms import month_asked
+from kilokassa.web.forms import month_over
 from kilokassa.web.kit import Column, Kind, Table, export_asked
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, visit
@@ -40,7 +40,7 @@ BETWEEN: Final = mark("read later")
 def estimates() -> ResponseReturnValue:
     """List what a month is charged by without having been measured, by house and flat."""
     here = visit()
-    month = _month(here)
+    month = month_over(here.today)
     building = request.args.get("building", "")
     replaced = request.args.get("replaced") == "1"
     lines = estimate_lines(
@@ -66,12 +66,6 @@ def estimates() -> ResponseReturnValue:
         replaced=replaced,
         figures=_figures(standing),
     )
-
-
-def _month(here: Visit) -> Month:
-    """Return the month asked for; without one, the last that is over."""
-    current = Month.of(here.today)
-    return min(month_asked("month") or current.plus(-1), current)
 
 
 def _figures(lines: Sequence[EstimateLine]) -> list[tuple[str, int, int]]:
