@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
-from billing.models import LineKind, Service
+from billing.models import CorrectionReason, LineKind, LineUnit, Service
 from kilokassa.core.digest import canonical_json, digest_text
 from kilokassa.core.ids import AccountId, TariffVersionId
 from kilokassa.core.zones import Zone
 from metering.estimation.methods import EstimationMethod
+from tariffs.lines import ChargeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,19 @@ class NewLine:
     estimated: int = 0
     detail: str = ""
     kind: LineKind = LineKind.ORIGINAL
+    charge: ChargeKind = ChargeKind.ENERGY
+    code: str = ""
+    unit: LineUnit = LineUnit.WH
+    factor: int = 1
+    divisor: int = 0
+    """The amount is quantity x rate x factor / divisor kopecks, half up; 0: it has no one rate."""
+    reason: CorrectionReason | None = None
+
+    @property
+    def energy_wh(self) -> int:
+        """Wh of a line of energy, 0 of any other: summed, each Wh is counted once."""
+        counted = self.charge in {ChargeKind.ENERGY, ChargeKind.HOURLY}
+        return self.quantity if counted and self.service is Service.ELECTRICITY else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +139,29 @@ def used_estimates(detail: str) -> tuple[UsedEstimate, ...]:
     )
 
 
+def with_name(detail: str, name: str, name_en: str) -> str:
+    """Return the detail of a line with the name its charge has in the document it follows from."""
+    known = json.loads(detail) if detail else {}
+    return canonical_json(known | {"name": {"ru": name, "en": name_en or name}})
+
+
+def name_of(detail: str, language: str) -> str:
+    """Return the name that a line's detail gives its charge; empty where it gives none."""
+    names = json.loads(detail).get("name", {}) if detail else {}
+    return str(names.get(language) or names.get("ru", ""))
+
+
 def zone_of(line_key: str) -> str:
-    """Return the zone that a line key of electricity starts with."""
-    return line_key.split("/", 1)[0]
+    """Return the zone that a line key of energy starts with; empty for a line of something else.
+
+    >>> zone_of("night/-/2026-01-01"), zone_of("fixed:upkeep/-/2026-01-01")
+    ('night', '')
+    """
+    place = line_key.split("/", 1)[0]
+    return place if place in _ZONES else ""
+
+
+_ZONES: Final = frozenset(str(zone) for zone in Zone)
 
 
 def range_of(line_key: str) -> int:
@@ -144,7 +178,9 @@ def by_zone(quantities: Iterable[tuple[str, int]]) -> dict[str, int]:
     """
     sums: dict[str, int] = {}
     for key, quantity in quantities:
-        sums[zone_of(key)] = sums.get(zone_of(key), 0) + quantity
+        zone = zone_of(key)
+        if zone:
+            sums[zone] = sums.get(zone, 0) + quantity
     return sums
 
 

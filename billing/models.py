@@ -3,11 +3,12 @@
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kilokassa.db.base import Base
 from kilokassa.db.types import EnumText
+from tariffs.lines import ChargeKind
 
 
 class Settlement(StrEnum):
@@ -29,6 +30,61 @@ class Service(StrEnum):
 
     ELECTRICITY = "electricity"
     HEAT = "heat"
+    COMMON_ELECTRICITY = "common_electricity"
+    """Electricity of the common property of a house (КР на СОИ)."""
+    COLD_WATER = "cold_water"
+    HOT_WATER = "hot_water"
+    DRAINAGE = "drainage"
+    HOUSING = "housing"
+    """Services by square metre or by person; the line's code says which."""
+
+
+class LineUnit(StrEnum):
+    """What the quantity of a charge line counts, in whole numbers."""
+
+    WH = "wh"
+    KCAL = "kcal"
+    LITRE = "litre"
+    DAY = "day"
+    DM2 = "dm2"
+    PERSON = "person"
+    W = "w"
+    MINOR = "minor"
+    """Kopecks that a share is taken of."""
+
+
+class CorrectionReason(StrEnum):
+    """Why a charge of a closed month was put right."""
+
+    READINGS = "readings"
+    TARIFF = "tariff"
+    PRICES = "prices"
+    """Hourly prices or named peak hours were revised."""
+    TERMS = "terms"
+    FACTS = "facts"
+    """Area, persons, capacity or a concession, from a day in the past on."""
+    ABSENCE = "absence"
+    QUALITY = "quality"
+    """An outage or a lack of quality: ПП 354, annex 1."""
+    COMMON_AREA = "common_area"
+
+
+class FactKind(StrEnum):
+    """A dated fact of an account that charges depend on."""
+
+    PERSONS = "persons"
+    CONTRACTED_W = "contracted_w"
+
+
+class CommonAreaMethod(StrEnum):
+    """By what the common-area electricity of a house is charged (ПП 491, п. 29(2), 29(3))."""
+
+    NORM = "norm"
+    """By the norm, put right by the actual volume once a year."""
+    AVERAGE = "average"
+    """By the average of the year before, put right once a year."""
+    ACTUAL = "actual"
+    """By what the house's meter leaves each month."""
 
 
 class LineKind(StrEnum):
@@ -109,10 +165,20 @@ class AccountRow(Base):
 
 
 class AccountTermRow(Base):
-    """What holds for an account from a date until the next row's."""
+    """What holds for an account from a date until the next row's; a former statement is kept."""
 
     __tablename__ = "account_term"
-    __table_args__ = (UniqueConstraint("account_id", "valid_from"),)
+    __table_args__ = (
+        Index(
+            "ix_account_term_standing",
+            "account_id",
+            "valid_from",
+            unique=True,
+            sqlite_where=text("superseded_at IS NULL"),
+            postgresql_where=text("superseded_at IS NULL"),
+        ),
+        Index("ix_account_term_recorded", "recorded_at"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
@@ -120,7 +186,151 @@ class AccountTermRow(Base):
     plan_id: Mapped[int] = mapped_column(ForeignKey("tariff_plan.id"))
     settlement: Mapped[Settlement] = mapped_column(EnumText(Settlement))
     measurement: Mapped[Measurement] = mapped_column(EnumText(Measurement))
+    actor: Mapped[str] = mapped_column(default="")
     recorded_at: Mapped[datetime]
+    superseded_at: Mapped[datetime | None]
+    """When another statement for the same day took its place; null while it stands."""
+
+
+class AccountFactRow(Base):
+    """A fact of an account from a day until the next row's of its kind; a former one is kept."""
+
+    __tablename__ = "account_fact"
+    __table_args__ = (
+        Index(
+            "ix_account_fact_standing",
+            "account_id",
+            "kind",
+            "valid_from",
+            unique=True,
+            sqlite_where=text("superseded_at IS NULL"),
+            postgresql_where=text("superseded_at IS NULL"),
+        ),
+        Index("ix_account_fact_recorded", "recorded_at"),
+        CheckConstraint("value >= 0", name="value_not_negative"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    kind: Mapped[FactKind] = mapped_column(EnumText(FactKind))
+    valid_from: Mapped[date]
+    value: Mapped[int]
+    """Persons, or whole watts."""
+    document: Mapped[str] = mapped_column(default="")
+    actor: Mapped[str]
+    recorded_at: Mapped[datetime]
+    superseded_at: Mapped[datetime | None]
+
+
+class AbsenceRow(Base):
+    """Persons of an account who were away for a time (временное отсутствие)."""
+
+    __tablename__ = "absence"
+    __table_args__ = (
+        Index("ix_absence_account", "account_id", "first_on"),
+        Index("ix_absence_recorded", "recorded_at"),
+        CheckConstraint("last_on >= first_on", name="days_in_order"),
+        CheckConstraint("persons > 0", name="persons_positive"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    first_on: Mapped[date]
+    """The first full day away; the days of leaving and coming back do not count."""
+    last_on: Mapped[date]
+    persons: Mapped[int]
+    document: Mapped[str]
+    actor: Mapped[str]
+    recorded_at: Mapped[datetime]
+    superseded_at: Mapped[datetime | None]
+    """When it was withdrawn."""
+
+
+class EntitlementRow(Base):
+    """A right of an account to a concession of its tariff (льгота), from a day on."""
+
+    __tablename__ = "entitlement"
+    __table_args__ = (
+        Index("ix_entitlement_account", "account_id", "code"),
+        Index("ix_entitlement_recorded", "recorded_at"),
+        CheckConstraint("valid_until IS NULL OR valid_until >= valid_from", name="days_in_order"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    code: Mapped[str]
+    """Of the concession in the tariff document."""
+    valid_from: Mapped[date]
+    valid_until: Mapped[date | None]
+    """The last day it holds."""
+    document: Mapped[str]
+    actor: Mapped[str]
+    recorded_at: Mapped[datetime]
+    superseded_at: Mapped[datetime | None]
+
+
+class HouseServiceRow(Base):
+    """A service that the accounts of a house are charged for, from a day on."""
+
+    __tablename__ = "house_service"
+    __table_args__ = (
+        Index("ix_house_service_building", "building_id", "service_code"),
+        Index("ix_house_service_recorded", "recorded_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    building_id: Mapped[int] = mapped_column(ForeignKey("building.id"))
+    service_code: Mapped[str]
+    """Of the price document (`service_price.code`)."""
+    valid_from: Mapped[date]
+    valid_until: Mapped[date | None]
+    """The last day it is provided."""
+    method: Mapped[CommonAreaMethod | None] = mapped_column(EnumText(CommonAreaMethod))
+    """Of common-area electricity: what the owners decided."""
+    document: Mapped[str] = mapped_column(default="")
+    """The contract or the decision of the owners."""
+    actor: Mapped[str]
+    recorded_at: Mapped[datetime]
+    superseded_at: Mapped[datetime | None]
+
+
+class CommonAreaMonthRow(Base):
+    """What a house's common property used in a month and what of it is charged; appended to."""
+
+    __tablename__ = "common_area_month"
+    __table_args__ = (
+        Index(
+            "ix_common_area_month_standing",
+            "building_id",
+            "month",
+            unique=True,
+            sqlite_where=text("superseded_at IS NULL"),
+            postgresql_where=text("superseded_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    building_id: Mapped[int] = mapped_column(ForeignKey("building.id"))
+    month: Mapped[int]
+    """Ordinal."""
+    method: Mapped[CommonAreaMethod] = mapped_column(EnumText(CommonAreaMethod))
+    house_wh: Mapped[int | None]
+    """What the house's meters took; null where that is not known."""
+    flats_wh: Mapped[int]
+    """What flats and other premises used, by meter, estimate or norm."""
+    actual_wh: Mapped[int | None]
+    """What is left for the common property; may be below zero."""
+    carried_in_wh: Mapped[int]
+    """What was below zero before and not yet set off, never above zero."""
+    charged_wh: Mapped[int]
+    """What is shared over the premises; below zero only in a yearly recalculation."""
+    carried_out_wh: Mapped[int]
+    area_dm2: Mapped[int]
+    """Of all flats and other premises, which share by it."""
+    detail: Mapped[str] = mapped_column(Text, default="")
+    input_digest: Mapped[str]
+    recorded_at: Mapped[datetime]
+    superseded_at: Mapped[datetime | None]
 
 
 class ChargeLineRow(Base):
@@ -144,10 +354,19 @@ class ChargeLineRow(Base):
     line_key: Mapped[str]
     """What the line is for within its service: zone, range and price period."""
     quantity: Mapped[int]
-    """Whole Wh or kcal; negative on a reversal."""
+    """In the line's unit; negative on a reversal."""
     rate_scaled: Mapped[int]
-    """Millionths of a rouble per kWh or Gcal, VAT included."""
+    """Millionths of a rouble per kWh, Gcal, m3 and so on; of a share, parts per million."""
     amount_minor: Mapped[int]
+    charge: Mapped[ChargeKind] = mapped_column(EnumText(ChargeKind), default=ChargeKind.ENERGY)
+    code: Mapped[str] = mapped_column(default="")
+    """Code of the charge in the document it follows from, where it has one."""
+    unit: Mapped[LineUnit] = mapped_column(EnumText(LineUnit), default=LineUnit.WH)
+    factor: Mapped[int] = mapped_column(default=1)
+    divisor: Mapped[int] = mapped_column(default=0)
+    """The amount is quantity x rate x factor / divisor kopecks, half up; 0: it has no one rate."""
+    reason: Mapped[CorrectionReason | None] = mapped_column(EnumText(CorrectionReason))
+    """Of a reversing and a right line: what came or changed later."""
     estimated: Mapped[int] = mapped_column(default=0)
     """Part of the quantity that was not measured."""
     period_start: Mapped[datetime]
@@ -161,6 +380,8 @@ class ChargeLineRow(Base):
     """Journal entry of the wallet that carried the amount; null where nothing moved."""
     run_id: Mapped[int | None]
     recorded_at: Mapped[datetime]
+    known_at: Mapped[datetime | None]
+    """What was recorded up to this instant is what the line was computed from."""
 
 
 class RunningChargeRow(Base):
@@ -206,4 +427,39 @@ class BillingPartRow(Base):
     first_account_id: Mapped[int]
     last_account_id: Mapped[int]
     summary: Mapped[str] = mapped_column(Text)
+    ended_at: Mapped[datetime]
+
+
+class RehearsalRow(Base):
+    """What a portfolio would have paid under other tariffs; nothing of it is ever posted."""
+
+    __tablename__ = "rehearsal"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    order: Mapped[str] = mapped_column(Text)
+    """What was asked: which plans by which documents, as JSON."""
+    first_month: Mapped[int]
+    last_month: Mapped[int]
+    state: Mapped[RunState] = mapped_column(EnumText(RunState))
+    parts: Mapped[int]
+    """How many parts it has."""
+    result: Mapped[str] = mapped_column(Text, default="")
+    """The report as JSON; empty until all parts are done."""
+    actor: Mapped[str]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class RehearsalPartRow(Base):
+    """A range of accounts of a rehearsal; written once."""
+
+    __tablename__ = "rehearsal_part"
+
+    rehearsal_id: Mapped[int] = mapped_column(
+        ForeignKey("rehearsal.id"), primary_key=True, autoincrement=False
+    )
+    part: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    summary: Mapped[bytes]
+    """Packed columns of what each account would have paid."""
     ended_at: Mapped[datetime]

@@ -26,6 +26,7 @@ from billing.models import (
     AccountRow,
     AccountTermRow,
     ChargeLineRow,
+    LineUnit,
     Measurement,
     PriceSplit,
     RetailerRow,
@@ -62,6 +63,7 @@ from metering.estimation.gaps import spread_by_profile
 from metering.registers import register_differences
 from metering.registry.places import Commodity
 from metering.store import PremisesChannel, PremisesMeter
+from tariffs.lines import ChargeKind
 from tariffs.models import TariffPlanRow
 from tariffs.rating import VersionInForce, rate_population
 from tariffs.store import versions_in_force
@@ -249,6 +251,12 @@ def _line_values(line: NewLine, position: int, order: LinesOrder, now: datetime)
         "quantity": line.quantity,
         "rate_scaled": line.rate_scaled,
         "amount_minor": line.amount_minor,
+        "charge": line.charge,
+        "code": line.code,
+        "unit": line.unit,
+        "factor": line.factor,
+        "divisor": line.divisor,
+        "reason": line.reason,
         "estimated": line.estimated,
         "period_start": line.period_start,
         "period_end": line.period_end,
@@ -665,6 +673,8 @@ def _share_heat(
                     period_start=period.start,
                     period_end=period.end,
                     input_digest=shares.input_digest,
+                    charge=ChargeKind.SERVICE,
+                    unit=LineUnit.KCAL,
                     detail=canonical_json(
                         {
                             "house_kcal": heat_kcal,

@@ -263,6 +263,12 @@ def _line(row: ChargeLineRow) -> NewLine:
         tariff_version_id=None if version_id is None else TariffVersionId(version_id),
         detail=row.detail,
         kind=row.kind,
+        charge=row.charge,
+        code=row.code,
+        unit=row.unit,
+        factor=row.factor,
+        divisor=row.divisor,
+        reason=row.reason,
     )
 
 

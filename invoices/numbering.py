@@ -9,12 +9,15 @@ class DocumentKind(StrEnum):
     PAYMENT_DOCUMENT = "payment_document"
     RECEIPT = "receipt"
     CANCELLATION = "cancellation"
+    RECALCULATION = "recalculation"
+    """Of the difference that a correction of closed months makes."""
 
 
 PREFIX: dict[DocumentKind, str] = {
     DocumentKind.PAYMENT_DOCUMENT: "",
     DocumentKind.RECEIPT: "R-",
     DocumentKind.CANCELLATION: "C-",
+    DocumentKind.RECALCULATION: "D-",
 }
 """Latin letters, the same on every keyboard, in file names and in a bank's fields."""
 

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kilokassa.core.zones import Zone
@@ -105,6 +105,37 @@ class PremisesRow(Base):
     """Whole square decimetres, hundredths of a square metre."""
     rooms: Mapped[int | None]
     """Living rooms: norms depend on them."""
+
+
+class PremisesAreaRow(Base):
+    """The area of premises from a day until the next row's; a former statement is kept.
+
+    An extract of the register (ЕГРН) holds from the month it was handed in. Without any row the
+    area of the premises themselves holds.
+    """
+
+    __tablename__ = "premises_area"
+    __table_args__ = (
+        Index(
+            "ix_premises_area_standing",
+            "premises_id",
+            "valid_from",
+            unique=True,
+            sqlite_where=text("superseded_at IS NULL"),
+            postgresql_where=text("superseded_at IS NULL"),
+        ),
+        Index("ix_premises_area_recorded", "recorded_at"),
+        CheckConstraint("area_dm2 > 0", name="area_positive"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    premises_id: Mapped[int] = mapped_column(ForeignKey("premises.id"))
+    valid_from: Mapped[date]
+    area_dm2: Mapped[int]
+    document: Mapped[str] = mapped_column(default="")
+    actor: Mapped[str]
+    recorded_at: Mapped[datetime]
+    superseded_at: Mapped[datetime | None]
 
 
 class DeliveryPointRow(Base):

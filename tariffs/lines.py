@@ -56,6 +56,10 @@ class ChargeKind(StrEnum):
     CONCESSION = "concession"
     TAX = "tax"
     GUARANTEE = "guarantee"
+    SERVICE = "service"
+    """A service of a house that is not electricity by a tariff: water, upkeep, common areas."""
+    DEDUCTION = "deduction"
+    """Taken off for an outage or a lack of quality (ПП 354, annex 1)."""
 
 
 class Unit(StrEnum):

@@ -1,0 +1,1 @@
+"""Drafts of tariff documents: written by one person, published by another."""

@@ -1,0 +1,1 @@
+"""Hourly prices and named peak hours: files in, series out, every revision kept."""

@@ -1,0 +1,1 @@
+"""Services of a house beside metered electricity: price documents, volumes, charge lines."""
