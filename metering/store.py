@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
@@ -68,6 +69,7 @@ from metering.models import (
     IntervalDayRevisionRow,
     IntervalDayRow,
     MeteringPointRow,
+    MeterLifeEventRow,
     MeterRow,
     PremisesRow,
     RegisterReadingRow,
@@ -75,12 +77,13 @@ from metering.models import (
 from metering.parsers.source import SeriesKey
 from metering.register_arrivals import KnownMeter
 from metering.registers import RegisterReading
-from metering.registry.places import ACTIVE_TAKEN, Commodity
+from metering.registry.places import ACTIVE_TAKEN, CARRIED_OVER_BY, Commodity, LifeEventKind
 
 _days = cast(Table, IntervalDayRow.__table__)
 _day_revisions = cast(Table, IntervalDayRevisionRow.__table__)
 _points = cast(Table, MeteringPointRow.__table__)
 _meters_table = cast(Table, MeterRow.__table__)
+_life = cast(Table, MeterLifeEventRow.__table__)
 _registers = cast(Table, RegisterReadingRow.__table__)
 _import_batches = cast(Table, ImportBatchRow.__table__)
 _import_chunks = cast(Table, ImportChunkRow.__table__)
@@ -178,11 +181,18 @@ class PremisesMeter:
     verified_until: date | None
 
 
-def meters_of_premises(session: Session, premises_ids: Iterable[int]) -> tuple[PremisesMeter, ...]:
-    """Return the meters of the premises, past ones too, in the order they were installed."""
+def meters_of_premises(
+    session: Session, premises_ids: Iterable[int], *, known_at: datetime | None = None
+) -> tuple[PremisesMeter, ...]:
+    """Return the meters of the premises, past ones too, in the order they were installed.
+
+    With `known_at`, removal and verification are those that their lives told of up to then.
+    """
     found: list[PremisesMeter] = []
     for part in in_slices(sorted(set(premises_ids))):
         found += _meters(session, MeteringPointRow.premises_id.in_(part))
+    if known_at is not None:
+        found = _meters_known_at(session, found, known_at)
     return tuple(sorted(found, key=lambda row: (row.premises_id, row.point_code, row.installed_on)))
 
 
@@ -217,6 +227,46 @@ def _meters(session: Session, condition: Any) -> list[PremisesMeter]:  # noqa: A
     )
     rows: Sequence[Any] = session.execute(query).all()
     return [PremisesMeter(*row) for row in rows]
+
+
+def _meters_known_at(
+    session: Session, meters: Sequence[PremisesMeter], known_at: datetime
+) -> list[PremisesMeter]:
+    """Take back what the lives of meters told later: a removal, a verification.
+
+    Where the first verification was told later, what the registry had said until then is what was
+    carried over into the life with it; where nothing was, no verification was known.
+    """
+    verified: dict[int, date] = {}
+    carried: dict[int, date | None] = {}
+    still_there: set[int] = set()
+    names = ("meter_id", "kind", "valid_until", "actor", "recorded_at")
+    for part in in_slices(sorted({meter.meter_id for meter in meters})):
+        query = (
+            select(*(_life.c[name] for name in names))
+            .where(_life.c.meter_id.in_(part))
+            .order_by(_life.c.happened_on, _life.c.id)
+        )
+        for meter_id, kind, valid_until, actor, recorded_at in session.execute(query):
+            later = recorded_at > known_at
+            if kind is LifeEventKind.VERIFIED and not later:
+                verified[meter_id] = valid_until
+            elif kind is LifeEventKind.VERIFIED:
+                carried[meter_id] = (
+                    valid_until if actor == CARRIED_OVER_BY else carried.get(meter_id)
+                )
+            elif later and kind in {LifeEventKind.REPLACED, LifeEventKind.RETIRED}:
+                still_there.add(meter_id)
+    return [
+        replace(
+            meter,
+            removed_on=None if meter.meter_id in still_there else meter.removed_on,
+            verified_until=verified.get(
+                meter.meter_id, carried.get(meter.meter_id, meter.verified_until)
+            ),
+        )
+        for meter in meters
+    ]
 
 
 def point_channels(
@@ -596,8 +646,15 @@ def load_matrix(
     days: Sequence[date],
     zone: ZoneInfo,
     interval_min: int,
+    *,
+    known_at: datetime | None = None,
 ) -> IntervalMatrix:
-    """Return the energy of channels over successive local days, in the order of `channel_ids`."""
+    """Return the energy of channels over successive local days, in the order of `channel_ids`.
+
+    With `known_at`, as the days stood at that instant. Once its month is over every change of a day
+    is a revision, so what a close was computed from can always be read again; while it runs a gap
+    may be filled without one, and then the day as it stood before is left out: the digest tells.
+    """
     if not days or list(days) != [days[0] + timedelta(days=n) for n in range(len(days))]:
         raise ValueError("a matrix covers successive days")
     lengths = [intervals_in_day(day, zone, interval_min) for day in days]
@@ -609,17 +666,8 @@ def load_matrix(
         raise ValueError("a matrix holds a channel once")
     position_of = {day: position for position, day in enumerate(days)}
     digests = [digest_parts(())] * len(channel_ids)
-    columns = [
-        _days.c[name]
-        for name in ("channel_id", "day", "interval_min", "energy_wh", "quality", "digest")
-    ]
     for part in in_slices(sorted(row_of)):
-        query = (
-            select(*columns, _days.c.revision)
-            .where(_days.c.channel_id.in_(part), _days.c.day.between(days[0], days[-1]))
-            .order_by(_days.c.channel_id, _days.c.day)
-        )
-        found = session.execute(query).all()
+        found = _stored_days(session, part, days[0], days[-1], known_at)
         if not found:
             continue
         of_channel, on_day, of_length, energies, qualities, day_digests, revisions = zip(
@@ -661,6 +709,34 @@ def load_matrix(
         quality=quality,
         digests=tuple(digests),
     )
+
+
+def _stored_days(
+    session: Session,
+    channel_ids: Sequence[int],
+    first: date,
+    last: date,
+    known_at: datetime | None,
+) -> Sequence[Any]:
+    """Return the days of channels in order, as they stand or as they stood at an instant."""
+    names = ("channel_id", "day", "interval_min", "energy_wh", "quality", "digest", "revision")
+
+    def of(table: Table) -> Select[Any]:
+        return (
+            select(*(table.c[name] for name in names))
+            .where(table.c.channel_id.in_(channel_ids), table.c.day.between(first, last))
+            .order_by(table.c.channel_id, table.c.day)
+        )
+
+    if known_at is None:
+        return session.execute(of(_days)).all()
+    standing = session.execute(of(_days).where(_days.c.recorded_at <= known_at)).all()
+    superseded = session.execute(
+        of(_day_revisions).where(
+            _day_revisions.c.recorded_at <= known_at, _day_revisions.c.superseded_at > known_at
+        )
+    ).all()
+    return sorted([*standing, *superseded], key=itemgetter(0, 1)) if superseded else standing
 
 
 def load_day_totals(
@@ -804,11 +880,13 @@ def load_registers(
     first: datetime | None = None,
     last: datetime | None = None,
     withdrawn: bool = False,
+    known_at: datetime | None = None,
 ) -> tuple[RegisterReading, ...]:
     """Return the latest revision of every reading taken from `first` to `last`, both included.
 
     Ordered by meter, zone and instant. One that was withdrawn, by a revision of the quality
-    `MISSING`, is left out unless it is asked for.
+    `MISSING`, is left out unless it is asked for. With `known_at`, revisions recorded later do not
+    count.
     """
     found: dict[tuple[int, Zone, datetime], RegisterReading] = {}
     for part in in_slices(sorted(set(meter_ids))):
@@ -824,6 +902,8 @@ def load_registers(
             query = query.where(_registers.c.taken_at >= first)
         if last is not None:
             query = query.where(_registers.c.taken_at <= last)
+        if known_at is not None:
+            query = query.where(_registers.c.recorded_at <= known_at)
         # In order of revision, so that of each instant the last one stays.
         for meter_id, zone, taken_at, value, quality, revision in session.execute(
             query.order_by(_registers.c.revision)

@@ -77,19 +77,27 @@ def published_versions(session: Session, plan_id: TariffPlanId) -> tuple[Publish
 
 
 def versions_in_force(
-    session: Session, plan_ids: Sequence[TariffPlanId], period: Period, zone: ZoneInfo
+    session: Session,
+    plan_ids: Sequence[TariffPlanId],
+    period: Period,
+    zone: ZoneInfo,
+    *,
+    known_at: datetime | None = None,
 ) -> dict[TariffPlanId, tuple[VersionInForce, ...]]:
     """Return for each plan the versions that hold in `period`, each with its stretch of it.
 
     A version holds from its date until the next one's; of several for one date the last published.
+    With `known_at`, what was published later does not count.
     """
-    rows = session.scalars(
+    query = (
         select(TariffVersionRow)
         .where(TariffVersionRow.plan_id.in_(sorted(set(plan_ids))))
         .order_by(TariffVersionRow.plan_id, TariffVersionRow.valid_from, TariffVersionRow.revision)
     )
+    if known_at is not None:
+        query = query.where(TariffVersionRow.published_at <= known_at)
     by_plan: dict[TariffPlanId, dict[date, TariffVersionRow]] = {}
-    for row in rows:
+    for row in session.scalars(query):
         by_plan.setdefault(TariffPlanId(row.plan_id), {})[row.valid_from] = row
     return {
         plan_id: _in_period(list(dated.values()), period, zone)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import Table, insert, select, update
+from sqlalchemy import ColumnElement, Table, and_, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from kilokassa.core.digest import canonical_json
@@ -134,8 +134,10 @@ def scaling_of_points(session: Session, point_ids: Iterable[int]) -> dict[int, t
     return found
 
 
-def verifications(session: Session, meter_ids: Iterable[int]) -> dict[int, list[Verification]]:
-    """Return the verifications that the lives of meters tell of, in order."""
+def verifications(
+    session: Session, meter_ids: Iterable[int], *, known_at: datetime | None = None
+) -> dict[int, list[Verification]]:
+    """Return the verifications that the lives of meters tell of, or told up to then, in order."""
     found: dict[int, list[Verification]] = {}
     for part in in_slices(sorted(set(meter_ids))):
         query = (
@@ -143,6 +145,8 @@ def verifications(session: Session, meter_ids: Iterable[int]) -> dict[int, list[
             .where(_life.c.meter_id.in_(part), _life.c.valid_until.is_not(None))
             .order_by(_life.c.happened_on, _life.c.id)
         )
+        if known_at is not None:
+            query = query.where(_life.c.recorded_at <= known_at)
         for meter_id, done_on, valid_until in session.execute(query):
             found.setdefault(meter_id, []).append(Verification(done_on, valid_until))
     return found
@@ -300,13 +304,15 @@ def replace_estimates(session: Session, ids: Iterable[int], at: datetime) -> Non
         )
 
 
-def kept_estimates(session: Session, point_ids: Iterable[int]) -> dict[int, list[Estimate]]:
-    """Return the estimates of points that still hold, in order of time."""
+def kept_estimates(
+    session: Session, point_ids: Iterable[int], *, known_at: datetime | None = None
+) -> dict[int, list[Estimate]]:
+    """Return the estimates of points that hold, or held at an instant, in order of time."""
     found: dict[int, list[Estimate]] = {}
     for part in in_slices(sorted(set(point_ids))):
         query = (
             select(_estimates)
-            .where(_estimates.c.point_id.in_(part), _estimates.c.replaced_at.is_(None))
+            .where(_estimates.c.point_id.in_(part), _holding(known_at))
             .order_by(_estimates.c.ends_at, _estimates.c.id)
         )
         for row in session.execute(query):
@@ -314,12 +320,26 @@ def kept_estimates(session: Session, point_ids: Iterable[int]) -> dict[int, list
     return found
 
 
+def _holding(known_at: datetime | None) -> ColumnElement[bool]:
+    """Say of an estimate that no real value has replaced it, or had at an instant."""
+    if known_at is None:
+        return _estimates.c.replaced_at.is_(None)
+    return and_(
+        _estimates.c.recorded_at <= known_at,
+        or_(_estimates.c.replaced_at.is_(None), _estimates.c.replaced_at > known_at),
+    )
+
+
 SETTING_ASIDE: Final = "verification_expired."
 """How the rules begin whose estimates set aside what a channel measured."""
 
 
 def setting_aside(
-    session: Session, channel_ids: Iterable[int], period: Period
+    session: Session,
+    channel_ids: Iterable[int],
+    period: Period,
+    *,
+    known_at: datetime | None = None,
 ) -> dict[int, list[Estimate]]:
     """Return the estimates that stand in place of what channels measured within a period.
 
@@ -331,7 +351,7 @@ def setting_aside(
             select(_estimates)
             .where(
                 _estimates.c.channel_id.in_(part),
-                _estimates.c.replaced_at.is_(None),
+                _holding(known_at),
                 _estimates.c.rule.startswith(SETTING_ASIDE),
                 _estimates.c.starts_at < period.end,
                 _estimates.c.ends_at > period.start,

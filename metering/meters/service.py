@@ -17,7 +17,12 @@ from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
 from metering.meters.life import Life, LifeEvent, check_event, life_of, live_on
 from metering.registers import RegisterReading, counted, modulus
-from metering.registry.places import LifeEventKind, MeterReplacement, PlacesOrder
+from metering.registry.places import (
+    CARRIED_OVER_BY,
+    LifeEventKind,
+    MeterReplacement,
+    PlacesOrder,
+)
 from metering.registry.service import register_places
 from metering.registry.store import (
     RegisteredPoint,
@@ -105,7 +110,7 @@ def _carried_over(meter: StandingMeter, event: LifeEvent) -> list[LifeEvent]:
     if since >= until:
         return []
     note = mark("as it was registered; the day of the verification is not known")
-    return [LifeEvent(LifeEventKind.VERIFIED, since, until, note=note, actor="registry")]
+    return [LifeEvent(LifeEventKind.VERIFIED, since, until, note=note, actor=CARRIED_OVER_BY)]
 
 
 def _dates_after(meter: StandingMeter, event: LifeEvent, life: Life) -> dict[str, object]:

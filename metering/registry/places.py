@@ -65,6 +65,10 @@ class CommonAreaKind(StrEnum):
     OTHER = "other"
 
 
+CARRIED_OVER_BY: Final = "registry"
+"""Who told of a verification that only the registry knew, before a life of events began."""
+
+
 class LifeEventKind(StrEnum):
     """A step in the life of a meter, in the order they usually come."""
 
@@ -366,7 +370,7 @@ class MeterReplacement:
     document: str = ""
     """Number of the act."""
     note: str = ""
-    actor: str = "registry"
+    actor: str = CARRIED_OVER_BY
 
 
 def check_loss(where: str, loss_ppm: int | None) -> None:
