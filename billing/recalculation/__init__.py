@@ -1,0 +1,1 @@
+"""Recalculation: what closed months should have been, deductions and days away."""
