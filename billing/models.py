@@ -103,6 +103,14 @@ class RunState(StrEnum):
     FAILED = "failed"
 
 
+class RunKind(StrEnum):
+    """What a billing run is for."""
+
+    CLOSE = "close"
+    RECALCULATION = "recalculation"
+    """Closed months put right without waiting for the next close."""
+
+
 class PriceSplit(StrEnum):
     """How a change of price between two readings of a register is told apart.
 
@@ -401,12 +409,14 @@ class RunningChargeRow(Base):
 
 
 class BillingRunRow(Base):
-    """A close of a month, made of parts that can be repeated without harm."""
+    """A close of a month or a recalculation, made of parts that can be repeated without harm."""
 
     __tablename__ = "billing_run"
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[RunKind] = mapped_column(EnumText(RunKind), default=RunKind.CLOSE)
     charge_month: Mapped[int] = mapped_column(index=True)
+    """Ordinal of the month that is closed; of a recalculation, of the first that is still open."""
     state: Mapped[RunState] = mapped_column(EnumText(RunState))
     whole: Mapped[bool] = mapped_column(default=True)
     """False where it was run for one account only."""

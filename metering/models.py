@@ -454,6 +454,8 @@ class QualityEventRow(Base):
     recorded_at: Mapped[datetime]
     decided_by: Mapped[str | None]
     decided_at: Mapped[datetime | None]
+    end_recorded_at: Mapped[datetime | None]
+    """When the end was told, of an event that was recorded as lasting."""
     source_key: Mapped[str | None] = mapped_column(unique=True)
     """What a machine calls it, so that telling it twice makes one row."""
 

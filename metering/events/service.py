@@ -465,6 +465,7 @@ def end_quality(session: Session, order: EndOrder, clock: Clock) -> StoredQualit
         raise Invalid(where=mark("until"), problem=mark("it lies in the future"))
     if found.ends_at is not None or found.state is QualityEventState.REJECTED:
         raise Invalid(where=mark("until"), problem=mark("it does not last any more"))
-    if not change_quality(session, found.id, found.state, {"ends_at": order.ends_at}):
+    told = {"ends_at": order.ends_at, "end_recorded_at": clock.now()}
+    if not change_quality(session, found.id, found.state, told):
         raise QualityDecided(who=found.decided_by or "", state=str(found.state))
     return get_quality(session, order.scope, order.event_id)

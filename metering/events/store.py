@@ -356,7 +356,18 @@ class StoredQuality:
     recorded_at: datetime
     decided_by: str | None
     decided_at: datetime | None
+    end_recorded_at: datetime | None
     source_key: str | None
+
+    def confirmed_at(self, known_at: datetime) -> bool:
+        """Say whether it was known by then, and known to count."""
+        decided_at = self.decided_at or self.recorded_at
+        return self.state is QualityEventState.CONFIRMED and decided_at <= known_at
+
+    def end_known_at(self, known_at: datetime) -> datetime | None:
+        """Return its end as it was known then; None while it lasted for all that was known."""
+        told_at = self.end_recorded_at or self.recorded_at
+        return self.ends_at if told_at <= known_at else None
 
     def as_period(self, now: datetime) -> QualityPeriod:
         """Return what is counted of it: up to now while it lasts."""
@@ -464,6 +475,27 @@ def quality_overlapping(
             _quality.c.premises_id.is_(None) | (_quality.c.premises_id == premises_id)
         )
     return tuple(_stored_quality(row) for row in session.execute(query.order_by(_quality.c.id)))
+
+
+def confirmed_quality(
+    session: Session, building_ids: Iterable[int], period: Period
+) -> tuple[StoredQuality, ...]:
+    """Return the confirmed events of houses and of their premises that touch `period`, for a job.
+
+    One that is recorded as lasting touches everything from its start on.
+    """
+    found: list[StoredQuality] = []
+    for part in in_slices(sorted(set(building_ids))):
+        query = _quality_of_all().where(
+            _quality.c.building_id.in_(part),
+            _quality.c.state == QualityEventState.CONFIRMED,
+            _quality.c.starts_at < period.end,
+            _quality.c.ends_at.is_(None)
+            | (_quality.c.ends_at > period.start)
+            | _quality.c.end_recorded_at.is_not(None),
+        )
+        found.extend(_stored_quality(row) for row in session.execute(query.order_by(_quality.c.id)))
+    return tuple(found)
 
 
 def add_quality(session: Session, values: dict[str, Any]) -> int:
@@ -591,5 +623,6 @@ def _stored_quality(row: Any) -> StoredQuality:  # noqa: ANN401 - a row
         recorded_at=row.recorded_at,
         decided_by=row.decided_by,
         decided_at=row.decided_at,
+        end_recorded_at=row.end_recorded_at,
         source_key=row.source_key,
     )

@@ -392,9 +392,26 @@ def upgrade() -> None:
     op.execute("UPDATE charge_line SET unit = 'kcal', charge = 'service' WHERE service = 'heat'")
     op.execute("UPDATE charge_line SET divisor = 10000000 WHERE service = 'electricity'")
 
+    with op.batch_alter_table("billing_run", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("kind", sa.String(), nullable=False, server_default="close"))
+
+    with op.batch_alter_table("quality_event", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("end_recorded_at", sa.DateTime(timezone=True), nullable=True))
+
 
 def downgrade() -> None:
     op.execute("DELETE FROM account_term WHERE superseded_at IS NOT NULL")
+    with op.batch_alter_table("quality_event", schema=None) as batch_op:
+        batch_op.drop_column("end_recorded_at")
+
+    op.execute(
+        "DELETE FROM billing_part WHERE run_id IN "
+        "(SELECT id FROM billing_run WHERE kind <> 'close')"
+    )
+    op.execute("DELETE FROM billing_run WHERE kind <> 'close'")
+    with op.batch_alter_table("billing_run", schema=None) as batch_op:
+        batch_op.drop_column("kind")
+
     with op.batch_alter_table("charge_line", schema=None) as batch_op:
         batch_op.drop_column("known_at")
         batch_op.drop_column("reason")
