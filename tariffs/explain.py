@@ -5,7 +5,7 @@ another story; the digest covers the inputs and the chain, and comes out the sam
 both are the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,7 +20,8 @@ from kilokassa.core.errors import NotFound
 from kilokassa.core.period import Period
 from kilokassa.core.series import WattHours
 from kilokassa.core.text import mark
-from tariffs.compiled import Grid, compile_grid
+from kilokassa.core.zones import Zone
+from tariffs.compiled import Grid, compile_grid, compile_periods
 from tariffs.facts import AccountFacts
 from tariffs.hourly import hourly_prices
 from tariffs.lines import (
@@ -33,7 +34,14 @@ from tariffs.lines import (
     lines_of,
 )
 from tariffs.plans import TariffVersion
-from tariffs.rating import netted_by_interval, rate_population
+from tariffs.rating import (
+    days_in,
+    netted_by_interval,
+    rate_population,
+    rate_readings,
+    shares_by_days,
+    zone_for,
+)
 
 _FACTS: Final = (
     "area_dm2",
@@ -144,6 +152,73 @@ def explain_line(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ReadingPart:
+    """What a register counted between two readings, and how much of it falls to a line."""
+
+    register: Zone
+    period: Period
+    counted_wh: int
+    share_wh: int
+    days: int
+    """Of the days between the readings, those that lie at the line's price."""
+    whole_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingsExplanation:
+    """A line of an account that is read by hand, with what of the readings it was computed from."""
+
+    line: ChargeLine
+    version_digest: str
+    parts: tuple[ReadingPart, ...]
+    """Of the registers of the line's zone; none of a line that is not for energy."""
+    steps: tuple[Step, ...]
+
+
+def explain_readings(
+    versions: Sequence[VersionInForce],
+    quantities_wh: Mapping[tuple[Period, Zone], int],
+    zone: ZoneInfo,
+    key: str,
+    *,
+    facts: AccountFacts | None = None,
+) -> ReadingsExplanation:
+    """Explain the line with `key` of what `rate_readings` makes of the same arguments."""
+    lines = rate_readings(versions, quantities_wh, zone, facts=facts)
+    line = next((one for one in lines if one.spec.key == key), None)
+    if line is None:
+        raise NotFound(what=mark("charge line"), name=key)
+    spec, known = line.spec, facts or AccountFacts()
+    periods = [period for period, _ in quantities_wh]
+    whole = Period(min(p.start for p in periods), max(p.end for p in periods))
+    stretches = compile_periods(versions, (whole,), zone).stretches
+    version = stretches[spec.stretch].version
+    parts = []
+    for (period, register), wh in quantities_wh.items():
+        if spec.kind is not ChargeKind.ENERGY or zone_for(register, version) is not spec.zone:
+            continue
+        for number, share_wh in shares_by_days(wh, period, stretches, zone):
+            within = stretches[number].period.intersect(period)
+            if number == spec.stretch and within is not None:
+                days = days_in(within, zone), days_in(period, zone)
+                parts.append(ReadingPart(register, period, wh, share_wh, *days))
+    steps = [
+        Step(StepKind.RANGE, str(other.spec.range_number), other.quantity_wh)
+        for other in lines
+        if spec.range_number
+        and (other.spec.kind, other.spec.stretch, other.spec.zone)
+        == (spec.kind, spec.stretch, spec.zone)
+    ]
+    steps.extend(
+        Step(StepKind.LINE, other.spec.key, other.amount_minor)
+        for other in lines
+        if _is_base(spec, version, other.spec)
+    )
+    steps.extend(_fact_steps(spec, version, known))
+    return ReadingsExplanation(line, version.digest, tuple(parts), tuple(steps))
+
+
 def _intervals(
     spec: LineSpec,
     version: TariffVersion,
@@ -202,6 +277,12 @@ def _steps(
         for other in lines
         if _is_base(spec, version, other.spec)
     )
+    steps.extend(_fact_steps(spec, version, facts))
+    return tuple(steps)
+
+
+def _fact_steps(spec: LineSpec, version: TariffVersion, facts: AccountFacts) -> list[Step]:
+    steps = []
     for name in _facts_of(spec, version):
         value = getattr(facts, name)
         own = value[0] if value is not None else None
@@ -209,7 +290,7 @@ def _steps(
             column = np.atleast_1d(own)
             of_period = column[spec.billing if len(column) > spec.billing else -1]
             steps.append(Step(StepKind.FACT, name, int(of_period)))
-    return tuple(steps)
+    return steps
 
 
 def _is_base(spec: LineSpec, version: TariffVersion, other: LineSpec) -> bool:

@@ -156,12 +156,12 @@ def rate_readings(
     cells = [dict.fromkeys(stretch.version.zones, 0) for stretch in stretches]
     shared: set[Period] = set()
     for (period, register), wh in quantities_wh.items():
-        parts = _shares_by_days(wh, period, stretches, zone)
+        parts = shares_by_days(wh, period, stretches, zone)
         if not parts:
             problem = mark("no time lies between the readings")
             raise CannotRate(plan=versions[0][1].plan_code if versions else "-", problem=problem)
         for number, part in parts:
-            cells[number][_zone_for(register, stretches[number].version)] += part
+            cells[number][zone_for(register, stretches[number].version)] += part
         if len(parts) > 1:
             shared.update(stretches[number].period for number, _ in parts)
     cells_wh = np.array([[wh for by_zone in cells for wh in by_zone.values()]], dtype=np.int64)
@@ -175,7 +175,7 @@ def rate_readings(
     )
 
 
-def _shares_by_days(
+def shares_by_days(
     quantity_wh: int, period: Period, stretches: Sequence[Stretch], zone: ZoneInfo
 ) -> list[tuple[int, int]]:
     """Share a quantity over the stretches that `period` touches: (stretch, Wh) pairs."""
@@ -186,18 +186,19 @@ def _shares_by_days(
     ]
     if not touched:
         return []
-    days = [_days_in(part, zone) for _, part in touched]
+    days = [days_in(part, zone) for _, part in touched]
     # Two readings of one day lie in one stretch: prices change at midnight.
     shares = apportion(quantity_wh, days if any(days) else [1] * len(days))
     return [(number, share) for (number, _), share in zip(touched, shares, strict=True)]
 
 
-def _days_in(period: Period, zone: ZoneInfo) -> int:
+def days_in(period: Period, zone: ZoneInfo) -> int:
     """Return how many local midnights `period` passes; a day counts where it begins."""
     return (local_date(period.end, zone) - local_date(period.start, zone)).days
 
 
-def _zone_for(register: Zone, version: TariffVersion) -> Zone:
+def zone_for(register: Zone, version: TariffVersion) -> Zone:
+    """Return the zone of a plan that a register counts for; refuse one that it does not have."""
     if version.zones == (Zone.ALL,):
         return Zone.ALL
     if register not in version.zones:
