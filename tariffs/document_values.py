@@ -55,6 +55,7 @@ from tariffs.plans import (
     TariffVersion,
     ZoneSchedule,
 )
+from tariffs.yaml_fields import Fault, Path
 
 HIGHEST_RATE: Final = Decimal(1_000_000)
 """Roubles per kWh; keeps the kernel's products inside 64 bits, far above any real rate."""
@@ -69,21 +70,7 @@ _DAY_OF_YEAR: Final = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 _LEAP_YEAR: Final = 2024
 _LONGEST_RATCHET: Final = 36
 
-Path = tuple[str | int, ...]
 Loaded = Mapping[str, Any]
-
-
-class Fault(Exception):
-    """What is wrong and at which path of fields; the line is looked up unless it is given."""
-
-    def __init__(
-        self, path: Path, problem: str, *, line: int | None = None, **values: object
-    ) -> None:
-        super().__init__(problem)
-        self.path = path
-        self.problem = problem
-        self.line = line
-        self.values = values
 
 
 def version_of(loaded: Loaded, *, published: bool) -> TariffVersion:
@@ -465,7 +452,7 @@ def _charges(loaded: Loaded, ladder: _Ladder) -> Charges:
                 one["name"]["ru"],
                 one["name"]["en"],
                 one["per"],
-                _amounts(one["amounts"], ("fixed", number, "amounts"), begins),
+                dated_amounts(one["amounts"], ("fixed", number, "amounts"), begins),
             )
             for number, one in enumerate(loaded["fixed"])
         ),
@@ -476,7 +463,7 @@ def _charges(loaded: Loaded, ladder: _Ladder) -> Charges:
         minimum=(
             None
             if loaded["minimum"] is None
-            else MinimumBill(_amounts(loaded["minimum"], ("minimum",), begins))
+            else MinimumBill(dated_amounts(loaded["minimum"], ("minimum",), begins))
         ),
         allowance=(
             None
@@ -484,14 +471,14 @@ def _charges(loaded: Loaded, ladder: _Ladder) -> Charges:
             else Allowance(
                 _wh(allowance["kwh_per_day"], ("allowance", "kwh_per_day")),
                 allowance["unused"],
-                _amounts(allowance["credit_per_kwh"], ("allowance", "credit_per_kwh"), begins),
+                dated_amounts(allowance["credit_per_kwh"], ("allowance", "credit_per_kwh"), begins),
             )
         ),
         export=(
             None
             if export is None
             else Export(
-                export["netting"], _amounts(export["per_kwh"], ("export", "per_kwh"), begins)
+                export["netting"], dated_amounts(export["per_kwh"], ("export", "per_kwh"), begins)
             )
         ),
         taxes=tuple(
@@ -536,9 +523,10 @@ def _refuse_vat(loaded: Loaded) -> None:
         raise Fault(("vat",), mark("prices hold VAT, and a tax puts it on top as well"))
 
 
-def _amounts(
+def dated_amounts(
     loaded: Sequence[Loaded], path: Path, begins: date, *, signed: bool = False
 ) -> tuple[DatedAmount, ...]:
+    """Return dated rates in millionths of a rouble; the first holds on the day it `begins`."""
     pattern = _SIGNED_RATE if signed else _RATE
     found: list[DatedAmount] = []
     for number, one in enumerate(loaded):
@@ -609,7 +597,7 @@ def _capacity(one: Loaded, path: Path, loaded: Loaded) -> CapacityCharge:
         name=one["name"]["ru"],
         name_en=one["name"]["en"],
         basis=basis,
-        amounts=_amounts(one["per_kw_month"], (*path, "per_kw_month"), loaded["valid_from"]),
+        amounts=dated_amounts(one["per_kw_month"], (*path, "per_kw_month"), loaded["valid_from"]),
         windows=tuple(sorted(windows_found)),
         day_types=tuple(sorted(set(one["days"] or ()), key=list(DayType).index)),
         ratchet_ppm=_ppm(ratchet["percent"], (*path, "ratchet", "percent")),
@@ -655,7 +643,7 @@ def _hourly(loaded: Loaded, begins: date) -> HourlyPrice:
         components=tuple(
             PriceComponent(
                 one["code"],
-                _amounts(
+                dated_amounts(
                     one["per_kwh"],
                     ("hourly", "components", number, "per_kwh"),
                     begins,

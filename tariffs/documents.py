@@ -1,18 +1,9 @@
-"""The YAML that a tariff analyst writes, checked whole before it becomes a `TariffVersion`.
+"""The YAML that a tariff analyst writes, checked whole before it becomes a `TariffVersion`."""
 
-Scalars are read as text: a rate never passes through a float, `on` stays a word, and a date is
-what is written. Aliases and tags are refused, so a small file cannot grow in memory and nothing
-but text, lists and mappings can come out of it.
-"""
-
-from collections.abc import Callable, Mapping
-from enum import StrEnum
 from typing import Any, Final
 
-import yaml
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import Schema, fields, validate
 
-from kilokassa.core.errors import Invalid
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
 from tariffs.charges import (
@@ -26,25 +17,9 @@ from tariffs.charges import (
     Unused,
 )
 from tariffs.day_types import COUNTRIES, NO_HOLIDAYS, DayType
-from tariffs.document_values import Fault, Path, version_of
+from tariffs.document_values import version_of
 from tariffs.plans import RangeBasis, RangeOrder, RangePeriod, TariffVersion
-
-LARGEST_BYTES: Final = 256 * 1024
-DEEPEST: Final = 8
-"""Levels of nesting; a tariff has seven."""
-
-
-class BadTariff(Invalid):
-    """A tariff document that cannot be accepted; `line` and `field` say where it is wrong."""
-
-    def sentence(self, translate: Callable[[str], str]) -> str:
-        """Return the sentence, each of its parts in the reader's language."""
-        place = [translate(self.values["where"])]
-        if self.values["line"]:
-            place.append(translate(mark("line %(line)s")) % self.values)
-        if self.values["field"]:
-            place.append(self.values["field"])
-        return f"{', '.join(place)}: {translate(self.values['problem']) % self.values}"
+from tariffs.yaml_fields import NameSchema, choice, code_field, dated, read_document
 
 
 def parse_tariff(
@@ -55,130 +30,8 @@ def parse_tariff(
     The format is described in `docs/reference/tariff-yaml.md`. A `published` document is read as it
     was meant when it was published: ranges that do not name their basis count all zones together.
     """
-    root: yaml.Node | None = None
-    try:
-        root = _root(text)
-        return version_of(_checked(_plain(root, ())), published=published)
-    except Fault as fault:
-        raise BadTariff(
-            where=where,
-            line=fault.line or _line_of(root, fault.path),
-            field=".".join(str(part) for part in fault.path),
-            problem=fault.problem,
-            **fault.values,
-        ) from None
-
-
-def _root(text: str) -> yaml.Node:
-    if len(text.encode(errors="replace")) > LARGEST_BYTES:
-        raise Fault((), mark("the file is larger than %(limit)s bytes"), limit=LARGEST_BYTES)
-    try:
-        root = yaml.compose(text, Loader=_PlainLoader)
-    except yaml.YAMLError as error:
-        position = getattr(error, "problem_mark", None)
-        raise Fault(
-            (),
-            mark("this is no YAML: %(reason)s"),
-            line=None if position is None else position.line + 1,
-            reason=getattr(error, "problem", None) or str(error).partition("\n")[0],
-        ) from None
-    if not isinstance(root, yaml.MappingNode):
-        raise Fault((), mark("the document is no mapping of fields"))
-    return root
-
-
-class _PlainLoader(yaml.BaseLoader):
-    """Composes text, lists and mappings; refuses aliases, tags and endless nesting."""
-
-    depth = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuse what could grow, change its type or run deeper than a tariff does."""
-        event = self.peek_event()  # type: ignore[no-untyped-call]
-        if isinstance(event, yaml.events.AliasEvent):
-            _refuse(event, mark("aliases are not allowed"))
-        if getattr(event, "tag", None) is not None:
-            _refuse(event, mark("tags are not allowed"))
-        if self.depth == DEEPEST:
-            _refuse(event, mark("the fields are nested too deeply"))
-        self.depth += 1
-        node = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
-
-
-def _refuse(event: yaml.Event, problem: str) -> None:
-    position = event.start_mark
-    raise Fault((), problem, line=None if position is None else position.line + 1)
-
-
-def _plain(node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - text, a list or a mapping
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, (*path, number)) for number, item in enumerate(node.value)]
-    if not isinstance(node, yaml.MappingNode):
-        return node.value
-    tree: dict[str, Any] = {}
-    for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            raise Fault(path, mark("the name of a field is one word"))
-        if key.value in tree:
-            # The second would win in silence.
-            raise Fault(
-                path,
-                mark("the key %(key)s comes twice"),
-                line=key.start_mark.line + 1,
-                key=repr(key.value),
-            )
-        tree[key.value] = _plain(value, (*path, key.value))
-    return tree
-
-
-_WRONG_NAME: Final = mark("a name has 1 to 200 characters")
-_OUR_WORDS: Final = {
-    "Missing data for required field.": mark("the field is missing"),
-    "Unknown field.": mark("there is no such field"),
-    "Not a valid date.": mark("this is not a date such as 2026-10-01"),
-    "Not a valid string.": mark("this is not a text"),
-    "Not a valid list.": mark("this is not a list"),
-    "Not a valid mapping type.": mark("this is not a mapping of fields"),
-    "Invalid input type.": mark("this is not a mapping of fields"),
-    "Invalid type.": mark("this is not a mapping of fields"),
-}
-"""What marshmallow says, in the words of the catalogues."""
-
-
-class _NameSchema(Schema):
-    ru = fields.String(required=True, validate=validate.Length(1, 200, error=_WRONG_NAME))
-    en = fields.String(load_default="", validate=validate.Length(0, 200, error=_WRONG_NAME))
-
-
-def _choice(choices: type[StrEnum], error: str, **options: Any) -> fields.Enum[Any]:  # noqa: ANN401
-    return fields.Enum(choices, by_value=True, error_messages={"unknown": error}, **options)
-
-
-def _dated(value: str, **options: Any) -> fields.List[Any]:  # noqa: ANN401
-    """Return a field of dated values: each entry has `from` and the field `value`."""
-    entry = Schema.from_dict(
-        {
-            "from_": fields.Date(required=True, data_key="from"),
-            value: fields.String(required=True),
-        },
-        name="Dated",
-    )
-    return fields.List(
-        fields.Nested(entry),
-        validate=validate.Length(1, 500, error=mark("there are 1 to 500 dated values")),
-        **(options or {"required": True}),
-    )
-
-
-def _code() -> fields.String:
-    return fields.String(
-        required=True,
-        validate=validate.Regexp(
-            r"[a-z0-9][a-z0-9_-]{0,63}\Z",
-            error=mark("a code has small Latin letters, digits, _ and -, at most 64"),
-        ),
+    return read_document(
+        text, _TariffSchema, lambda loaded: version_of(loaded, published=published), where=where
     )
 
 
@@ -188,7 +41,7 @@ _WRONG_DAY_TYPE: Final = mark("a type of day is working, weekend or holiday")
 
 def _windows_by_zone(**options: Any) -> fields.Dict:  # noqa: ANN401
     return fields.Dict(
-        keys=_choice(Zone, _WRONG_ZONE),
+        keys=choice(Zone, _WRONG_ZONE),
         values=fields.List(
             fields.String(),
             validate=validate.Length(1, 24, error=mark("a zone has 1 to 24 windows")),
@@ -199,7 +52,7 @@ def _windows_by_zone(**options: Any) -> fields.Dict:  # noqa: ANN401
 
 def _day_types(**options: Any) -> fields.List[Any]:  # noqa: ANN401
     return fields.List(
-        _choice(DayType, _WRONG_DAY_TYPE),
+        choice(DayType, _WRONG_DAY_TYPE),
         validate=validate.Length(1, 3, error=_WRONG_DAY_TYPE),
         **options,
     )
@@ -233,7 +86,7 @@ class _HolidaysSchema(Schema):
         ),
     )
     moved = fields.Dict(
-        keys=fields.Date(), values=_choice(DayType, _WRONG_DAY_TYPE), load_default=None
+        keys=fields.Date(), values=choice(DayType, _WRONG_DAY_TYPE), load_default=None
     )
 
 
@@ -264,9 +117,9 @@ class _NormSchema(Schema):
 
 
 class _RangesSchema(Schema):
-    basis = _choice(RangeBasis, mark("a basis is zone or total"), load_default=None)
-    order = _choice(RangeOrder, mark("an order is proportional or time"), required=True)
-    period = _choice(
+    basis = choice(RangeBasis, mark("a basis is zone or total"), load_default=None)
+    order = choice(RangeOrder, mark("an order is proportional or time"), required=True)
+    period = choice(
         RangePeriod,
         mark("a ladder is climbed each day, month or year"),
         load_default=RangePeriod.MONTH,
@@ -280,12 +133,10 @@ class _RangesSchema(Schema):
 
 
 class _FixedSchema(Schema):
-    code = _code()
-    name = fields.Nested(_NameSchema, required=True)
-    per = _choice(
-        FixedPer, mark("a standing charge is per month, day, m2 or person"), required=True
-    )
-    amounts = _dated("amount")
+    code = code_field()
+    name = fields.Nested(NameSchema, required=True)
+    per = choice(FixedPer, mark("a standing charge is per month, day, m2 or person"), required=True)
+    amounts = dated("amount")
 
 
 class _RatchetSchema(Schema):
@@ -294,9 +145,9 @@ class _RatchetSchema(Schema):
 
 
 class _CapacitySchema(Schema):
-    code = _code()
-    name = fields.Nested(_NameSchema, required=True)
-    basis = _choice(
+    code = code_field()
+    name = fields.Nested(NameSchema, required=True)
+    basis = choice(
         CapacityBasis,
         mark("a capacity charge is for highest, regulated_peaks or contracted"),
         required=True,
@@ -309,38 +160,38 @@ class _CapacitySchema(Schema):
     days = _day_types(load_default=None)
     ratchet = fields.Nested(_RatchetSchema, load_default=None)
     hours = fields.String(load_default="")
-    per_kw_month = _dated("amount")
+    per_kw_month = dated("amount")
 
 
 class _AllowanceSchema(Schema):
     kwh_per_day = fields.String(required=True)
-    unused = _choice(Unused, mark("an unused allowance lapses or carries"), required=True)
-    credit_per_kwh = _dated("amount")
+    unused = choice(Unused, mark("an unused allowance lapses or carries"), required=True)
+    credit_per_kwh = dated("amount")
 
 
 class _ExportSchema(Schema):
-    netting = _choice(Netting, mark("netting is none, interval or period"), required=True)
-    per_kwh = _dated("amount")
+    netting = choice(Netting, mark("netting is none, interval or period"), required=True)
+    per_kwh = dated("amount")
 
 
 class _TaxSchema(Schema):
-    code = _code()
-    name = fields.Nested(_NameSchema, required=True)
-    mode = _choice(TaxMode, mark("a tax is included or on_top"), required=True)
-    percents = _dated("percent")
+    code = code_field()
+    name = fields.Nested(NameSchema, required=True)
+    mode = choice(TaxMode, mark("a tax is included or on_top"), required=True)
+    percents = dated("percent")
 
 
 class _ConcessionSchema(Schema):
-    code = _code()
-    name = fields.Nested(_NameSchema, required=True)
+    code = code_field()
+    name = fields.Nested(NameSchema, required=True)
     who = fields.String(
         required=True,
         validate=validate.OneOf(
             ["entitled", "everyone"], error=mark("a concession is for the entitled or for everyone")
         ),
     )
-    base = _choice(Base, mark("a concession is of energy or charges"), required=True)
-    percents = _dated("percent")
+    base = choice(Base, mark("a concession is of energy or charges"), required=True)
+    percents = dated("percent")
     limit_kwh = fields.String(load_default=None)
     limit_for = fields.String(
         load_default="account",
@@ -351,25 +202,23 @@ class _ConcessionSchema(Schema):
 
 
 class _ComponentSchema(Schema):
-    code = _code()
-    per_kwh = _dated("amount")
+    code = code_field()
+    per_kwh = dated("amount")
 
 
 class _HourlySchema(Schema):
-    series = _code()
-    longer_intervals = _choice(
+    series = code_field()
+    longer_intervals = choice(
         Coarse, mark("longer intervals are refused (refuse) or averaged (average)"), required=True
     )
     components = fields.List(fields.Nested(_ComponentSchema), load_default=list)
     floor = fields.String(load_default=None)
     cap = fields.String(load_default=None)
-    limits = _choice(
-        Limits, mark("limits hold the series or the total"), load_default=Limits.SERIES
-    )
+    limits = choice(Limits, mark("limits hold the series or the total"), load_default=Limits.SERIES)
 
 
 class _GuaranteeSchema(Schema):
-    never_dearer_than = _code()
+    never_dearer_than = code_field()
 
 
 class _TariffSchema(Schema):
@@ -380,7 +229,7 @@ class _TariffSchema(Schema):
             error=mark("a code of a plan has small Latin letters, digits, _ and -, at most 64"),
         ),
     )
-    name = fields.Nested(_NameSchema, required=True)
+    name = fields.Nested(NameSchema, required=True)
     valid_from = fields.Date(required=True)
     currency = fields.String(
         required=True, validate=validate.Equal("RUB", error=mark("the currency is RUB"))
@@ -404,7 +253,7 @@ class _TariffSchema(Schema):
     hourly = fields.Nested(_HourlySchema, load_default=None)
     fixed = fields.List(fields.Nested(_FixedSchema), load_default=list)
     capacity = fields.List(fields.Nested(_CapacitySchema), load_default=list)
-    minimum = _dated("amount", load_default=None)
+    minimum = dated("amount", load_default=None)
     allowance = fields.Nested(_AllowanceSchema, load_default=None)
     export = fields.Nested(_ExportSchema, load_default=None)
     taxes = fields.List(fields.Nested(_TaxSchema), load_default=list)
@@ -421,41 +270,3 @@ class _TariffSchema(Schema):
             error=mark("a confidence is high, medium, low or memory"),
         ),
     )
-
-
-def _checked(tree: Mapping[str, Any]) -> Mapping[str, Any]:
-    try:
-        loaded: Mapping[str, Any] = _TariffSchema(unknown=RAISE).load(tree)
-    except ValidationError as error:
-        path, reason = _first(error.messages, ())
-        raise Fault(path, _OUR_WORDS.get(reason) or reason) from None
-    return loaded
-
-
-def _first(messages: object, path: Path) -> tuple[Path, str]:
-    """Return the path and the sentence of the first thing that marshmallow finds wrong."""
-    if isinstance(messages, Mapping):
-        key, rest = next(iter(messages.items()))
-        # These three are marshmallow's own words for a place, no fields of the document.
-        part = () if key in {"_schema", "key", "value"} else (getattr(key, "value", key),)
-        return _first(rest, (*path, *part))
-    if isinstance(messages, list) and messages:
-        return _first(messages[0], path)
-    return path, str(messages).replace("%", "%%")
-
-
-def _line_of(root: yaml.Node | None, path: Path) -> int | None:
-    """Return the line of the deepest field of `path` that the document has."""
-    if root is None or not path:
-        return None
-    node, line = root, root.start_mark.line
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            found = [pair for pair in node.value if pair[0].value == part]
-            if not found:
-                break
-            line, node = found[0][0].start_mark.line, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            line = node.start_mark.line
-    return int(line) + 1

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from kilokassa.core.errors import Invalid
 from kilokassa.core.text import Language, gettext, sentence
 from kilokassa.core.zones import Zone
-from tariffs.documents import LARGEST_BYTES, parse_tariff
+from tariffs.documents import parse_tariff
+from tariffs.yaml_fields import LARGEST_BYTES
 
 ROOT = Path(__file__).parents[2]
 

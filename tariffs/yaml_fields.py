@@ -1,0 +1,225 @@
+"""Documents in YAML that people write, read whole before anything is made of them.
+
+Scalars are read as text: a rate never passes through a float, `on` stays a word, and a date is
+what is written. Aliases and tags are refused, so a small file cannot grow in memory and nothing
+but text, lists and mappings can come out of it. What is wrong is one sentence with line and field.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+
+import yaml
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+from kilokassa.core.errors import Invalid
+from kilokassa.core.text import mark
+
+T = TypeVar("T")
+Path = tuple[str | int, ...]
+
+LARGEST_BYTES: Final = 256 * 1024
+DEEPEST: Final = 8
+"""Levels of nesting; a tariff has seven."""
+
+
+class Fault(Exception):
+    """What is wrong and at which path of fields; the line is looked up unless it is given."""
+
+    def __init__(
+        self, path: Path, problem: str, *, line: int | None = None, **values: object
+    ) -> None:
+        super().__init__(problem)
+        self.path = path
+        self.problem = problem
+        self.line = line
+        self.values = values
+
+
+class BadDocument(Invalid):
+    """A document that cannot be accepted; `line` and `field` say where it is wrong."""
+
+    def sentence(self, translate: Callable[[str], str]) -> str:
+        """Return the sentence, each of its parts in the reader's language."""
+        place = [translate(self.values["where"])]
+        if self.values["line"]:
+            place.append(translate(mark("line %(line)s")) % self.values)
+        if self.values["field"]:
+            place.append(self.values["field"])
+        return f"{', '.join(place)}: {translate(self.values['problem']) % self.values}"
+
+
+def read_document(
+    text: str, schema: type[Schema], build: Callable[[Mapping[str, Any]], T], *, where: str
+) -> T:
+    """Return what `build` makes of the document's fields; refuse with its first fault.
+
+    `schema` says which fields there are, `build` raises a `Fault` where they do not fit together.
+    """
+    root: yaml.Node | None = None
+    try:
+        root = _root(text)
+        return build(_checked(_plain(root, ()), schema))
+    except Fault as fault:
+        raise BadDocument(
+            where=where,
+            line=fault.line or _line_of(root, fault.path),
+            field=".".join(str(part) for part in fault.path),
+            problem=fault.problem,
+            **fault.values,
+        ) from None
+
+
+def _root(text: str) -> yaml.Node:
+    if len(text.encode(errors="replace")) > LARGEST_BYTES:
+        raise Fault((), mark("the file is larger than %(limit)s bytes"), limit=LARGEST_BYTES)
+    try:
+        root = yaml.compose(text, Loader=_PlainLoader)
+    except yaml.YAMLError as error:
+        position = getattr(error, "problem_mark", None)
+        raise Fault(
+            (),
+            mark("this is no YAML: %(reason)s"),
+            line=None if position is None else position.line + 1,
+            reason=getattr(error, "problem", None) or str(error).partition("\n")[0],
+        ) from None
+    if not isinstance(root, yaml.MappingNode):
+        raise Fault((), mark("the document is no mapping of fields"))
+    return root
+
+
+class _PlainLoader(yaml.BaseLoader):
+    """Composes text, lists and mappings; refuses aliases, tags and endless nesting."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Refuse what could grow, change its type or run deeper than a tariff does."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.events.AliasEvent):
+            _refuse(event, mark("aliases are not allowed"))
+        if getattr(event, "tag", None) is not None:
+            _refuse(event, mark("tags are not allowed"))
+        if self.depth == DEEPEST:
+            _refuse(event, mark("the fields are nested too deeply"))
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def _refuse(event: yaml.Event, problem: str) -> None:
+    position = event.start_mark
+    raise Fault((), problem, line=None if position is None else position.line + 1)
+
+
+def _plain(node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - text, a list or a mapping
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, (*path, number)) for number, item in enumerate(node.value)]
+    if not isinstance(node, yaml.MappingNode):
+        return node.value
+    tree: dict[str, Any] = {}
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise Fault(path, mark("the name of a field is one word"))
+        if key.value in tree:
+            # The second would win in silence.
+            raise Fault(
+                path,
+                mark("the key %(key)s comes twice"),
+                line=key.start_mark.line + 1,
+                key=repr(key.value),
+            )
+        tree[key.value] = _plain(value, (*path, key.value))
+    return tree
+
+
+_WRONG_NAME: Final = mark("a name has 1 to 200 characters")
+_OUR_WORDS: Final = {
+    "Missing data for required field.": mark("the field is missing"),
+    "Unknown field.": mark("there is no such field"),
+    "Not a valid date.": mark("this is not a date such as 2026-10-01"),
+    "Not a valid string.": mark("this is not a text"),
+    "Not a valid list.": mark("this is not a list"),
+    "Not a valid mapping type.": mark("this is not a mapping of fields"),
+    "Invalid input type.": mark("this is not a mapping of fields"),
+    "Invalid type.": mark("this is not a mapping of fields"),
+}
+"""What marshmallow says, in the words of the catalogues."""
+
+
+class NameSchema(Schema):
+    """What documents call a thing, in both languages."""
+
+    ru = fields.String(required=True, validate=validate.Length(1, 200, error=_WRONG_NAME))
+    en = fields.String(load_default="", validate=validate.Length(0, 200, error=_WRONG_NAME))
+
+
+def choice(choices: type[StrEnum], error: str, **options: Any) -> fields.Enum[Any]:  # noqa: ANN401
+    """Return the field of one of the `choices`."""
+    return fields.Enum(choices, by_value=True, error_messages={"unknown": error}, **options)
+
+
+def dated(value: str, **options: Any) -> fields.List[Any]:  # noqa: ANN401
+    """Return a field of dated values: each entry has `from` and the field `value`."""
+    entry = Schema.from_dict(
+        {
+            "from_": fields.Date(required=True, data_key="from"),
+            value: fields.String(required=True),
+        },
+        name="Dated",
+    )
+    return fields.List(
+        fields.Nested(entry),
+        validate=validate.Length(1, 500, error=mark("there are 1 to 500 dated values")),
+        **(options or {"required": True}),
+    )
+
+
+def code_field() -> fields.String:
+    """Return the field of a code."""
+    return fields.String(
+        required=True,
+        validate=validate.Regexp(
+            r"[a-z0-9][a-z0-9_-]{0,63}\Z",
+            error=mark("a code has small Latin letters, digits, _ and -, at most 64"),
+        ),
+    )
+
+
+def _checked(tree: Mapping[str, Any], schema: type[Schema]) -> Mapping[str, Any]:
+    try:
+        loaded: Mapping[str, Any] = schema(unknown=RAISE).load(tree)
+    except ValidationError as error:
+        path, reason = _first(error.messages, ())
+        raise Fault(path, _OUR_WORDS.get(reason) or reason) from None
+    return loaded
+
+
+def _first(messages: object, path: Path) -> tuple[Path, str]:
+    """Return the path and the sentence of the first thing that marshmallow finds wrong."""
+    if isinstance(messages, Mapping):
+        key, rest = next(iter(messages.items()))
+        # These three are marshmallow's own words for a place, no fields of the document.
+        part = () if key in {"_schema", "key", "value"} else (getattr(key, "value", key),)
+        return _first(rest, (*path, *part))
+    if isinstance(messages, list) and messages:
+        return _first(messages[0], path)
+    return path, str(messages).replace("%", "%%")
+
+
+def _line_of(root: yaml.Node | None, path: Path) -> int | None:
+    """Return the line of the deepest field of `path` that the document has."""
+    if root is None or not path:
+        return None
+    node, line = root, root.start_mark.line
+    for part in path:
+        if isinstance(node, yaml.MappingNode):
+            found = [pair for pair in node.value if pair[0].value == part]
+            if not found:
+                break
+            line, node = found[0][0].start_mark.line, found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            node = node.value[part]
+            line = node.start_mark.line
+    return int(line) + 1
