@@ -1,0 +1,1 @@
+"""Rehearsal of tariffs over the stored use of a portfolio; nothing of it is posted."""

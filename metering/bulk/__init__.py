@@ -1,0 +1,1 @@
+"""Energy of many channels over long stretches, read as fast as the database gives it."""
