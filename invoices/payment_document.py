@@ -13,11 +13,12 @@ from typing import Any, Final, Self
 
 from billing.charges import UsedEstimate
 from billing.law import included_vat_minor
-from billing.models import LineKind, Service
+from billing.models import CorrectionReason, LineKind, LineUnit, Service
 from invoices.statement import Balance, Movement, MovementKind, Statement
 from kilokassa.core.calendar import Month
 from kilokassa.core.digest import digest_value
 from metering.estimation.methods import EstimationMethod
+from tariffs.lines import ChargeKind
 
 SNAPSHOT_VERSION: Final = 1
 """Raised when a field changes its meaning; old snapshots are read as what they were."""
@@ -77,9 +78,9 @@ class DocumentLine:
 
     service: Service
     quantity: int
-    """Whole Wh or kcal; negative on a reversal."""
+    """Whole, in the line's unit; negative on a reversal."""
     rate_scaled: int
-    """Millionths of a rouble per kWh or Gcal, VAT included."""
+    """Millionths of a rouble per kWh, Gcal, m3 and so on; of a share, parts per million."""
     amount_minor: int
     zone: str = ""
     range_number: int = 0
@@ -95,6 +96,14 @@ class DocumentLine:
     """A message of the catalogue, such as how heat was shared."""
     estimates: tuple[UsedEstimate, ...] = ()
     """By which methods the estimated part came about."""
+    charge: ChargeKind = ChargeKind.ENERGY
+    unit: LineUnit = LineUnit.WH
+    """Of a line of energy; heat of documents made before the field was there is kcal."""
+    label_ru: str = ""
+    """The name that the charge has in its tariff or price document."""
+    label_en: str = ""
+    reason: CorrectionReason | None = None
+    """Of a reversing and a right line: what came or changed later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,20 @@ class MonthUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """What the same consumption would have cost on a plan the resident had the right to."""
+
+    plan_name: str
+    plan_name_en: str
+    cost_minor: int
+    """VAT included, before bonuses and the retailer's own discounts."""
+    guaranteed: bool = False
+    """Says that the resident's own plan promises never to cost more."""
+    own: bool = False
+    """Says that it is the resident's own plan, which the others are compared with."""
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentDocument:
     """All that a payment document shows, apart from the words of its language."""
 
@@ -151,6 +174,8 @@ class PaymentDocument:
     demo: bool = False
     warnings: tuple[str, ...] = ()
     """Messages of the catalogue: rules whose source is not certain, readings that did not come."""
+    alternatives: tuple[Alternative, ...] = ()
+    """The own plan first; empty where the plan promises nothing and gives no discount."""
     number: str = ""
     """Given when the document is issued; a draft has none."""
 
@@ -228,6 +253,8 @@ class PaymentDocument:
             snapshot["demo"] = True
         if self.warnings:
             snapshot["warnings"] = list(self.warnings)
+        if self.alternatives:
+            snapshot["alternatives"] = [_alternative(one) for one in self.alternatives]
         return snapshot
 
     @classmethod
@@ -261,6 +288,7 @@ class PaymentDocument:
             prepaid=snapshot.get("prepaid", False),
             demo=snapshot.get("demo", False),
             warnings=tuple(snapshot.get("warnings", ())),
+            alternatives=tuple(Alternative(**one) for one in snapshot.get("alternatives", ())),
             number=number or snapshot.get("number", ""),
         )
 
@@ -339,12 +367,37 @@ def _line(line: DocumentLine) -> dict[str, Any]:
         fields["note"] = line.note
     if line.estimates:
         fields["estimates"] = [[str(u.method), u.months, u.article] for u in line.estimates]
+    heat = line.service is Service.HEAT
+    if line.charge is not (ChargeKind.SERVICE if heat else ChargeKind.ENERGY):
+        fields["charge"] = line.charge.value
+    if line.unit is not (LineUnit.KCAL if heat else LineUnit.WH):
+        fields["unit"] = line.unit.value
+    if line.label_ru:
+        fields["label"] = [line.label_ru, line.label_en]
+    if line.reason is not None:
+        fields["reason"] = line.reason.value
+    return fields
+
+
+def _alternative(one: Alternative) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "plan_name": one.plan_name,
+        "plan_name_en": one.plan_name_en,
+        "cost_minor": one.cost_minor,
+    }
+    if one.guaranteed:
+        fields["guaranteed"] = True
+    if one.own:
+        fields["own"] = True
     return fields
 
 
 def _read_line(fields: Mapping[str, Any]) -> DocumentLine:
+    service = Service(fields["service"])
+    heat = service is Service.HEAT
+    label = fields.get("label", ("", ""))
     return DocumentLine(
-        service=Service(fields["service"]),
+        service=service,
         quantity=fields["quantity"],
         rate_scaled=fields["rate_scaled"],
         amount_minor=fields["amount_minor"],
@@ -360,6 +413,11 @@ def _read_line(fields: Mapping[str, Any]) -> DocumentLine:
             UsedEstimate(EstimationMethod(method), months, article)
             for method, months, article in fields.get("estimates", ())
         ),
+        charge=ChargeKind(fields.get("charge", ChargeKind.SERVICE if heat else ChargeKind.ENERGY)),
+        unit=LineUnit(fields.get("unit", LineUnit.KCAL if heat else LineUnit.WH)),
+        label_ru=label[0],
+        label_en=label[1],
+        reason=CorrectionReason(fields["reason"]) if "reason" in fields else None,
     )
 
 

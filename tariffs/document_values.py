@@ -103,6 +103,8 @@ def version_of(loaded: Loaded, *, published: bool) -> TariffVersion:
         "until": until.isoformat() if until else None,
         "charges": None if charges == NO_CHARGES else _plain(charges),
         "vat": None if loaded["vat"] == "included" else loaded["vat"],
+        "category": loaded["category"] or None,
+        "closed": True if loaded["open"] == "no" else None,
     }
     values = {
         "plan": loaded["plan"],
@@ -136,6 +138,8 @@ def version_of(loaded: Loaded, *, published: bool) -> TariffVersion:
         calendar=calendar,
         prices_until=until,
         charges=charges,
+        category=loaded["category"],
+        open=loaded["open"] == "yes",
         source=loaded["source"],
         confidence=loaded["confidence"],
         digest=digest_value(values),

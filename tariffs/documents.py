@@ -259,6 +259,17 @@ class _TariffSchema(Schema):
     taxes = fields.List(fields.Nested(_TaxSchema), load_default=list)
     concessions = fields.List(fields.Nested(_ConcessionSchema), load_default=list)
     guarantee = fields.Nested(_GuaranteeSchema, load_default=None)
+    category = fields.String(
+        load_default="",
+        validate=validate.Regexp(
+            r"[a-z0-9][a-z0-9_-]{0,63}\Z",
+            error=mark("a category has small Latin letters, digits, _ and -, at most 64"),
+        ),
+    )
+    open = fields.String(
+        load_default="yes",
+        validate=validate.OneOf(["yes", "no"], error=mark("a plan is open: yes or no")),
+    )
     source = fields.String(
         required=True,
         validate=validate.Length(1, 1000, error=mark("a source has 1 to 1000 characters")),

@@ -150,6 +150,13 @@ class TariffVersion:
     """The last local day the prices hold, where the document names one."""
     charges: Charges = NO_CHARGES
     """What is charged beside energy by zone."""
+    category: str = ""
+    """Whom the plan is for, such as city homes with gas stoves; plans of one category compete.
+
+    A plan without one is compared with none but the plan that its guarantee names.
+    """
+    open: bool = True
+    """Whether an account may still choose the plan; who has it keeps it."""
 
     def __post_init__(self) -> None:
         for season in sorted({dated.season for dated in self.rates}) or [""]:

@@ -7,12 +7,13 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from billing.accounts import BilledAccount
-from billing.charges import NewLine, by_zone, range_of, used_estimates, zone_of
+from billing.charges import NewLine, by_zone, name_of, range_of, used_estimates, zone_of
 from billing.law import VAT_PERCENT, due_on, in_force
-from billing.models import LineKind, RetailerRow, Service
+from billing.models import LineKind, RetailerRow
 from invoices.documents import Draft
 from invoices.numbering import DocumentKind
 from invoices.payment_document import (
+    Alternative,
     DocumentLine,
     MeterUse,
     MonthUse,
@@ -25,6 +26,7 @@ from invoices.statement import Balance, Movement, Statement
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.digest import digest_text
 from kilokassa.core.text import Language
+from tariffs.lines import ChargeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class AccountMonth:
     plan_name: str
     plan_name_en: str
     warnings: tuple[str, ...]
+    alternatives: tuple[Alternative, ...] = ()
 
 
 def draft_of(issuer: Issuer, facts: AccountMonth) -> Draft:
@@ -104,6 +107,7 @@ def draft_of(issuer: Issuer, facts: AccountMonth) -> Draft:
         prepaid=facts.wallet is not None,
         demo=issuer.demo,
         warnings=issuer.warnings + facts.warnings,
+        alternatives=facts.alternatives,
     )
     return Draft(
         kind=DocumentKind.PAYMENT_DOCUMENT,
@@ -147,9 +151,9 @@ def history_of(
         if month < this_month
     ]
     current = [
-        (line.key, line.quantity)
+        (line.key, line.energy_wh)
         for line in lines
-        if line.service is Service.ELECTRICITY and line.kind is LineKind.ORIGINAL
+        if line.energy_wh and line.kind is LineKind.ORIGINAL
     ]
     return (*uses[-11:], MonthUse(this_month, _shown(current)))
 
@@ -161,20 +165,25 @@ def _shown(quantities: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]
 def _document_line(issuer: Issuer, month: Month, line: NewLine) -> DocumentLine:
     whole = _month_bounds(month, issuer.zone)
     partial = (line.period_start, line.period_end) != whole
-    heat = line.service is Service.HEAT
+    energy = line.charge is ChargeKind.ENERGY
     return DocumentLine(
         service=line.service,
         quantity=line.quantity,
         rate_scaled=line.rate_scaled,
         amount_minor=line.amount_minor,
-        zone="" if heat else zone_of(line.key),
-        range_number=0 if heat else range_of(line.key),
+        zone=zone_of(line.key) if energy else "",
+        range_number=range_of(line.key) if energy else 0,
         estimated=line.estimated,
         kind=line.kind,
         month=None if month == issuer.month else month,
         first_on=local_date(line.period_start, issuer.zone) if partial else None,
         last_on=local_date(_just_before(line.period_end), issuer.zone) if partial else None,
         estimates=used_estimates(line.detail) if line.estimated else (),
+        charge=line.charge,
+        unit=line.unit,
+        label_ru=name_of(line.detail, "ru"),
+        label_en=name_of(line.detail, "en"),
+        reason=line.reason,
     )
 
 
