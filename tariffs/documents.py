@@ -19,7 +19,15 @@ from tariffs.charges import (
 from tariffs.day_types import COUNTRIES, NO_HOLIDAYS, DayType
 from tariffs.document_values import version_of
 from tariffs.plans import RangeBasis, RangeOrder, RangePeriod, TariffVersion
-from tariffs.yaml_fields import NameSchema, choice, code_field, dated, read_document
+from tariffs.yaml_fields import (
+    NameSchema,
+    choice,
+    code_field,
+    confidence_field,
+    dated,
+    read_document,
+    source_field,
+)
 
 
 def parse_tariff(
@@ -270,14 +278,5 @@ class _TariffSchema(Schema):
         load_default="yes",
         validate=validate.OneOf(["yes", "no"], error=mark("a plan is open: yes or no")),
     )
-    source = fields.String(
-        required=True,
-        validate=validate.Length(1, 1000, error=mark("a source has 1 to 1000 characters")),
-    )
-    confidence = fields.String(
-        required=True,
-        validate=validate.OneOf(
-            ["high", "medium", "low", "memory"],
-            error=mark("a confidence is high, medium, low or memory"),
-        ),
-    )
+    source = source_field()
+    confidence = confidence_field()

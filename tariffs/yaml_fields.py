@@ -187,6 +187,25 @@ def code_field() -> fields.String:
     )
 
 
+def source_field() -> fields.String:
+    """Return the field of the act or page that prices come from."""
+    return fields.String(
+        required=True,
+        validate=validate.Length(1, 1000, error=mark("a source has 1 to 1000 characters")),
+    )
+
+
+def confidence_field() -> fields.String:
+    """Return the field of how sure we are of the source."""
+    return fields.String(
+        required=True,
+        validate=validate.OneOf(
+            ["high", "medium", "low", "memory"],
+            error=mark("a confidence is high, medium, low or memory"),
+        ),
+    )
+
+
 def _checked(tree: Mapping[str, Any], schema: type[Schema]) -> Mapping[str, Any]:
     try:
         loaded: Mapping[str, Any] = schema(unknown=RAISE).load(tree)
