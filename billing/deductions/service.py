@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from billing.accounts import BilledAccount
 from billing.charges import NewLine
-from billing.recalculation.deductions import QualityRecord, deductions
+from billing.deductions.deductions import QualityRecord, deductions
 from kilokassa.core.calendar import Month, local_midnight
 from kilokassa.core.ids import AccountId
 from kilokassa.core.period import Period

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from billing.charges import NewLine, name_of
 from billing.models import LineUnit, Service
-from billing.recalculation.deductions import (
+from billing.deductions.deductions import (
     DEDUCTION_UNCERTAIN,
     QualityRecord,
     deducted,

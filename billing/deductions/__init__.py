@@ -1,0 +1,1 @@
+"""Deductions for outages and lacks of quality: ПП РФ № 354, annex 1."""
