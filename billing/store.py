@@ -245,10 +245,11 @@ def _without_reversed(rows: Sequence[ChargeLineRow]) -> tuple[NewLine, ...]:
             standing.pop(key, None)
         else:
             standing[key] = row
-    return tuple(_line(row) for row in standing.values())
+    return tuple(line_of(row) for row in standing.values())
 
 
-def _line(row: ChargeLineRow) -> NewLine:
+def line_of(row: ChargeLineRow) -> NewLine:
+    """Return a stored charge line as the value it was written from."""
     version_id = row.tariff_version_id
     return NewLine(
         service=row.service,

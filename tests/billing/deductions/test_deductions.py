@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.charges import NewLine, name_of
-from billing.models import LineUnit, Service
 from billing.deductions.deductions import (
     DEDUCTION_UNCERTAIN,
     QualityRecord,
     deducted,
     deductions,
 )
+from billing.models import LineUnit, Service
 from kilokassa.core.calendar import Month
 from kilokassa.core.period import Period
 from metering.events.kinds import QualityEventKind
