@@ -18,6 +18,7 @@ from billing.models import (
     ChargeLineRow,
     LineKind,
     RetailerRow,
+    RunKind,
     RunningChargeRow,
     RunState,
 )
@@ -322,15 +323,15 @@ def closing_debts(
 
 
 def runs(session: Session, limit: int = 24) -> tuple[BillingRunRow, ...]:
-    """Return the latest billing runs, newest first."""
-    return tuple(
-        session.scalars(select(BillingRunRow).order_by(desc(BillingRunRow.id)).limit(limit))
-    )
+    """Return the latest closes, newest first."""
+    query = select(BillingRunRow).where(BillingRunRow.kind == RunKind.CLOSE)
+    return tuple(session.scalars(query.order_by(desc(BillingRunRow.id)).limit(limit)))
 
 
 def open_run(session: Session, month: Month) -> BillingRunRow | None:
     """Return the unfinished run of `month`, if one was interrupted."""
     query = select(BillingRunRow).where(
+        BillingRunRow.kind == RunKind.CLOSE,
         BillingRunRow.charge_month == month.ordinal,
         BillingRunRow.state == RunState.OPEN,
         BillingRunRow.whole,
@@ -348,7 +349,7 @@ def first_close_at(session: Session, month: Month) -> datetime | None:
     """Return when the first close of `month` began: later readings may ask for a correction."""
     return session.scalar(
         select(func.min(BillingRunRow.started_at)).where(
-            BillingRunRow.charge_month == month.ordinal
+            BillingRunRow.kind == RunKind.CLOSE, BillingRunRow.charge_month == month.ordinal
         )
     )
 
