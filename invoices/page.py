@@ -191,7 +191,7 @@ def document_page(document: PaymentDocument, language: Language) -> DocumentPage
         demo=document.demo,
         payee=document.retailer.name,
         requisites=_requisites(document.retailer, language),
-        contacts=_contacts(document.retailer),
+        contacts=contacts_of(document.retailer),
         payer=payer.name,
         address=payer.address,
         account_number=payer.account_number,
@@ -200,8 +200,8 @@ def document_page(document: PaymentDocument, language: Language) -> DocumentPage
         to_pay=amount_text(document.to_pay_minor, language),
         in_words=amount_in_words(document.to_pay_minor, language) if document.to_pay_minor else "",
         advance=amount_text(statement.closing.advance_minor, language),
-        charges=tuple(_charge(line, language) for line in charges),
-        corrections=tuple(_charge(line, language) for line in corrections),
+        charges=tuple(charge_row(line, language) for line in charges),
+        corrections=tuple(charge_row(line, language) for line in corrections),
         charges_total=amount_text(sum(c.amount_minor for c in charges), language, unit=False),
         corrections_total=amount_text(
             sum(c.amount_minor for c in corrections), language, unit=False
@@ -248,7 +248,7 @@ def receipt_page(receipt: MoneyReceipt, language: Language) -> ReceiptPage:
         demo=receipt.demo,
         payee=receipt.retailer.name,
         requisites=_requisites(receipt.retailer, language),
-        contacts=_contacts(receipt.retailer),
+        contacts=contacts_of(receipt.retailer),
         amount=amount_text(receipt.amount_minor, language),
         in_words=amount_in_words(receipt.amount_minor, language),
         facts=tuple(facts),
@@ -265,7 +265,7 @@ def cancellation_page(snapshot: Mapping[str, Any], language: Language) -> Receip
         demo=snapshot.get("demo", False),
         payee=retailer.name,
         requisites=_requisites(retailer, language),
-        contacts=_contacts(retailer),
+        contacts=contacts_of(retailer),
         amount=snapshot["cancels"],
         in_words="",
         facts=(
@@ -317,7 +317,8 @@ def _requisites(retailer: Requisites, language: Language) -> tuple[Fact, ...]:
     )
 
 
-def _contacts(retailer: Requisites) -> str:
+def contacts_of(retailer: Requisites) -> str:
+    """Return where the retailer can be reached, in one line."""
     return " · ".join(text for text in (retailer.address, retailer.phone, retailer.email) if text)
 
 
@@ -346,7 +347,8 @@ def _facts(document: PaymentDocument, language: Language) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def _charge(line: DocumentLine, language: Language) -> ChargeRow:
+def charge_row(line: DocumentLine, language: Language) -> ChargeRow:
+    """Return how a line is printed."""
     label = [gettext(SERVICES[line.service], language)]
     if line.zone and line.zone != "all":
         label.append(gettext(ZONES[line.zone], language))

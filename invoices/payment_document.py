@@ -229,7 +229,7 @@ class PaymentDocument:
                 "area_dm2": payer.area_dm2,
                 "persons": payer.persons,
             },
-            "lines": [_line(line) for line in self.lines],
+            "lines": [line_snapshot(line) for line in self.lines],
             "statement": statement_snapshot(self.statement),
             "vat_percent": self.vat_percent,
             "total_minor": self.total_minor,
@@ -274,7 +274,7 @@ class PaymentDocument:
                 payer["area_dm2"],
                 payer["persons"],
             ),
-            lines=tuple(_read_line(line) for line in snapshot["lines"]),
+            lines=tuple(read_line(line) for line in snapshot["lines"]),
             statement=read_statement(snapshot["statement"]),
             vat_percent=snapshot["vat_percent"],
             meters=tuple(_read_meter(meter) for meter in snapshot.get("meters", ())),
@@ -342,7 +342,8 @@ def _balance(balance: Balance) -> dict[str, int]:
     return {"advance_minor": balance.advance_minor} if balance.advance_minor else {}
 
 
-def _line(line: DocumentLine) -> dict[str, Any]:
+def line_snapshot(line: DocumentLine) -> dict[str, Any]:
+    """Return a line as JSON keeps it: nothing that is left at its default."""
     fields: dict[str, Any] = {
         "service": line.service.value,
         "quantity": line.quantity,
@@ -392,7 +393,8 @@ def _alternative(one: Alternative) -> dict[str, Any]:
     return fields
 
 
-def _read_line(fields: Mapping[str, Any]) -> DocumentLine:
+def read_line(fields: Mapping[str, Any]) -> DocumentLine:
+    """Read a line of a snapshot."""
     service = Service(fields["service"])
     heat = service is Service.HEAT
     label = fields.get("label", ("", ""))

@@ -92,7 +92,7 @@ def draft_of(issuer: Issuer, facts: AccountMonth) -> Draft:
             area_dm2=account.area_dm2,
             persons=account.persons,
         ),
-        lines=tuple(_document_line(issuer, month, line) for month, line in facts.lines),
+        lines=tuple(document_line(issuer, month, line) for month, line in facts.lines),
         statement=Statement(
             opening=Balance.of(facts.opening_minor),
             movements=facts.movements,
@@ -162,7 +162,8 @@ def _shown(quantities: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]
     return tuple(sorted((zone, wh) for zone, wh in by_zone(quantities).items() if wh))
 
 
-def _document_line(issuer: Issuer, month: Month, line: NewLine) -> DocumentLine:
+def document_line(issuer: Issuer, month: Month, line: NewLine) -> DocumentLine:
+    """Return a charge line as documents print it; `month` is the one it belongs to."""
     whole = _month_bounds(month, issuer.zone)
     partial = (line.period_start, line.period_end) != whole
     energy = line.charge is ChargeKind.ENERGY
