@@ -68,7 +68,12 @@ class _Use:
 
 
 def rate_registers(
-    session: Session, accounts: Sequence[BilledAccount], month: Month, split: PriceSplit
+    session: Session,
+    accounts: Sequence[BilledAccount],
+    month: Month,
+    split: PriceSplit,
+    *,
+    known_at: datetime | None = None,
 ) -> dict[AccountId, RegisterCharge]:
     """Rate what is read by hand: from the reading before the month to the last one in it."""
     by_premises = {account.premises_id: account for account in accounts}
@@ -76,14 +81,18 @@ def rate_registers(
         return {}
     meters = [
         meter
-        for meter in store.meters_of_premises(session, by_premises)
+        for meter in store.meters_of_premises(session, by_premises, known_at=known_at)
         if meter.commodity is Commodity.ELECTRICITY
     ]
-    readings = _readings(session, meters, max(month.period(a.zone).end for a in accounts))
-    verified = estimate_store.verifications(session, [meter.meter_id for meter in meters])
+    readings = _readings(session, meters, max(month.period(a.zone).end for a in accounts), known_at)
+    verified = estimate_store.verifications(
+        session, [meter.meter_id for meter in meters], known_at=known_at
+    )
     scaling = estimate_store.scaling_of_points(session, {meter.point_id for meter in meters})
     points = estimate_store.flat_points(session, by_premises)
-    estimates = estimate_store.kept_estimates(session, [point.point_id for point in points])
+    estimates = estimate_store.kept_estimates(
+        session, [point.point_id for point in points], known_at=known_at
+    )
     of_account: dict[AccountId, list[PremisesMeter]] = {}
     for meter in meters:
         account = by_premises[PremisesId(meter.premises_id or 0)]
@@ -122,15 +131,20 @@ def rate_registers(
                 uses.extend(of_meter)
             elif meter.removed_on is None:
                 charge.warnings.append(ESTIMATE_NOT_APPLIED)
-        _rate(session, account, month, uses, estimates_of.get(account.id, ()), charge)
+        _rate(session, account, month, uses, estimates_of.get(account.id, ()), charge, known_at)
     return found
 
 
 def _readings(
-    session: Session, meters: Sequence[PremisesMeter], last: datetime
+    session: Session,
+    meters: Sequence[PremisesMeter],
+    last: datetime,
+    known_at: datetime | None,
 ) -> dict[int, list[RegisterReading]]:
     found: dict[int, list[RegisterReading]] = {}
-    for reading in store.load_registers(session, [m.meter_id for m in meters], last=last):
+    for reading in store.load_registers(
+        session, [m.meter_id for m in meters], last=last, known_at=known_at
+    ):
         found.setdefault(reading.meter_id, []).append(reading)
     return found
 
@@ -228,6 +242,7 @@ def _rate(
     uses: Sequence[_Use],
     estimates: Sequence[Estimate],
     charge: RegisterCharge,
+    known_at: datetime | None,
 ) -> None:
     """Price all stretches of an account together: one line a key, rounded once."""
     without_meter = [one for one in estimates if one.meter_id is None]
@@ -248,7 +263,11 @@ def _rate(
     period = month.period(account.zone)
     start = min(stretch.start for stretch, _ in quantities)
     versions = versions_in_force(
-        session, [account.plan_id], Period(start, max(period.end, start)), account.zone
+        session,
+        [account.plan_id],
+        Period(start, max(period.end, start)),
+        account.zone,
+        known_at=known_at,
     ).get(account.plan_id, ())
     used = tuple(dict.fromkeys(UsedEstimate.of(one.method, one.basis) for one in estimates))
     if without_meter and any(version.zones != (Zone.ALL,) for _, version in versions):

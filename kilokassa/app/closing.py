@@ -28,6 +28,7 @@ from billing.models import (
     Service,
     Settlement,
 )
+from billing.month import service as month_service
 from billing.service import LinesOrder
 from invoices import service as invoice_service
 from invoices.payment_document import MeterUse, WalletBox
@@ -214,7 +215,7 @@ class _Work:
     """What a part computed, before anything is written."""
 
     accounts: tuple[BilledAccount, ...]
-    facts: billing_service.MonthFacts
+    facts: month_service.MonthFacts
     corrections: dict[Month, dict[AccountId, AccountCharge]]
     history: dict[AccountId, dict[Month, dict[str, int]]]
     plans: dict[int, Plan]
@@ -228,7 +229,7 @@ def _gather(session: Session, order: PartOrder) -> _Work:
     issued_on = local_date(order.at, ZoneInfo(retailer.zone))
     return _Work(
         accounts=accounts,
-        facts=billing_service.rate_month(session, accounts, month),
+        facts=month_service.rate_month(session, accounts, month),
         corrections=billing_service.corrections(session, dict(order.suspects)),
         history=billing_store.consumption_by_month(
             session, order.account_ids, month.plus(-11), month.plus(-1)

@@ -6,11 +6,11 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from billing import service as billing_service
 from billing import store as billing_store
 from billing.accounts import BilledAccount
 from billing.charges import by_zone
 from billing.models import Measurement, Service, Settlement
+from billing.month import service as month_service
 from billing.runway import Runway, runway
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.ids import AccountId
@@ -64,13 +64,13 @@ def overviews(
     open_ids = wallet_store.open_in(session, account_ids, before.ordinal)
     still_open = [account for account in accounts if account.id in open_ids]
     rated = {
-        before: billing_service.rate_month(
+        before: month_service.rate_month(
             session, still_open, before, until=min(today, month.first_day)
         ).charges,
-        month: billing_service.rate_month(session, accounts, month, until=today).charges,
+        month: month_service.rate_month(session, accounts, month, until=today).charges,
     }
     spent = _spent(session, accounts, today)
-    known = billing_service.known_until(session, accounts)
+    known = month_service.known_until(session, accounts)
     found = {}
     for account in accounts:
         key = (account.id, str(Service.ELECTRICITY))
@@ -110,7 +110,7 @@ def _spent(
 ) -> dict[AccountId, tuple[int, int]]:
     """Return what the last days cost, and how many they were, rated by the one rating function."""
     by_intervals = [a for a in accounts if a.measurement is Measurement.INTERVALS]
-    costs = billing_service.rate_days(
+    costs = month_service.rate_days(
         session, by_intervals, today - timedelta(days=LOOKED_AT_DAYS), today
     )
     return {account.id: costs.get(account.id, (0, 0)) for account in accounts}
@@ -126,7 +126,7 @@ def usage_by_day(
         return ()
     zone = billing_store.retailer_zone(session)
     last = min(local_date(at, zone), month.plus(1).first_day)
-    return billing_service.energy_by_day(session, accounts[0], month.first_day, last)
+    return month_service.energy_by_day(session, accounts[0], month.first_day, last)
 
 
 def usage_by_month(

@@ -16,6 +16,7 @@ from billing import service as billing_service
 from billing import store as billing_store
 from billing.charges import AccountCharge
 from billing.models import Measurement, Service, Settlement
+from billing.month.service import rate_month
 from billing.service import RunningOrder
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month, local_date, local_midnight
@@ -83,7 +84,7 @@ def _rate_part(
         accounts = [account for account in accounts if account.id in open_ids]
         if not accounts or until <= month.first_day:
             return 0, 0
-        charges = billing_service.rate_month(session, accounts, month, until=until).charges
+        charges = rate_month(session, accounts, month, until=until).charges
     with application.database.writing() as session:
         return _post(session, application, charges, month, until, zone, now)
 

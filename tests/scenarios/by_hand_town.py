@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 from billing import store as billing_store
 from billing.accounts import AccountOrder
 from billing.models import LineKind, Measurement, PriceSplit, Settlement
-from billing.service import RetailerOrder, establish_retailer, open_accounts, rate_month
+from billing.month.service import rate_month
+from billing.service import RetailerOrder, establish_retailer, open_accounts
 from invoices.page import document_page
 from invoices.payment_document import PaymentDocument
 from invoices.store import documents_of
