@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from billing.accounts import BilledAccount
 from billing.charges import MeterFact, NewLine, UsedEstimate, estimates_detail
+from billing.explanation.inputs import CountedStretch, Inputs, RatedRegisters
 from billing.law import (
     ESTIMATE_NOT_APPLIED,
     ESTIMATE_UNCERTAIN,
@@ -53,20 +54,6 @@ class RegisterCharge:
     warnings: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
-    """What one register counted over one stretch, with multiplier and losses."""
-
-    meter_id: int
-    zone: Zone
-    period: Period
-    measured_wh: int
-    """With the multiplier, without losses: what the meter's facts say."""
-    energy_wh: int
-    """With losses up to the delivery point: what is charged."""
-    estimated: bool
-
-
 def rate_registers(
     session: Session,
     accounts: Sequence[BilledAccount],
@@ -74,6 +61,7 @@ def rate_registers(
     split: PriceSplit,
     *,
     known_at: datetime | None = None,
+    inputs: Inputs | None = None,
 ) -> dict[AccountId, RegisterCharge]:
     """Rate what is read by hand: from the reading before the month to the last one in it."""
     by_premises = {account.premises_id: account for account in accounts}
@@ -109,7 +97,7 @@ def rate_registers(
     found: dict[AccountId, RegisterCharge] = {}
     for account in accounts:
         charge = found[account.id] = RegisterCharge()
-        uses: list[_Use] = []
+        uses: list[CountedStretch] = []
         for meter in of_account.get(account.id, ()):
             spans = trusted_spans(
                 meter.verified_until, verified.get(meter.meter_id, ()), account.zone
@@ -131,7 +119,22 @@ def rate_registers(
                 uses.extend(of_meter)
             elif meter.removed_on is None:
                 charge.warnings.append(ESTIMATE_NOT_APPLIED)
-        _rate(session, account, month, uses, estimates_of.get(account.id, ()), charge, known_at)
+        own = estimates_of.get(account.id, ())
+        rated = _rate(session, account, month, uses, own, charge, known_at)
+        if inputs is not None and rated is not None:
+            inputs.registers.append(
+                RatedRegisters(
+                    account_id=account.id,
+                    versions=rated[0],
+                    quantities_wh=rated[1],
+                    zone=account.zone,
+                    stretches=uses,
+                    meters={meter.meter_id: meter for meter in of_account.get(account.id, ())},
+                    readings=readings,
+                    estimates=own,
+                    scaling=scaling,
+                )
+            )
     return found
 
 
@@ -156,7 +159,7 @@ def _uses(
     period: Period,
     scaling: tuple[int, int],
     split: PriceSplit,
-) -> list[_Use]:
+) -> list[CountedStretch]:
     """Return what a meter's registers counted over the stretches that the month closes."""
     before_end = [reading for reading in readings if reading.taken_at <= period.end]
     differences = [
@@ -176,7 +179,7 @@ def _uses(
         if lost_wh:
             charged = list(apportion(sum(measured) + lost_wh, measured))
         uses += [
-            _Use(
+            CountedStretch(
                 meter_id=meter.meter_id,
                 zone=zone,
                 period=difference.period,
@@ -189,7 +192,7 @@ def _uses(
     return _as_whole_stretches(uses) if split is PriceSplit.DAYS else uses
 
 
-def _as_whole_stretches(uses: Sequence[_Use]) -> list[_Use]:
+def _as_whole_stretches(uses: Sequence[CountedStretch]) -> list[CountedStretch]:
     """Return each register's stretches as one: readings in between do not tell prices apart."""
     found = []
     for zone in sorted({use.zone for use in uses}, key=str):
@@ -198,7 +201,7 @@ def _as_whole_stretches(uses: Sequence[_Use]) -> list[_Use]:
             part = [use for use in of_zone if use.estimated is estimated]
             if part:
                 found.append(
-                    _Use(
+                    CountedStretch(
                         meter_id=part[0].meter_id,
                         zone=zone,
                         period=Period(part[0].period.start, part[-1].period.end),
@@ -211,7 +214,7 @@ def _as_whole_stretches(uses: Sequence[_Use]) -> list[_Use]:
 
 
 def _facts(
-    meter: PremisesMeter, uses: Sequence[_Use], readings: Iterable[RegisterReading]
+    meter: PremisesMeter, uses: Sequence[CountedStretch], readings: Iterable[RegisterReading]
 ) -> list[MeterFact]:
     values = {(reading.zone, reading.taken_at): reading.value for reading in readings}
     facts = []
@@ -239,15 +242,18 @@ def _rate(
     session: Session,
     account: BilledAccount,
     month: Month,
-    uses: Sequence[_Use],
+    uses: Sequence[CountedStretch],
     estimates: Sequence[Estimate],
     charge: RegisterCharge,
     known_at: datetime | None,
-) -> None:
-    """Price all stretches of an account together: one line a key, rounded once."""
+) -> tuple[Sequence[VersionInForce], Mapping[tuple[Period, Zone], int]] | None:
+    """Price all stretches of an account together: one line a key, rounded once.
+
+    Returns what was priced and by which versions, None where nothing was.
+    """
     without_meter = [one for one in estimates if one.meter_id is None]
     if not uses and not without_meter:
-        return
+        return None
     if without_meter and ESTIMATE_NOT_APPLIED in charge.warnings:
         charge.warnings.remove(ESTIMATE_NOT_APPLIED)
     quantities: dict[tuple[Period, Zone], int] = {}
@@ -272,7 +278,7 @@ def _rate(
     used = tuple(dict.fromkeys(UsedEstimate.of(one.method, one.basis) for one in estimates))
     if without_meter and any(version.zones != (Zone.ALL,) for _, version in versions):
         charge.warnings.append(NO_METER_PLAN)
-        return
+        return None
     digest = digest_text(
         "|".join(
             f"{use.meter_id}:{use.zone}:{use.period.start}:{use.period.end}:{use.energy_wh}"
@@ -283,6 +289,7 @@ def _rate(
     charge.lines.extend(_lines(versions, quantities, estimated, used, digest, account.zone))
     if estimated and any(not one.certain for one in used):
         charge.warnings.append(ESTIMATE_UNCERTAIN)
+    return versions, quantities
 
 
 def _lines(

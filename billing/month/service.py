@@ -18,6 +18,7 @@ from billing.charges import (
     UsedEstimate,
     estimates_detail,
 )
+from billing.explanation.inputs import Inputs, RatedIntervals
 from billing.law import ESTIMATE_UNCERTAIN, VERIFICATION_EXPIRED
 from billing.models import (
     LineUnit,
@@ -68,17 +69,19 @@ def rate_month(
     *,
     until: date | None = None,
     known_at: datetime | None = None,
+    inputs: Inputs | None = None,
 ) -> MonthFacts:
     """Compute what `accounts` owe for `month`, from what is known now; write nothing.
 
     With `until`, the month is rated up to that local day (exclusive): the same function serves the
     running month and the close, so their kopecks agree. Heat is shared for whole months only. With
-    `known_at`, everything is read as it was known at that instant: so a line is replayed.
+    `known_at`, everything is read as it was known at that instant: so a line is replayed. Who
+    explains a line gives `inputs`, and finds there what was read.
     """
     lines: dict[AccountId, list[NewLine]] = {account.id: [] for account in accounts}
     warnings: dict[AccountId, list[str]] = {account.id: [] for account in accounts}
     meters: dict[AccountId, list[MeterFact]] = {account.id: [] for account in accounts}
-    gathered = _Gathered(lines, warnings, meters)
+    gathered = _Gathered(lines, warnings, meters, inputs)
     _rate_intervals(session, accounts, month, until, known_at, gathered)
     if until is None:
         _rate_registers(session, accounts, month, known_at, gathered)
@@ -171,6 +174,7 @@ class _Gathered:
     lines: dict[AccountId, list[NewLine]]
     warnings: dict[AccountId, list[str]]
     meters: dict[AccountId, list[MeterFact]]
+    inputs: Inputs | None = None
 
 
 def _rate_intervals(
@@ -204,7 +208,7 @@ def _rate_intervals(
         guessed = _guessed(matrix)
         used = _used_estimates(session, group, guessed, period, known_at)
         for versions, rows in _by_plan(session, owners, period, zone, known_at):
-            _rate_rows(matrix, guessed, rows, owners, versions, zone, used, aside, gathered)
+            _rate_rows(matrix, group, guessed, rows, owners, versions, zone, used, aside, gathered)
         _gather_meters(matrix, group, owners, serials, until is None, aside, gathered)
     for account in interval_accounts:
         if account.id not in with_channel:
@@ -290,6 +294,7 @@ def _used_estimates(
 
 def _rate_rows(
     matrix: IntervalMatrix,
+    group: Sequence[PremisesChannel],
     guessed: npt.NDArray[np.bool_],
     rows: Sequence[int],
     owners: Sequence[BilledAccount],
@@ -312,6 +317,19 @@ def _rate_rows(
         digest = matrix.digests[row]
         if row in aside:
             digest = digest_text(f"{digest}|{aside[row]}")
+        if gathered.inputs is not None:
+            gathered.inputs.intervals.append(
+                RatedIntervals(
+                    account_id=owners[row].id,
+                    channel=group[row],
+                    versions=versions,
+                    energy_wh=energy[place : place + 1],
+                    start=matrix.start,
+                    interval_min=matrix.interval_min,
+                    zone=zone,
+                    readings=digest,
+                )
+            )
         account_lines = gathered.lines[owners[row].id]
         energies = columns.energy_wh[place].tolist()
         amounts = columns.amount_minor[place].tolist()
@@ -407,7 +425,7 @@ def _rate_registers(
         return
     split = retailer(session).price_split
     for account_id, charge in rate_registers(
-        session, by_hand, month, split, known_at=known_at
+        session, by_hand, month, split, known_at=known_at, inputs=gathered.inputs
     ).items():
         gathered.lines[account_id].extend(charge.lines)
         gathered.meters[account_id].extend(charge.meters)

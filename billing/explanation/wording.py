@@ -1,0 +1,320 @@
+"""The words of an explanation: what each step says and what each value is, for every edge."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from billing.charges import UsedEstimate
+from billing.explanation.explanation import (
+    Change,
+    LineExplanation,
+    Step,
+    StepKind,
+    StepUnit,
+    Sum,
+    Verdict,
+)
+from billing.models import LineUnit, Service
+from billing.wording import method_text
+from kilokassa.core.money import rate_from_scaled
+from kilokassa.core.text import (
+    Language,
+    amount_text,
+    date_text,
+    gettext,
+    instant_text,
+    mark,
+    ngettext,
+    number_text,
+)
+from kilokassa.core.zones import Zone
+from metering.estimation.methods import EstimationMethod
+from tariffs.lines import ChargeKind
+
+ZONES: Final[Mapping[str, str]] = {
+    Zone.ALL: mark("Whole day"),
+    Zone.PEAK: mark("Peak"),
+    Zone.SEMI_PEAK: mark("Semi-peak"),
+    Zone.DAY: mark("Day"),
+    Zone.NIGHT: mark("Night"),
+}
+
+SENTENCES: Final[Mapping[StepKind, str]] = {
+    StepKind.INTERVALS: mark("Intervals of the zone “%(zone)s”: %(count)s on %(days)s days"),
+    StepKind.EXPORTED: mark("Given to the network in that time"),
+    StepKind.RANGE: mark("Of it in range %(range)s"),
+    StepKind.LINE: mark("Computed from the line “%(name)s”"),
+    StepKind.AREA: mark("Area of the premises"),
+    StepKind.PERSONS: mark("Registered persons"),
+    StepKind.CONTRACTED: mark("Contracted capacity"),
+    StepKind.COMMON_AREA: mark("Share of the common-area energy, counted first"),
+    StepKind.OPENING: mark("Counted by the year's ladder before this month"),
+    StepKind.PRICE_REVISION: mark("Hourly prices “%(series)s”, revision"),
+    StepKind.EARLIER_READING: mark(
+        "Meter %(meter)s, register “%(register)s”: reading of %(at)s, revision %(revision)s"
+    ),
+    StepKind.LATER_READING: mark(
+        "Meter %(meter)s, register “%(register)s”: reading of %(at)s, revision %(revision)s"
+    ),
+    StepKind.COUNTED: mark("Counted between the two readings"),
+    StepKind.MULTIPLIED: mark("Times the multiplier %(multiplier)s"),
+    StepKind.LOST: mark("Losses up to the delivery point, %(percent)s %% of it"),
+    StepKind.BY_DAYS: mark(
+        "Shared by days: %(days)s of %(whole)s days between the readings fall to this price"
+    ),
+    StepKind.ESTIMATE: mark("Estimated for %(first)s – %(last)s: %(method)s"),
+    StepKind.HOUSE_HEAT: mark("Heat of the whole house by its meter"),
+    StepKind.HOUSE_AMOUNT: mark("Heat of the whole house costs"),
+    StepKind.HOUSE_AREA: mark("Area of all premises of the house"),
+    StepKind.OWN_AREA: mark("Area of this premises"),
+    StepKind.WORKING: "%(name)s",
+    StepKind.ALTERNATIVE: mark("The same consumption on the plan “%(plan)s”"),
+    StepKind.REVERSED: mark("Takes back line %(line)s, written for %(month)s"),
+}
+
+VERDICTS: Final[Mapping[Verdict, str]] = {
+    Verdict.SAME: mark(
+        "Computed again from what was known then: the same kopeck, from inputs with the same "
+        "digest."
+    ),
+    Verdict.OTHER_INPUTS: mark(
+        "Computed again: the same kopeck, but the inputs have another digest. Something that the "
+        "line was computed from was changed without being kept."
+    ),
+    Verdict.OTHER_AMOUNT: mark(
+        "Computed again from what is kept of that time, another amount comes about: %(amount)s. "
+        "Something that the line was computed from was changed without being kept."
+    ),
+    Verdict.GONE: mark(
+        "Computed again from what is kept of that time, this line does not come about. Something "
+        "that it was computed from was changed without being kept."
+    ),
+    Verdict.NOT_RECORDED: mark(
+        "The line does not say when its inputs were gathered: an older release wrote it. What is "
+        "shown is what is known now."
+    ),
+    Verdict.REFUSED: mark("The month could not be computed again: %(problem)s"),
+}
+
+NO_ONE_RATE: Final[Mapping[ChargeKind, str]] = {
+    ChargeKind.HOURLY: mark("Each interval times the price of its hour, summed"),
+    ChargeKind.GUARANTEE: mark("What the plan cost more than the guaranteed one is given back"),
+    ChargeKind.MINIMUM: mark("What the other lines lack to the minimum bill"),
+    ChargeKind.SERVICE: mark("A share of the house's amount; kopecks left over go by remainders"),
+    ChargeKind.DEDUCTION: mark("A share of what was charged for the service in the month"),
+}
+
+CHANGED: Final[Mapping[str, str]] = {
+    "quantity": mark("Quantity"),
+    "rate_scaled": mark("Rate"),
+    "amount_minor": mark("Amount"),
+    "version": mark("Tariff version"),
+    StepKind.INTERVALS: mark("Energy of the intervals"),
+    StepKind.RANGE: mark("Energy of a range"),
+    StepKind.AREA: SENTENCES[StepKind.AREA],
+    StepKind.PERSONS: SENTENCES[StepKind.PERSONS],
+    StepKind.CONTRACTED: SENTENCES[StepKind.CONTRACTED],
+    StepKind.EARLIER_READING: mark("Reading at the beginning"),
+    StepKind.LATER_READING: mark("Reading at the end"),
+    StepKind.COUNTED: mark("Counted between the two readings"),
+    StepKind.ESTIMATE: mark("Estimate"),
+    StepKind.HOUSE_HEAT: SENTENCES[StepKind.HOUSE_HEAT],
+    StepKind.HOUSE_AREA: SENTENCES[StepKind.HOUSE_AREA],
+    StepKind.OWN_AREA: SENTENCES[StepKind.OWN_AREA],
+    StepKind.PRICE_REVISION: mark("Revision of the hourly prices"),
+}
+
+_UNITS: Final[Mapping[str, tuple[str, int, int]]] = {
+    # unit: its name, the decimal places of the whole number at rest, the places that are shown
+    "wh": (mark("kWh"), 3, 3),
+    "kcal": (mark("Gcal"), 6, 6),
+    "litre": (mark("m³"), 3, 3),
+    "dm2": (mark("m²"), 2, 2),
+    "w": (mark("kW"), 3, 3),
+    "ppm": ("%", 4, 0),
+    "times": ("", 0, 0),
+}
+
+NO_BREAK: Final = "\u00a0"
+EXACT_PLACES: Final = 12
+"""An exact amount with more places does not end, as with a share of 31 days, and is shown as ≈."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A step in the words of a language."""
+
+    text: str
+    value: str
+
+
+def step_said(step: Step, language: Language, zone: ZoneInfo) -> Said:
+    """Return what a step says, its instants told by the clock of `zone`."""
+    about = {name: _word(name, value, language, zone) for name, value in step.about.items()}
+    if step.kind is StepKind.ESTIMATE:
+        about["method"] = _method(step.about, language)
+    if step.kind is StepKind.WORKING:
+        sentence = str(about["name"])
+    else:
+        sentence = gettext(SENTENCES[step.kind], language) % about
+    return Said(sentence, value_text(step.value, step.unit, language))
+
+
+def _word(name: str, value: str | int, language: Language, zone: ZoneInfo) -> str:
+    if name in {"zone", "register"}:
+        return gettext(ZONES.get(str(value), str(value)), language)
+    if name == "at":
+        return instant_text(datetime.fromisoformat(str(value)), zone, language)
+    if name in {"first", "last", "day"}:
+        return date_text(date.fromisoformat(str(value)), language)
+    if name == "percent":
+        return number_text(Decimal(value).scaleb(-4), language)
+    return (
+        number_text(value, language) if isinstance(value, int) and name == "count" else str(value)
+    )
+
+
+def _method(about: Mapping[str, str | int], language: Language) -> str:
+    used = UsedEstimate(
+        EstimationMethod(str(about["method"])),
+        months=int(about.get("months", 0)),
+        article=str(about.get("article", "")),
+    )
+    return method_text(used, language)
+
+
+def value_text(value: int, unit: StepUnit | LineUnit, language: Language) -> str:
+    r"""Return a whole number at rest in the unit that people read it in.
+
+    >>> value_text(123_456, StepUnit.WH, Language.ENGLISH)
+    '123.456\xa0kWh'
+    """
+    match str(unit):
+        case "minor":
+            return amount_text(value, language)
+        case "day":
+            counted = ngettext("%(count)s day", "%(count)s days", value, language)
+            return _filled(counted, value, language)
+        case "person":
+            counted = ngettext("%(count)s person", "%(count)s persons", value, language)
+            return _filled(counted, value, language)
+    name, scale, places = _UNITS[str(unit)]
+    number = number_text(Decimal(value).scaleb(-scale), language, decimals=places or None)
+    return f"{number}{NO_BREAK}{gettext(name, language)}".rstrip(NO_BREAK)
+
+
+def _filled(counted: str, count: int, language: Language) -> str:
+    return (counted % {"count": number_text(count, language)}).replace(" ", NO_BREAK)
+
+
+def sum_text(one: Sum, charge: ChargeKind, language: Language) -> tuple[str, ...]:
+    """Return the sum of a line as lines of text: the factors, the exact amount, the rounding."""
+    amount = amount_text(one.amount_minor, language)
+    exact = _exact_text(one.exact_minor, language)
+    if not one.has_rate:
+        why = NO_ONE_RATE.get(charge)
+        if one.exact_minor != one.amount_minor and why is not None:
+            return (f"{gettext(why, language)} = {exact}", _rounded(amount, language))
+        return (f"{gettext(why, language)} = {amount}",) if why is not None else (amount,)
+    factors = [value_text(one.quantity, one.unit, language), _rate(one, language)]
+    if one.share != 1:
+        factors.append(f"{one.share.numerator}/{one.share.denominator}")
+    return (f"{' × '.join(factors)} {exact}", _rounded(amount, language))
+
+
+def _rounded(amount: str, language: Language) -> str:
+    return gettext(mark("rounded once, half up, to kopecks: %(amount)s"), language) % {
+        "amount": amount
+    }
+
+
+def _rate(one: Sum, language: Language) -> str:
+    if one.unit is LineUnit.MINOR:
+        return value_text(one.rate_scaled, StepUnit.PPM, language)
+    rate = _roubles(rate_from_scaled(one.rate_scaled), language)
+    unit = {
+        LineUnit.DAY: mark("day"),
+        LineUnit.PERSON: mark("person"),
+    }.get(one.unit) or _UNITS[str(one.unit)][0]
+    return f"{rate}{NO_BREAK}₽/{gettext(unit, language)}"
+
+
+def _exact_text(exact_minor: Fraction, language: Language) -> str:
+    """Return the exact amount in roubles after its sign of equality."""
+    roubles = exact_minor / 100
+    scaled = roubles * 10**EXACT_PLACES
+    if scaled.denominator == 1:
+        value = Decimal(scaled.numerator).scaleb(-EXACT_PLACES).normalize()
+        return f"= {_roubles(value, language)}{NO_BREAK}₽"
+    numerator = round(roubles * 10**6)
+    return f"≈ {number_text(Decimal(numerator).scaleb(-6), language, decimals=6)}{NO_BREAK}₽"
+
+
+def _roubles(value: Decimal, language: Language) -> str:
+    """Return roubles with their kopecks and whatever comes beyond."""
+    return number_text(value, language, decimals=max(2, -int(value.as_tuple().exponent)))
+
+
+def verdict_text(one: LineExplanation, language: Language) -> str:
+    """Return what came of computing the line again."""
+    replay = one.replay
+    amount = "" if replay.amount_minor is None else amount_text(replay.amount_minor, language)
+    sentence = gettext(VERDICTS[replay.verdict], language)
+    return sentence % {"amount": amount, "problem": gettext(replay.problem, language)}
+
+
+def change_said(
+    one: Change, explained: LineExplanation, language: Language
+) -> tuple[str, str, str]:
+    """Return what changed, what it was and what it is."""
+    if one.what in CHANGED:
+        name = gettext(CHANGED[one.what], language)
+    else:
+        try:
+            name = gettext(mark("Readings of %(day)s, revision and digest"), language) % {
+                "day": date_text(date.fromisoformat(one.what), language)
+            }
+        except ValueError:
+            name = one.what
+    show: Callable[[str], str] = str
+    line = explained.line
+    if one.what == "amount_minor":
+        show = lambda text: amount_text(int(text), language)  # noqa: E731
+    elif one.what == "quantity":
+        show = lambda text: value_text(int(text), line.unit, language)  # noqa: E731
+    elif one.what == "rate_scaled":
+        show = lambda text: number_text(rate_from_scaled(int(text)), language)  # noqa: E731
+    return name, show(one.before), show(one.after)
+
+
+def line_title(one: LineExplanation, language: Language) -> str:
+    """Return what the line is for: the name of its charge, else its zone and range."""
+    named = one.name(str(language))
+    if named:
+        return named
+    if one.register_zone is not None and one.line.service is Service.ELECTRICITY:
+        parts = [gettext(ZONES[one.register_zone], language)]
+        number = one.line.key.split("/")[1] if "/" in one.line.key else "-"
+        if number.isdigit() and int(number):
+            parts.append(gettext(mark("range %(number)s"), language) % {"number": number})
+        return ", ".join(parts)
+    return gettext(CHARGES.get(one.line.charge, one.line.key), language)
+
+
+CHARGES: Final[Mapping[ChargeKind, str]] = {
+    ChargeKind.HOURLY: mark("Energy by the hour"),
+    ChargeKind.ALLOWANCE: mark("Allowance"),
+    ChargeKind.EXPORT: mark("Given to the network"),
+    ChargeKind.FIXED: mark("Standing charge"),
+    ChargeKind.CAPACITY: mark("Capacity"),
+    ChargeKind.MINIMUM: mark("Minimum bill"),
+    ChargeKind.CONCESSION: mark("Concession"),
+    ChargeKind.TAX: mark("Tax"),
+    ChargeKind.GUARANTEE: mark("Guarantee of the tariff"),
+    ChargeKind.SERVICE: mark("Share of the house"),
+    ChargeKind.DEDUCTION: mark("Deduction"),
+}
