@@ -18,6 +18,7 @@ from billing.charges import (
     UsedEstimate,
     estimates_detail,
 )
+from billing.deductions.service import deduct
 from billing.explanation.inputs import Inputs, RatedIntervals
 from billing.law import ESTIMATE_UNCERTAIN, VERIFICATION_EXPIRED
 from billing.models import (
@@ -86,6 +87,7 @@ def rate_month(
     if until is None:
         _rate_registers(session, accounts, month, known_at, gathered)
         _share_heat(session, accounts, month, gathered)
+        _deduct(session, accounts, month, known_at, gathered)
     return MonthFacts(
         charges={
             account.id: AccountCharge(
@@ -499,6 +501,20 @@ def _share_heat(
                     ),
                 )
             )
+
+
+def _deduct(
+    session: Session,
+    accounts: Sequence[BilledAccount],
+    month: Month,
+    known_at: datetime | None,
+    gathered: _Gathered,
+) -> None:
+    """Take off what outages and lacks of quality lessen; last, since it is a share of the rest."""
+    taken = deduct(session, accounts, month, gathered.lines, known_at=known_at)
+    for account_id, (lines, unsure) in taken.items():
+        gathered.lines[account_id].extend(lines)
+        gathered.warnings[account_id].extend(unsure)
 
 
 def _matrices(
