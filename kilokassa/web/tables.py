@@ -1,6 +1,6 @@
 """The lists that pages show, described once: the page, its sorting and its CSV are the same."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -130,8 +130,10 @@ def lots(items: Sequence[LotState]) -> Table[LotState]:
     )
 
 
-def charge_lines(items: Sequence[ChargeLineRow]) -> Table[ChargeLineRow]:
-    """Return charge lines: quantity x rate = amount, each rounded once."""
+def charge_lines(
+    items: Sequence[ChargeLineRow], explained_at: Callable[[ChargeLineRow], str]
+) -> Table[ChargeLineRow]:
+    """Return charge lines, each rounded once and leading to its explanation."""
     how: Column[ChargeLineRow] = Column("how", mark("Estimated"), estimated_text_of)
     return Table(
         name="charges",
@@ -141,7 +143,7 @@ def charge_lines(items: Sequence[ChargeLineRow]) -> Table[ChargeLineRow]:
                 "month", mark("Month"), lambda one: Month.from_ordinal(one.charge_month), Kind.MONTH
             ),
             Column("service", mark("Service"), lambda one: one.service, Kind.WORD, minor=True),
-            Column("zone", mark("Zone"), line_name),
+            Column("zone", mark("Zone"), line_name, link=explained_at),
             Column(
                 "kind",
                 mark("Kind"),

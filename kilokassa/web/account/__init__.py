@@ -2,7 +2,7 @@
 
 from flask import Blueprint
 
-from kilokassa.web.account import complaint, pages, readings, top_up
+from kilokassa.web.account import complaint, lines, pages, readings, top_up
 
 
 def blueprint() -> Blueprint:
@@ -12,6 +12,7 @@ def blueprint() -> Blueprint:
     account.get("/<number>")(pages.home)
     account.get("/<number>/consumption")(pages.consumption)
     account.get("/<number>/charges")(pages.charges)
+    account.get("/<number>/charges/<int:line_id>")(lines.line)
     account.get("/<number>/operations")(pages.operations)
     account.get("/<number>/documents")(pages.documents)
     account.get("/<account_number>/documents/<number>.pdf")(pages.document_pdf)

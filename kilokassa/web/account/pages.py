@@ -16,6 +16,7 @@ from kilokassa.web.charges import months_of
 from kilokassa.web.consumption import month_chart
 from kilokassa.web.consumption_part import consumption_part
 from kilokassa.web.kit import Table, export_asked
+from kilokassa.web.lines import line_link
 from kilokassa.web.pdf import pdf_answer
 from kilokassa.web.visit import account_of, visit
 from wallet import store as wallet_store
@@ -83,7 +84,7 @@ def charges(number: str) -> ResponseReturnValue:
     here = visit()
     row, account_id = account_of(here, number)
     lines = billing_store.charge_lines_of(here.session, here.scope, account_id)
-    table = tables.charge_lines(lines)
+    table = tables.charge_lines(lines, line_link("account.line", number=number))
     if export_asked():
         return table.csv()
     return render_template(

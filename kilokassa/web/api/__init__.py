@@ -19,6 +19,7 @@ from kilokassa.web.api import (
     events,
     exports,
     findings,
+    lines,
     readings,
     registry,
     tariffs,
@@ -65,6 +66,7 @@ def install_api(app: Flask) -> None:
         estimates,
         findings,
         events,
+        lines,
         billing,
     ):
         part.add_routes(routes)

@@ -127,6 +127,7 @@ class UsedEstimateSchema(Schema):
 class ChargeLineSchema(Schema):
     """Quantity x rate = amount, rounded once."""
 
+    id = fields.Integer(metadata={"description": "What `/lines/{id}/explanation` explains."})
     charge_month = fields.String()
     document_month = fields.String()
     service = fields.String()
@@ -315,6 +316,7 @@ def charge_lines(asked: dict[str, Any], number: str) -> list[dict[str, Any]]:
 
 def _line(line: ChargeLineRow) -> dict[str, Any]:
     return {
+        "id": line.id,
         "charge_month": _month(line.charge_month),
         "document_month": _month(line.document_month),
         "service": str(line.service),

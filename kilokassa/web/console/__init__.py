@@ -11,6 +11,7 @@ from kilokassa.web.console import (
     exports,
     findings,
     home,
+    lines,
     readings,
     registry,
     runs,
@@ -27,6 +28,7 @@ def blueprint() -> Blueprint:
     console.get("/accounts/<number>")(accounts.account)
     console.get("/accounts/<number>/consumption")(accounts.account_consumption)
     console.route("/accounts/<number>/top-up", methods=["GET", "POST"])(accounts.top_up)
+    console.get("/lines/<int:line_id>")(lines.line)
     console.get("/buildings")(registry.buildings)
     console.get("/buildings/<code>")(registry.building)
     both = ["GET", "POST"]

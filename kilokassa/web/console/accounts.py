@@ -24,6 +24,7 @@ from kilokassa.web.consumption_part import consumption_part
 from kilokassa.web.forms import TopUpForm
 from kilokassa.web.kit import Paging, Sorting, Table, export_asked, page_asked
 from kilokassa.web.language import translate
+from kilokassa.web.lines import line_link
 from kilokassa.web.queries import ACCOUNT_SORTS, AccountFilter, Owing
 from kilokassa.web.visit import Visit, visit
 from metering import store as metering_store
@@ -93,7 +94,7 @@ def account(number: str) -> ResponseReturnValue:
             wallet_store.entries_of(session, scope, account_id, limit=ENTRIES_SHOWN), staff=True
         ),
         "lots": tables.lots(wallet_store.lots_of(session, scope, account_id)),
-        "charges": tables.charge_lines(lines),
+        "charges": tables.charge_lines(lines, line_link("console.line")),
         "documents": tables.documents(documents, "console.document_pdf", with_account=False),
         "notices": tables.notices(notices_store.notices_of(session, scope, account_id)),
         "meters": tables.meters(queries.meters_of_account(session, scope, account_id)),
