@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -37,12 +37,19 @@ def heated_houses(
     }
 
 
-def heat_rate(session: Session, plan_code: str, on: date) -> int | None:
-    """Return the price of heat on a day, in millionths of a rouble per Gcal, if one is known."""
+def heat_rate(
+    session: Session, plan_code: str, on: date, *, known_at: datetime | None = None
+) -> int | None:
+    """Return the price of heat on a day, in millionths of a rouble per Gcal, if one is known.
+
+    With `known_at`, what was recorded later does not count.
+    """
     query = (
         select(HeatPriceRow.rate_scaled)
         .where(HeatPriceRow.plan_code == plan_code, HeatPriceRow.valid_from <= on)
         .order_by(HeatPriceRow.valid_from.desc())
         .limit(1)
     )
+    if known_at is not None:
+        query = query.where(HeatPriceRow.recorded_at <= known_at)
     return session.scalar(query)

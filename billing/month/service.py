@@ -86,7 +86,7 @@ def rate_month(
     _rate_intervals(session, accounts, month, until, known_at, gathered)
     if until is None:
         _rate_registers(session, accounts, month, known_at, gathered)
-        _share_heat(session, accounts, month, gathered)
+        _share_heat(session, accounts, month, known_at, gathered)
         _deduct(session, accounts, month, known_at, gathered)
     return MonthFacts(
         charges={
@@ -435,7 +435,11 @@ def _rate_registers(
 
 
 def _share_heat(
-    session: Session, accounts: Sequence[BilledAccount], month: Month, gathered: _Gathered
+    session: Session,
+    accounts: Sequence[BilledAccount],
+    month: Month,
+    known_at: datetime | None,
+    gathered: _Gathered,
 ) -> None:
     """Share the heat of each house that has a house meter, by area, over all of its premises."""
     building_ids = {account.building_id for account in accounts}
@@ -453,7 +457,9 @@ def _share_heat(
         mine = [a for a in accounts if a.building_id == meter.building_id]
         zone = mine[0].zone
         period = month.period(zone)
-        readings = metering_store.load_registers(session, [meter.meter_id], last=period.end)
+        readings = metering_store.load_registers(
+            session, [meter.meter_id], last=period.end, known_at=known_at
+        )
         used = [
             difference
             for difference in register_differences(
@@ -461,7 +467,9 @@ def _share_heat(
             )
             if period.start < difference.period.end <= period.end
         ]
-        rate_scaled = heating_store.heat_rate(session, house.plan_code, month.first_day)
+        rate_scaled = heating_store.heat_rate(
+            session, house.plan_code, month.first_day, known_at=known_at
+        )
         if not used or rate_scaled is None:
             for account in mine:
                 gathered.warnings[account.id].append(HEAT_UNKNOWN)
