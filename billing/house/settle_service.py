@@ -1,0 +1,364 @@
+"""Settling the common-area electricity of a house: what a month used, and what of it is charged.
+
+A month is settled once, from what is stored, and its row never changes: where readings that came
+later change it, or a month before it, a new row takes its place.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from billing.house import store as house_store
+from billing.house.store import AssignedService, CommonAreaMonth, ServedHouse
+from billing.models import CommonAreaMethod, CommonAreaMonthRow
+from billing.store import areas_of_buildings
+from kilokassa.core.calendar import Month
+from kilokassa.core.clock import Clock
+from kilokassa.core.digest import canonical_json, digest_value
+from kilokassa.core.ids import BuildingId
+from kilokassa.core.money import half_up_ratio
+from kilokassa.core.scope import Scope
+from metering import store as metering_store
+from metering.balance.service import HouseQuery, house_balance
+from metering.balance.store import HousePoint, points_of_houses
+from metering.estimation.store import kept_estimates
+from tariffs.services.common_area import (
+    MonthBasis,
+    PastMonth,
+    Settled,
+    average_before,
+    norm_wh,
+    settle_actual,
+    settle_unknown,
+    settle_yearly,
+)
+from tariffs.services.prices import HouseService, ServicePrice, amount_on
+from tariffs.services.store import service_prices
+
+SETTLED_BACK_MONTHS: Final = 12
+"""So far back later readings settle a month again, as they correct its charge."""
+HISTORY_MONTHS: Final = 26
+"""A year that is put right, and the months that its averages stand on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a house's meters tell of a month, whole Wh."""
+
+    house_wh: int | None
+    flats_wh: int
+    unread: tuple[str, ...] = ()
+    """Points without any value."""
+    incomplete: int = 0
+    """Intervals without a balance."""
+
+    @property
+    def actual_wh(self) -> int | None:
+        """What is left for the common property; None where that is not known."""
+        return None if self.house_wh is None else self.house_wh - self.flats_wh
+
+
+@dataclass(frozen=True, slots=True)
+class SettledMonth:
+    """What settling did with a month."""
+
+    house: ServedHouse
+    settled: CommonAreaMonth
+    new: bool
+
+
+def common_area_codes(session: Session) -> dict[str, tuple[ServicePrice, ...]]:
+    """Return the price documents of common-area electricity, by code."""
+    return {
+        code: prices
+        for code, prices in service_prices(session).items()
+        if prices[0].service is HouseService.COMMON_ELECTRICITY
+    }
+
+
+def settle_house(
+    session: Session, house: ServedHouse, month: Month, scope: Scope, clock: Clock
+) -> tuple[SettledMonth, ...]:
+    """Settle a month of a house, and those before it that later readings changed.
+
+    Returns the months of which a row was written, and the one asked for.
+    """
+    prices = common_area_codes(session)
+    first = month.plus(-HISTORY_MONTHS)
+    services = house_store.services_of(
+        session, [house.id], first.first_day, month.plus(1).first_day
+    ).get(house.id, ())
+    known = {
+        one: row
+        for (_, one), row in house_store.common_area_months(
+            session, [house.id], first, month
+        ).items()
+    }
+    points = points_of_houses(session, [house.id])[house.id]
+    done: list[SettledMonth] = []
+    for back in range(SETTLED_BACK_MONTHS, -1, -1):
+        one = month.plus(-back)
+        if back and one not in known:
+            continue
+        service = _service_in(services, prices, one)
+        if service is None:
+            continue
+        row = known.get(one)
+        measured = (
+            _measured_before(row)
+            if back and row is not None and not _changed(session, house, points, one, row)
+            else measure(session, house, points, one, scope, clock)
+        )
+        settled = _settle(
+            session, house, service, prices[service.code], one, measured, known, clock.now()
+        )
+        if row is None or row.input_digest != settled.input_digest:
+            _write(session, settled, clock)
+            known[one] = settled
+            done.append(SettledMonth(house, settled, new=True))
+        elif not back:
+            done.append(SettledMonth(house, row, new=False))
+    return tuple(done)
+
+
+def yearly_preview(
+    session: Session, house: ServedHouse, year: int
+) -> tuple[tuple[Month, int, int | None], ...]:
+    """Return the settled months of a year: what was charged, and what the house really used.
+
+    Months charged by their actual volume are in need of nothing and left out.
+    """
+    rows = house_store.common_area_months(session, [house.id], Month(year, 1), Month(year, 12))
+    return tuple(
+        (month, row.own_wh, row.actual_wh)
+        for (_, month), row in sorted(rows.items(), key=lambda pair: pair[0][1])
+        if row.method is not CommonAreaMethod.ACTUAL
+    )
+
+
+def measure(
+    session: Session,
+    house: ServedHouse,
+    points: Sequence[HousePoint],
+    month: Month,
+    scope: Scope,
+    clock: Clock,
+) -> Measured:
+    """Return what a house's meters tell of a month that is over.
+
+    Flats without a meter take part by what they are charged for: their estimate by the norm. Where
+    a value is missing, the house's volume is not known.
+    """
+    found = house_balance(session, HouseQuery(scope, house.code, month), clock)
+    totals = found.balance.totals
+    by_code = {point.code: point for point in points}
+    period = month.period(house.zone)
+    estimates = kept_estimates(
+        session, [by_code[code].id for code in found.balance.unread if code in by_code]
+    )
+    unread: list[str] = []
+    estimated_wh = 0
+    for code in found.balance.unread:
+        of_point = [
+            one
+            for one in estimates.get(by_code[code].id, ())
+            if period.start < one.period.end <= period.end
+        ]
+        if of_point:
+            estimated_wh += sum(one.quantity for one in of_point)
+        else:
+            unread.append(code)
+    flats_wh = estimated_wh + (0 if totals is None else totals.flats_wh)
+    whole = totals is not None and not found.balance.incomplete and not unread
+    return Measured(
+        house_wh=totals.input_wh if whole and totals is not None else None,
+        flats_wh=flats_wh,
+        unread=tuple(unread),
+        incomplete=found.balance.incomplete,
+    )
+
+
+def _service_in(
+    services: Sequence[AssignedService], prices: Mapping[str, Any], month: Month
+) -> AssignedService | None:
+    """Return the common-area service that a house has on the first day of a month."""
+    return next(
+        (
+            one
+            for one in services
+            if one.code in prices and one.valid_from <= month.first_day < one.end
+        ),
+        None,
+    )
+
+
+def _changed(
+    session: Session,
+    house: ServedHouse,
+    points: Sequence[HousePoint],
+    month: Month,
+    row: CommonAreaMonth,
+) -> bool:
+    """Say whether readings of a house's month came after it was settled."""
+    period = month.period(house.zone)
+    days = month.days
+    channels = metering_store.changed_since(session, days[0], days[-1], row.recorded_at)
+    if {point.taken_id for point in points} & set(channels):
+        return True
+    around = timedelta(days=10)
+    meters = metering_store.registers_changed_since(
+        session, period.start - around, period.end + around, row.recorded_at
+    )
+    return bool({meter.id for point in points for meter in point.meters} & set(meters))
+
+
+def _measured_before(row: CommonAreaMonth) -> Measured:
+    return Measured(
+        house_wh=row.house_wh,
+        flats_wh=row.flats_wh,
+        unread=tuple(row.detail.get("unread", ())),
+        incomplete=row.detail.get("incomplete", 0),
+    )
+
+
+def _settle(
+    session: Session,
+    house: ServedHouse,
+    service: AssignedService,
+    prices: Sequence[ServicePrice],
+    month: Month,
+    measured: Measured,
+    known: Mapping[Month, CommonAreaMonth],
+    now: datetime,
+) -> CommonAreaMonth:
+    price = next(p for p in reversed(prices) if p.valid_from <= month.first_day)
+    common_dm2 = house_store.common_area_dm2(session, [house.id]).get(house.id, 0)
+    norm = norm_wh(amount_on(price.area_norms, month.first_day), common_dm2)
+    before = known.get(month.plus(-1))
+    carried_in_wh = 0 if before is None else before.carried_out_wh
+    history = [
+        PastMonth(one.ordinal, row.actual_wh, row.own_wh)
+        for one, row in sorted(known.items())
+        if one < month
+    ]
+    method = service.method or CommonAreaMethod.NORM
+    settled = _settled(method, measured, norm, carried_in_wh, history, month, price, known)
+    areas = areas_of_buildings(session, [BuildingId(house.id)])[house.id]
+    detail: dict[str, Any] = {
+        "basis": str(settled.basis),
+        "own_wh": settled.own_wh,
+        "norm_wh": norm,
+        "common_dm2": common_dm2,
+    }
+    if measured.unread:
+        detail["unread"] = list(measured.unread)
+    if measured.incomplete:
+        detail["incomplete"] = measured.incomplete
+    if settled.yearly or settled.yearly_unknown:
+        detail["yearly"] = [list(pair) for pair in settled.yearly]
+        detail["yearly_unknown"] = list(settled.yearly_unknown)
+    values = {
+        "building_id": house.id,
+        "month": month.ordinal,
+        "method": str(method),
+        "house_wh": measured.house_wh,
+        "flats_wh": measured.flats_wh,
+        "carried_in_wh": carried_in_wh,
+        "charged_wh": settled.charged_wh,
+        "carried_out_wh": settled.carried_out_wh,
+        "area_dm2": sum(area for _, area in areas),
+        "detail": detail,
+    }
+    return CommonAreaMonth(
+        building_id=house.id,
+        month=month,
+        method=method,
+        house_wh=measured.house_wh,
+        flats_wh=measured.flats_wh,
+        actual_wh=measured.actual_wh,
+        carried_in_wh=carried_in_wh,
+        charged_wh=settled.charged_wh,
+        carried_out_wh=settled.carried_out_wh,
+        area_dm2=sum(area for _, area in areas),
+        detail=detail,
+        input_digest=digest_value(values),
+        recorded_at=now,
+    )
+
+
+def _settled(
+    method: CommonAreaMethod,
+    measured: Measured,
+    norm: int,
+    carried_in_wh: int,
+    history: Sequence[PastMonth],
+    month: Month,
+    price: ServicePrice,
+    known: Mapping[Month, CommonAreaMonth],
+) -> Settled:
+    if method is CommonAreaMethod.ACTUAL:
+        actual_wh = measured.actual_wh
+        if actual_wh is not None:
+            return settle_actual(actual_wh, carried_in_wh)
+        return settle_unknown(norm, carried_in_wh, history, month.ordinal)
+    year = [
+        PastMonth(one.ordinal, row.actual_wh, row.own_wh)
+        for one, row in sorted(known.items())
+        if one.year == month.year - 1
+    ]
+    own_wh, basis = norm, MonthBasis.NORM
+    if method is CommonAreaMethod.AVERAGE:
+        average = _year_average(year)
+        if average is not None:
+            own_wh, basis = average, MonthBasis.AVERAGE
+    put_right = [
+        one
+        for one in year
+        if known[Month.from_ordinal(one.ordinal)].method is not CommonAreaMethod.ACTUAL
+    ]
+    return settle_yearly(
+        basis, own_wh, carried_in_wh, put_right if month.number == price.recalculated_in else ()
+    )
+
+
+def _year_average(year: Sequence[PastMonth]) -> int | None:
+    known = [one.actual_wh for one in year if one.actual_wh is not None]
+    if average_before(year) is None:
+        return None
+    return max(half_up_ratio(sum(known), len(known)), 0)
+
+
+def _write(session: Session, settled: CommonAreaMonth, clock: Clock) -> None:
+    """Let a row take the place of the one that stands for its month."""
+    now = clock.now()
+    session.execute(
+        update(CommonAreaMonthRow)
+        .where(
+            CommonAreaMonthRow.building_id == settled.building_id,
+            CommonAreaMonthRow.month == settled.month.ordinal,
+            CommonAreaMonthRow.superseded_at.is_(None),
+        )
+        .values(superseded_at=now)
+    )
+    session.add(
+        CommonAreaMonthRow(
+            building_id=settled.building_id,
+            month=settled.month.ordinal,
+            method=settled.method,
+            house_wh=settled.house_wh,
+            flats_wh=settled.flats_wh,
+            actual_wh=settled.actual_wh,
+            carried_in_wh=settled.carried_in_wh,
+            charged_wh=settled.charged_wh,
+            carried_out_wh=settled.carried_out_wh,
+            area_dm2=settled.area_dm2,
+            detail=canonical_json(settled.detail),
+            input_digest=settled.input_digest,
+            recorded_at=now,
+        )
+    )
+    session.flush()
