@@ -21,6 +21,7 @@ from billing.charges import (
 from billing.deductions.service import deduct
 from billing.explanation.inputs import Inputs, RatedIntervals
 from billing.law import ESTIMATE_UNCERTAIN, VERIFICATION_EXPIRED
+from billing.house.service import house_lines
 from billing.models import (
     LineUnit,
     Measurement,
@@ -429,6 +430,19 @@ def _rate_registers(
     for account_id, charge in rate_registers(
         session, by_hand, month, split, known_at=known_at, inputs=gathered.inputs
     ).items():
+        gathered.lines[account_id].extend(charge.lines)
+        gathered.meters[account_id].extend(charge.meters)
+        gathered.warnings[account_id].extend(charge.warnings)
+
+
+def _serve_houses(
+    session: Session,
+    accounts: Sequence[BilledAccount],
+    month: Month,
+    known_at: datetime | None,
+    gathered: _Gathered,
+) -> None:
+    for account_id, charge in house_lines(session, accounts, month, known_at=known_at).items():
         gathered.lines[account_id].extend(charge.lines)
         gathered.meters[account_id].extend(charge.meters)
         gathered.warnings[account_id].extend(charge.warnings)
