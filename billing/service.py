@@ -1,7 +1,7 @@
-"""Use cases of billing: open accounts, write charges down, correct a closed month."""
+"""Use cases of billing: open accounts, write charges down."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
@@ -10,11 +10,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from billing.accounts import AccountOrder
-from billing.charges import (
-    AccountCharge,
-    NewLine,
-    correcting_lines,
-)
+from billing.charges import AccountCharge, NewLine
 from billing.models import (
     AccountRow,
     AccountTermRow,
@@ -24,16 +20,7 @@ from billing.models import (
     RunningChargeRow,
     Service,
 )
-from billing.month.service import rate_month
-from billing.store import (
-    accounts_by_numbers,
-    accounts_with_later_readings,
-    accounts_with_replaced_estimates,
-    billed_accounts,
-    first_close_at,
-    last_line_ids,
-    standing_lines,
-)
+from billing.store import accounts_by_numbers
 from kilokassa.core.calendar import Month
 from kilokassa.core.clock import Clock
 from kilokassa.core.errors import Invalid, RequestConflict
@@ -265,60 +252,6 @@ def _existing(session: Session, ids: Sequence[AccountId]) -> dict[AccountId, dic
 def _account_values(order: AccountOrder) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(order, name) for name in _ACCOUNT_FIELDS}
     return values | {"number": order.number, "opened_on": order.opened_on}
-
-
-def suspects(
-    session: Session,
-    account_ids: Sequence[AccountId],
-    month: Month,
-    *,
-    look_back: int,
-    estimates_back: int = 0,
-) -> dict[Month, frozenset[AccountId]]:
-    """Return, by closed month, the accounts with readings recorded after its first close.
-
-    Months further back than `look_back` stay as they are, but for those up to `estimates_back` that
-    were charged by an estimate which a reading has replaced since: what is charged must in the end
-    be what the meter counted.
-    """
-    found: dict[Month, frozenset[AccountId]] = {}
-    for back in range(1, max(look_back, estimates_back) + 1):
-        charged = month.plus(-back)
-        closed_at = first_close_at(session, charged)
-        if closed_at is None:
-            continue
-        asked = (
-            account_ids
-            if back <= look_back
-            else accounts_with_replaced_estimates(session, account_ids, charged)
-        )
-        later = accounts_with_later_readings(session, asked, charged, closed_at)
-        if later:
-            found[charged] = frozenset(later)
-    return found
-
-
-def corrections(
-    session: Session, suspected: Mapping[Month, Sequence[AccountId]]
-) -> dict[Month, dict[AccountId, AccountCharge]]:
-    """Return the reversing and right lines of closed months, for accounts that `suspects` named.
-
-    They are rated again; where the amounts come out the same, nothing is said.
-    """
-    found: dict[Month, dict[AccountId, AccountCharge]] = {}
-    for charged, account_ids in suspected.items():
-        standing = standing_lines(session, account_ids, charged)
-        last = last_line_ids(session, account_ids, charged)
-        accounts = billed_accounts(session, account_ids, charged)
-        right = rate_month(session, accounts, charged).charges
-        for account in accounts:
-            lines = correcting_lines(standing.get(account.id, ()), right[account.id].lines)
-            if lines:
-                by_account = found.setdefault(charged, {})
-                by_account[account.id] = AccountCharge(
-                    account.id, lines, follows=last.get(account.id, 0)
-                )
-    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ from invoices.numbering import DocumentKind
 from invoices.page import cancellation_page, document_page, payment_of, receipt_page
 from invoices.payment_document import PaymentDocument
 from invoices.payment_qr import payment_payload, qr_png
+from invoices.recalculation import RecalculationDocument
+from invoices.recalculation_page import recalculation_page
 from invoices.receipt import MoneyReceipt
 from kilokassa.core.digest import digest_parts
 from kilokassa.core.errors import DomainError
@@ -47,6 +49,8 @@ def render_document(kind: DocumentKind, snapshot: Mapping[str, Any], language: L
         return render_payment_document(snapshot, language)
     if kind is DocumentKind.RECEIPT:
         return render_receipt(snapshot, language)
+    if kind is DocumentKind.RECALCULATION:
+        return render_recalculation(snapshot, language)
     return render_cancellation(snapshot, language)
 
 
@@ -74,12 +78,20 @@ def render_cancellation(snapshot: Mapping[str, Any], language: Language) -> byte
     return _pdf("cancellation.html", language, snapshot, page=cancellation_page(snapshot, language))
 
 
+def render_recalculation(snapshot: Mapping[str, Any], language: Language) -> bytes:
+    """Return the PDF of a document of the difference, the number under its key `number`."""
+    document = RecalculationDocument.from_snapshot(snapshot)
+    page = recalculation_page(document, language)
+    return _pdf("recalculation.html", language, snapshot, page=page)
+
+
 @cache
 def renderer_version() -> str:
     """Return what decides the bytes besides the snapshot: libraries, templates, words, fonts."""
-    words = Path(str(files("kilokassa"))) / "locale" / "ru" / "invoices.po"
-    code = [FOLDER / f"{name}.py" for name in ("chart", "page", "payment_qr", "render", "words")]
-    parts = [path.read_bytes() for path in [*sorted(_own_files()), *code, words]]
+    russian = Path(str(files("kilokassa"))) / "locale" / "ru"
+    words = [russian / f"{name}.po" for name in ("invoices", "recalculation")]
+    code = [FOLDER / f"{name}.py" for name in _CODE]
+    parts = [path.read_bytes() for path in [*sorted(_own_files()), *code, *words]]
     libraries = " ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return f"{libraries} templates {digest_parts(parts)[:12]}"
 
@@ -101,6 +113,15 @@ def tune_for_bulk() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
+_CODE: Final = (
+    "chart",
+    "page",
+    "payment_qr",
+    "recalculation",
+    "recalculation_page",
+    "render",
+    "words",
+)
 _LIBRARIES: Final = ("weasyprint", "pydyf", "segno", "babel", "num2words")
 
 

@@ -525,6 +525,17 @@ def open_in(session: Session, account_ids: Sequence[AccountId], month: int) -> f
     return frozenset(found)
 
 
+def closed_through(session: Session, account_ids: Sequence[AccountId]) -> dict[AccountId, int]:
+    """Return the last month that each wallet has closed; one that closed none is left out."""
+    found: dict[AccountId, int] = {}
+    for ids in in_slices(account_ids):
+        query = select(_WALLET.c.account_id, _WALLET.c.closed_through_month).where(
+            _WALLET.c.account_id.in_(ids), _WALLET.c.closed_through_month.is_not(None)
+        )
+        found.update({AccountId(account_id): month for account_id, month in session.execute(query)})
+    return found
+
+
 def blocks_to_audit(
     session: Session, *, wallets_max: int, entries_max: int
 ) -> Iterator[tuple[StoredWallet, ...]]:

@@ -6,7 +6,7 @@ own row stand or fall together, so a repeat, or a part that was killed, changes 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -29,11 +29,25 @@ from billing.models import (
     Settlement,
 )
 from billing.month import service as month_service
+from billing.recalculation import service as recalculation
+from billing.recalculation import store as recalculation_store
+from billing.recalculation.changes import Suspects
+from billing.recalculation.service import Correction
 from billing.service import LinesOrder
 from invoices import service as invoice_service
 from invoices.payment_document import MeterUse, WalletBox
 from invoices.service import IssueOrder
 from invoices.statement import Movement, MovementKind
+from kilokassa.app.common_areas import settle_common_areas
+from kilokassa.app.correcting import (
+    JOB_ACTOR,
+    CorrectingOrder,
+    Suspected,
+    by_month,
+    difference_drafts,
+    suspected_among,
+    write_corrections,
+)
 from kilokassa.app.estimating import MonthNotOver as MonthNotOver
 from kilokassa.app.estimating import run_estimates
 from kilokassa.app.executor import open_executor, run_parts
@@ -53,21 +67,11 @@ from wallet import store as wallet_store
 from wallet.ledger import Reason
 from wallet.service import ChargeBatch, ChargeOrder, ChargeResult, charge_batch
 
-JOB_ACTOR: Final = "job:close"
-"""Who charges: keys of closes are unique for it, whoever presses the button."""
-
 ACCOUNTS_A_PART = 500
 """Half a second to two seconds of work (`docs/decisions`): memory does not grow with the town."""
 
 INLINE_ACCOUNTS = 1_500
 """Up to so many accounts, starting worker processes would take longer than the work."""
-
-LOOK_BACK_MONTHS = 12
-"""How far back a late reading still corrects a closed month."""
-
-ESTIMATES_BACK_MONTHS = 36
-"""How far back a reading corrects months that were charged by an estimate: three years, as long as
-claims are heard (ГК РФ, art. 196; from memory, so it only ever lets more be put right)."""
 
 Progress = Callable[[int, int], None]
 
@@ -113,8 +117,8 @@ class PartOrder:
     month: Month
     at: datetime
     actor: str
-    suspects: tuple[tuple[Month, tuple[AccountId, ...]], ...]
-    """Closed months, and the accounts of the part with readings that came later."""
+    suspects: Suspected
+    """Closed months, and the accounts of the part of which something was learned later."""
 
 
 def close_month(
@@ -149,19 +153,16 @@ def close_month(
     if now < end:
         raise MonthNotOver(month=str(month), day=str(month.plus(1).first_day))
     run_estimates(application, month, scope=scope, account_ids=account_ids)
+    settle_common_areas(application, month, scope=scope)
     with database.writing() as session:
         run_id, done = _begin(session, month, scope.actor, now, resume=account_number is None)
     with database.reading() as session:
-        suspects = billing_service.suspects(
-            session,
-            account_ids,
-            month,
-            look_back=LOOK_BACK_MONTHS,
-            estimates_back=ESTIMATES_BACK_MONTHS,
+        found = recalculation.suspects(
+            session, account_ids, month, learned_on=local_date(now, zone)
         )
     orders = [
         order
-        for order in _parts(application, run_id, account_ids, month, now, scope.actor, suspects)
+        for order in _parts(application, run_id, account_ids, month, now, scope.actor, found)
         if order.part not in done
     ]
     report = _run(application, orders, progress)
@@ -216,7 +217,7 @@ class _Work:
 
     accounts: tuple[BilledAccount, ...]
     facts: month_service.MonthFacts
-    corrections: dict[Month, dict[AccountId, AccountCharge]]
+    corrections: dict[Month, dict[AccountId, Correction]]
     history: dict[AccountId, dict[Month, dict[str, int]]]
     plans: dict[int, Plan]
     issuer: Issuer
@@ -230,7 +231,7 @@ def _gather(session: Session, order: PartOrder) -> _Work:
     return _Work(
         accounts=accounts,
         facts=month_service.rate_month(session, accounts, month),
-        corrections=billing_service.corrections(session, dict(order.suspects)),
+        corrections=recalculation.corrections(session, by_month(order.suspects)),
         history=billing_store.consumption_by_month(
             session, order.account_ids, month.plus(-11), month.plus(-1)
         ),
@@ -245,7 +246,10 @@ def _write(session: Session, order: PartOrder, work: _Work, clock: Clock) -> Par
     month = order.month
     wallet_store.hold_wallets(session, order.account_ids)
     running = billing_store.running_charges(session, order.account_ids, month)
-    corrected = _write_corrections(session, order, work, clock)
+    shown = recalculation_store.corrections_shown_in(session, order.account_ids, month)
+    corrected = write_corrections(
+        session, CorrectingOrder(work.corrections, work.issuer, order.run_id), clock
+    )
     end = month.period(zone).end
     orders = [
         ChargeOrder(
@@ -283,11 +287,21 @@ def _write(session: Session, order: PartOrder, work: _Work, clock: Clock) -> Par
         clock,
     )
     drafts = [
-        draft_of(work.issuer, _account_month(work, account, result, corrected.get(account.id, ())))
+        draft_of(
+            work.issuer,
+            _account_month(
+                work,
+                account,
+                result,
+                shown.get(account.id, ())
+                + (corrected[account.id].lines if account.id in corrected else ()),
+            ),
+        )
         for account, result in fresh
     ]
-    issued = invoice_service.issue_documents(
-        session, IssueOrder(drafts, work.issuer.issued_on, order.run_id), clock
+    differences = difference_drafts(work.issuer, work.accounts, corrected)
+    invoice_service.issue_documents(
+        session, IssueOrder((*drafts, *differences), work.issuer.issued_on, order.run_id), clock
     )
     charges = [work.facts.charges[account.id] for account, _ in fresh]
     return PartReport(
@@ -296,57 +310,15 @@ def _write(session: Session, order: PartOrder, work: _Work, clock: Clock) -> Par
         already_closed=len(results) - len(fresh),
         corrected=len(corrected),
         lines=lines,
-        documents=len(issued),
+        documents=len(drafts),
         amount_minor=sum(line.amount_minor for charge in charges for line in charge.lines),
-        correction_minor=sum(
-            line.amount_minor for found in corrected.values() for _, line in found
-        ),
+        correction_minor=sum(one.difference_minor for one in corrected.values()),
         warnings=tuple(
             (account.number, warning)
             for account, _ in fresh
             for warning in work.facts.charges[account.id].warnings
         ),
     )
-
-
-def _write_corrections(
-    session: Session, order: PartOrder, work: _Work, clock: Clock
-) -> dict[AccountId, tuple[tuple[Month, NewLine], ...]]:
-    """Post what closed months should have been: lines on this document, one net posting each."""
-    found: dict[AccountId, list[tuple[Month, NewLine]]] = {}
-    for charged, by_account in sorted(work.corrections.items()):
-        charges = list(by_account.values())
-        orders = [
-            ChargeOrder(
-                account_id=charge.account_id,
-                parts=tuple((str(service), charge.total_minor(service)) for service in Service),
-                charge_month=charged,
-                month=order.month,
-                valid_at=order.month.period(work.issuer.zone).end,
-                idempotency_key=f"correct:{charged}:{charge.account_id}:{charge.digest[:16]}",
-                reason=Reason.CORRECTION,
-            )
-            for charge in charges
-        ]
-        results = charge_batch(
-            session, ChargeBatch(orders, actor=JOB_ACTOR, zone=work.issuer.zone), clock
-        )
-        fresh = [
-            (charge, result)
-            for charge, result in zip(charges, results, strict=True)
-            if not result.repeated
-        ]
-        billing_service.record_lines(
-            session,
-            [
-                LinesOrder(charge, charged, order.month, result.entry_id, order.run_id)
-                for charge, result in fresh
-            ],
-            clock,
-        )
-        for charge, _ in fresh:
-            found.setdefault(charge.account_id, []).extend((charged, line) for line in charge.lines)
-    return {account_id: tuple(lines) for account_id, lines in found.items()}
 
 
 def _unposted(
@@ -461,13 +433,12 @@ def _parts(
     month: Month,
     at: datetime,
     actor: str,
-    suspects: Mapping[Month, frozenset[AccountId]],
+    found: Suspects,
 ) -> list[PartOrder]:
     url = application.database.url.render_as_string(hide_password=False)
     parts = []
     for start in range(0, len(account_ids), ACCOUNTS_A_PART):
         ids = tuple(account_ids[start : start + ACCOUNTS_A_PART])
-        mine = [(charged, tuple(i for i in ids if i in of)) for charged, of in suspects.items()]
         parts.append(
             PartOrder(
                 database_url=url,
@@ -477,7 +448,7 @@ def _parts(
                 month=month,
                 at=at,
                 actor=actor,
-                suspects=tuple(pair for pair in mine if pair[1]),
+                suspects=suspected_among(found, ids),
             )
         )
     return parts
