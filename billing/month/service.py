@@ -20,8 +20,8 @@ from billing.charges import (
 )
 from billing.deductions.service import deduct
 from billing.explanation.inputs import Inputs, RatedIntervals
-from billing.law import ESTIMATE_UNCERTAIN, VERIFICATION_EXPIRED
 from billing.house.service import house_lines
+from billing.law import ESTIMATE_UNCERTAIN, VERIFICATION_EXPIRED
 from billing.models import (
     LineUnit,
     Measurement,
@@ -88,6 +88,7 @@ def rate_month(
     if until is None:
         _rate_registers(session, accounts, month, known_at, gathered)
         _share_heat(session, accounts, month, known_at, gathered)
+        _serve_houses(session, accounts, month, known_at, gathered)
         _deduct(session, accounts, month, known_at, gathered)
     return MonthFacts(
         charges={
