@@ -22,6 +22,7 @@ BENCHMARKS = {
     "import": "bench.import_readings",
     "month_close": "bench.month_close",
     "suspects": "bench.suspects",
+    "rehearsal": "bench.rehearsal",
 }
 SAMPLED_EVERY_S = 0.2
 """Often enough to see a part of a run, seldom enough not to slow it down."""

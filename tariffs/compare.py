@@ -18,7 +18,8 @@ from kilokassa.core.series import Quality, WattHours
 from tariffs.charges import PPM
 from tariffs.compiled import local_days_of
 from tariffs.facts import AccountFacts
-from tariffs.lines import CannotRate, Columns, VersionInForce
+from tariffs.guarantee import alternatives_of, cost_by_billing, with_guarantee
+from tariffs.lines import CannotRate, Columns, LineColumns, VersionInForce
 from tariffs.rating import rate_population
 from tariffs.zone_calendar import mask_of_windows
 
@@ -42,14 +43,49 @@ class Use:
     """As in an `EnergySeries`; None where every value was measured."""
 
     @property
+    def intervals(self) -> int:
+        """How many intervals there are."""
+        return self.energy_wh.shape[1]
+
+    @property
+    def measured(self) -> Columns:
+        """How many intervals of each account were measured."""
+        if self.quality is None:
+            return np.full(len(self.energy_wh), self.intervals, dtype=np.int64)
+        # Row by row, while the cache holds it: this is a third of what the energy itself costs.
+        return np.array([_measured_in(row) for row in self.quality], dtype=np.int64)
+
+    @property
     def measured_ppm(self) -> Columns:
         """The share of intervals that were measured: how sure a comparison is, by account."""
-        accounts, intervals = self.energy_wh.shape
-        if self.quality is None or intervals == 0:
-            return np.full(accounts, PPM if intervals else 0, dtype=np.int64)
-        measured = (self.quality == Quality.ACTUAL) | (self.quality == Quality.CUSTOMER_READ)
-        share: Columns = measured.sum(axis=1, dtype=np.int64) * PPM // intervals
+        share: Columns = self.measured * PPM // max(self.intervals, 1)
         return share
+
+    def of(self, rows: Sequence[int]) -> "Use":
+        """Return the use of some of the accounts; the facts are those of all."""
+        if self.facts is not None:
+            raise ValueError("facts are columns of all accounts")
+        chosen = list(rows)
+        return replace(
+            self,
+            energy_wh=self.energy_wh[chosen],
+            quality=None if self.quality is None else self.quality[chosen],
+        )
+
+
+def _measured_in(quality: npt.NDArray[np.uint8]) -> int:
+    measured = (quality == Quality.ACTUAL) | (quality == Quality.CUSTOMER_READ)
+    return int(np.count_nonzero(measured))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Costs:
+    """What a population would have paid on one plan, kopecks: (accounts, billing periods)."""
+
+    paid_minor: Columns
+    """As billed: after the retailer's discounts and what a guarantee gives back."""
+    by_rates_minor: Columns
+    """Before both."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +94,9 @@ class Comparison:
 
     codes: tuple[str, ...]
     cost_minor: Columns
-    """(accounts, plans)"""
+    """(accounts, plans), as billed."""
+    by_rates_minor: Columns
+    """The same before the retailer's discounts and what a guarantee gives back."""
     measured_ppm: Columns
     refused: Mapping[str, CannotRate]
     """Plans that could not price this use, with the reason."""
@@ -76,29 +114,75 @@ class Comparison:
         return saving
 
 
-def compare_plans(plans: Mapping[str, Sequence[VersionInForce]], use: Use) -> Comparison:
-    """Price `use` on every plan; one that cannot price it is named with its reason."""
-    costs: dict[str, Columns] = {}
+def compare_plans(
+    plans: Mapping[str, Sequence[VersionInForce]],
+    use: Use,
+    named: Mapping[str, Sequence[VersionInForce]] | None = None,
+) -> Comparison:
+    """Price `use` on every plan; one that cannot price it is named with its reason.
+
+    `named` are further plans that guarantees name; they are not compared themselves.
+    """
+    found: dict[str, Costs] = {}
     refused: dict[str, CannotRate] = {}
     for code, versions in plans.items():
         try:
-            costs[code] = cost_minor(versions, use)
+            found[code] = costs(versions, use, {**plans, **(named or {})})
         except CannotRate as refusal:
             refused[code] = refusal
     accounts = len(use.energy_wh)
+    nothing = np.zeros((accounts, 0), dtype=np.int64)
+    paid = [one.paid_minor.sum(axis=1) for one in found.values()]
+    by_rates = [one.by_rates_minor.sum(axis=1) for one in found.values()]
     return Comparison(
-        tuple(costs),
-        np.stack(list(costs.values()), axis=1)
-        if costs
-        else np.zeros((accounts, 0), dtype=np.int64),
+        tuple(found),
+        np.stack(paid, axis=1) if paid else nothing,
+        np.stack(by_rates, axis=1) if by_rates else nothing,
         use.measured_ppm,
         refused,
     )
 
 
+def costs(
+    versions: Sequence[VersionInForce],
+    use: Use,
+    named: Mapping[str, Sequence[VersionInForce]] | None = None,
+) -> Costs:
+    """Return what each account would have paid in each billing period on one plan.
+
+    `named` are the plans that a guarantee may name; one that it does name and that is not there
+    makes the plan refused.
+    """
+    columns = _rated(versions, use)
+    billings = len(use.billings)
+    by_rates = cost_by_billing(columns, versions, billings)
+    promised = {
+        promise.plan_code
+        for _, version in versions
+        if (promise := version.charges.guarantee) is not None
+    }
+    if promised:
+        others = {
+            code: (_rated(known, use), known)
+            for code, known in (named or {}).items()
+            if code in promised
+        }
+        alternatives = alternatives_of(columns, versions, others, billings)
+        columns = with_guarantee(columns, versions, alternatives, use.billings)
+    return Costs(_by_billing(columns, billings), by_rates)
+
+
 def cost_minor(versions: Sequence[VersionInForce], use: Use) -> Columns:
-    """Return what each account would have paid for all of `use` on one plan."""
-    columns = rate_population(
+    """Return what each account would have paid for all of `use` on one plan, by its rates alone.
+
+    What a guarantee gives back is left out.
+    """
+    whole: Columns = _rated(versions, use).amount_minor.sum(axis=1)
+    return whole
+
+
+def _rated(versions: Sequence[VersionInForce], use: Use) -> LineColumns:
+    return rate_population(
         versions,
         use.energy_wh,
         use.start,
@@ -107,7 +191,13 @@ def cost_minor(versions: Sequence[VersionInForce], use: Use) -> Columns:
         billings=use.billings,
         facts=use.facts,
     )
-    whole: Columns = columns.amount_minor.sum(axis=1)
+
+
+def _by_billing(columns: LineColumns, billings: int) -> Columns:
+    """Return the sum of all lines by billing period."""
+    whole = np.zeros((len(columns.amount_minor), billings), dtype=np.int64)
+    for number, spec in enumerate(columns.specs):
+        whole[:, spec.billing] += columns.amount_minor[:, number]
     return whole
 
 

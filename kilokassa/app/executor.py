@@ -9,9 +9,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Final, TypeVar, cast
 
 from kilokassa.app.settings import PROCESS_POOL, Settings
+from kilokassa.db.session import Database
 
 Order = TypeVar("Order")
 Result = TypeVar("Result")
@@ -68,6 +70,12 @@ def run_parts(
         done, running = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
             yield future.result()
+
+
+@lru_cache(maxsize=4)
+def open_database(url: str) -> Database:
+    """Return this process's own access to a database: workers keep it from part to part."""
+    return Database(url)
 
 
 @contextmanager

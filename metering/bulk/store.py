@@ -121,9 +121,7 @@ def _by_channel(session: Session, channel_ids: Sequence[int], grid: _Grid) -> Se
     )
 
 
-def _put(
-    target: npt.NDArray[Any], values: npt.NDArray[Any], days: str, grid: _Grid
-) -> None:
+def _put(target: npt.NDArray[Any], values: npt.NDArray[Any], days: str, grid: _Grid) -> None:
     """Put a channel's values in place: at once where no day is missing, else day by day."""
     if days == grid.days:
         target[:] = values
