@@ -32,6 +32,20 @@ class AccountOrder:
             raise ValueError(f"persons are counted from 0: {self.persons}")
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Stay:
+    """Local days, from `first` up to `end`, over which an account has one plan."""
+
+    first: date
+    end: date
+    plan_id: TariffPlanId
+
+    def within(self, first: date, end: date) -> "Stay | None":
+        """Return the part of the stay from `first` up to `end`; None where there is none."""
+        begins, ends = max(self.first, first), min(self.end, end)
+        return Stay(begins, ends, self.plan_id) if begins < ends else None
+
+
 @dataclass(frozen=True, slots=True)
 class BilledAccount:
     """An account with all that a month's charge needs to know of it."""
@@ -51,6 +65,14 @@ class BilledAccount:
     address: str
     zone: ZoneInfo
     plan_id: TariffPlanId
+    """That of the month's last day, or of the account's."""
     settlement: Settlement
     measurement: Measurement
     note: str
+    stays: tuple[Stay, ...]
+    """The days of the month on which the account is open, cut where its plan changes."""
+
+    def stays_in(self, first: date, end: date) -> tuple[Stay, ...]:
+        """Return the stays from `first` up to `end`."""
+        parts = (stay.within(first, end) for stay in self.stays)
+        return tuple(part for part in parts if part is not None)

@@ -6,12 +6,16 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Final
 
+from billing.accounts import Stay
 from billing.models import CorrectionReason, LineKind, LineUnit, Service
 from kilokassa.core.digest import canonical_json, digest_text
 from kilokassa.core.ids import AccountId, TariffVersionId
 from kilokassa.core.zones import Zone
 from metering.estimation.methods import EstimationMethod
 from tariffs.lines import ChargeKind
+
+ENERGY_KINDS: Final = frozenset({ChargeKind.ENERGY, ChargeKind.HOURLY})
+"""Kinds of lines whose quantity is energy, where their factor is not 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +39,17 @@ class NewLine:
     unit: LineUnit = LineUnit.WH
     factor: int = 1
     divisor: int = 0
-    """The amount is quantity x rate x factor / divisor kopecks, half up; 0: it has no one rate."""
+    """The amount is quantity x rate x factor / divisor kopecks, half up; 0: it has no one rate.
+
+    A factor of 0 says of hourly energy that lines by zone have the same Wh already.
+    """
     reason: CorrectionReason | None = None
 
     @property
     def energy_wh(self) -> int:
         """Wh of a line of energy, 0 of any other: summed, each Wh is counted once."""
-        counted = self.charge in {ChargeKind.ENERGY, ChargeKind.HOURLY}
-        return self.quantity if counted and self.service is Service.ELECTRICITY else 0
+        counted = self.charge in ENERGY_KINDS and self.service is Service.ELECTRICITY
+        return self.quantity if counted and self.factor else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +158,26 @@ def name_of(detail: str, language: str) -> str:
     return str(names.get(language) or names.get("ru", ""))
 
 
+def key_within(key: str, stay: Stay, first: Stay) -> str:
+    """Return the key of a line of one of several stays: the plan's own key, and the stay's day.
+
+    Two plans of a month may both have a line for the night; only the first stay's keep their key.
+    """
+    return key if stay == first else f"{key}{_STAY}{stay.first}"
+
+
+_STAY: Final = "/stay:"
+
+
+def plan_key(line_key: str) -> str:
+    """Return the key that the rating gave a line, without the stay.
+
+    >>> plan_key("night/-/2026-01-01/stay:2026-10-15"), plan_key("night/-/2026-01-01")
+    ('night/-/2026-01-01', 'night/-/2026-01-01')
+    """
+    return line_key.split(_STAY, 1)[0]
+
+
 def zone_of(line_key: str) -> str:
     """Return the zone that a line key of energy starts with; empty for a line of something else.
 
@@ -171,14 +198,18 @@ def range_of(line_key: str) -> int:
 
 
 def by_zone(quantities: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """Return what pairs of a line key and a quantity come to by zone.
+    """Return what pairs of a line key and Wh of energy come to by zone.
+
+    What is priced by the hour counts for the zone of the whole day.
 
     >>> by_zone([("day/-/2022-07-01", 5), ("night/-/2022-07-01", 1), ("day/-/2022-12-01", 2)])
     {'day': 7, 'night': 1}
+    >>> by_zone([("hourly:rsv/-/2026-10-01", 5), ("fixed:upkeep/-/2026-10-01", 31)])
+    {'all': 5}
     """
     sums: dict[str, int] = {}
     for key, quantity in quantities:
-        zone = zone_of(key)
+        zone = str(Zone.ALL) if key.startswith(f"{ChargeKind.HOURLY}:") else zone_of(key)
         if zone:
             sums[zone] = sums.get(zone, 0) + quantity
     return sums

@@ -1,15 +1,15 @@
 """Queries about accounts, charge lines and runs; those that serve a person take their `Scope`."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, Select, and_, desc, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, desc, func, or_, select
 from sqlalchemy.orm import Session
 
-from billing.accounts import BilledAccount
-from billing.charges import NewLine
+from billing.accounts import BilledAccount, Stay
+from billing.charges import ENERGY_KINDS, NewLine
 from billing.models import (
     AccountRow,
     AccountTermRow,
@@ -21,8 +21,9 @@ from billing.models import (
     RunKind,
     RunningChargeRow,
     RunState,
+    Service,
 )
-from kilokassa.core.calendar import Month, local_midnight
+from kilokassa.core.calendar import Month
 from kilokassa.core.errors import NotFound
 from kilokassa.core.ids import AccountId, BuildingId, PremisesId, TariffPlanId, TariffVersionId
 from kilokassa.core.scope import Scope
@@ -31,13 +32,8 @@ from kilokassa.db.rights import account_in_scope
 from kilokassa.db.slices import in_slices
 from metering.models import (
     BuildingRow,
-    ChannelRow,
-    EstimateRow,
-    MeteringPointRow,
-    MeterRow,
     PremisesRow,
 )
-from metering.store import changed_since, registers_changed_since
 from wallet import store as wallet_store
 
 EVER: Final = datetime(1, 1, 2, tzinfo=UTC)
@@ -66,21 +62,102 @@ def account_id_range(session: Session, month: Month) -> list[AccountId]:
 
 
 def billed_accounts(
-    session: Session, account_ids: Sequence[AccountId], month: Month
+    session: Session,
+    account_ids: Sequence[AccountId],
+    month: Month,
+    *,
+    known_at: datetime | None = None,
 ) -> tuple[BilledAccount, ...]:
-    """Return those of the accounts that were open in `month`, with the terms that held then."""
+    """Return those of the accounts that were open in `month`, with the terms that held then.
+
+    With `known_at`, the terms are those that had been stated by then.
+    """
     found: list[BilledAccount] = []
     for ids in in_slices(account_ids):
-        query = _billed_query(month).where(AccountRow.id.in_(ids)).order_by(AccountRow.id)
-        found.extend(_billed(row) for row in session.execute(query))
+        changes = _plan_changes(session, ids, month, known_at)
+        query = _billed_query(month, known_at).where(AccountRow.id.in_(ids)).order_by(AccountRow.id)
+        found.extend(_billed(row, month, changes.get(row.id, ())) for row in session.execute(query))
     return tuple(found)
 
 
-def _billed_query(month: Month) -> Select[*tuple[Any, ...]]:
+def _stated(known_at: datetime | None) -> ColumnElement[bool]:
+    """Return the condition that a term stands, or stood at an instant."""
+    if known_at is None:
+        return AccountTermRow.superseded_at.is_(None)
+    return and_(
+        AccountTermRow.recorded_at <= known_at,
+        or_(AccountTermRow.superseded_at.is_(None), AccountTermRow.superseded_at > known_at),
+    )
+
+
+def _plan_changes(
+    session: Session, account_ids: Sequence[AccountId], month: Month, known_at: datetime | None
+) -> dict[int, list[tuple[date, TariffPlanId]]]:
+    """Return, for accounts whose plan changes inside a month, each day and the plan from it on.
+
+    The first is the plan that the month begins with, where there is one.
+    """
+    inside = (
+        select(AccountTermRow.account_id, AccountTermRow.valid_from, AccountTermRow.plan_id)
+        .where(
+            AccountTermRow.account_id.in_(account_ids),
+            AccountTermRow.valid_from > month.first_day,
+            AccountTermRow.valid_from < month.plus(1).first_day,
+            _stated(known_at),
+        )
+        .order_by(AccountTermRow.account_id, AccountTermRow.valid_from)
+    )
+    changes: dict[int, list[tuple[date, TariffPlanId]]] = {}
+    for account_id, day, plan_id in session.execute(inside):
+        changes.setdefault(account_id, []).append((day, TariffPlanId(plan_id)))
+    if not changes:
+        return {}
+    before = (
+        select(AccountTermRow.account_id, AccountTermRow.valid_from, AccountTermRow.plan_id)
+        .where(
+            AccountTermRow.account_id.in_(list(changes)),
+            AccountTermRow.valid_from <= month.first_day,
+            _stated(known_at),
+        )
+        .order_by(AccountTermRow.account_id, AccountTermRow.valid_from)
+    )
+    begins_with: dict[int, tuple[date, TariffPlanId]] = {}
+    for account_id, day, plan_id in session.execute(before):
+        begins_with[account_id] = day, TariffPlanId(plan_id)
+    for account_id, first in begins_with.items():
+        changes[account_id].insert(0, first)
+    return changes
+
+
+def _stays(
+    opened_on: date,
+    closed_on: date | None,
+    plan_id: TariffPlanId,
+    month: Month,
+    changes: Sequence[tuple[date, TariffPlanId]],
+) -> tuple[Stay, ...]:
+    """Cut the days on which an account is open in a month where its plan changes."""
+    first = max(month.first_day, opened_on)
+    end = min(month.plus(1).first_day, closed_on or date.max)
+    plans: list[tuple[date, TariffPlanId]] = []
+    for day, plan in changes or [(first, plan_id)]:
+        if not plans or plans[-1][1] != plan:
+            plans.append((day, plan))
+    # The first plan holds from the opening, however late it was stated.
+    starts = [date.min, *(day for day, _ in plans[1:])]
+    ends = [*starts[1:], date.max]
+    parts = (
+        Stay(start, until, plan).within(first, end)
+        for start, until, (_, plan) in zip(starts, ends, plans, strict=True)
+    )
+    return tuple(part for part in parts if part is not None)
+
+
+def _billed_query(month: Month, known_at: datetime | None) -> Select[*tuple[Any, ...]]:
     end = month.plus(1).first_day
     newest = (
         select(AccountTermRow.account_id, func.max(AccountTermRow.valid_from).label("valid_from"))
-        .where(AccountTermRow.valid_from < end)
+        .where(AccountTermRow.valid_from < end, _stated(known_at))
         .group_by(AccountTermRow.account_id)
         .subquery()
     )
@@ -113,6 +190,7 @@ def _billed_query(month: Month) -> Select[*tuple[Any, ...]]:
             and_(
                 AccountTermRow.account_id == AccountRow.id,
                 AccountTermRow.valid_from == newest.c.valid_from,
+                _stated(known_at),
             ),
         )
         .where(
@@ -122,7 +200,9 @@ def _billed_query(month: Month) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _billed(row: Row[Any]) -> BilledAccount:
+def _billed(
+    row: Row[Any], month: Month, changes: Sequence[tuple[date, TariffPlanId]]
+) -> BilledAccount:
     return BilledAccount(
         id=AccountId(row.id),
         number=row.number,
@@ -142,6 +222,7 @@ def _billed(row: Row[Any]) -> BilledAccount:
         settlement=row.settlement,
         measurement=row.measurement,
         note=row.note,
+        stays=_stays(row.opened_on, row.closed_on, TariffPlanId(row.plan_id), month, changes),
     )
 
 
@@ -288,6 +369,13 @@ def running_charges(
     return found
 
 
+def counts_energy(line: Any) -> ColumnElement[bool]:  # noqa: ANN401 - columns of `charge_line`
+    """Return the condition that the quantity of a charge line is Wh which no other line has."""
+    return and_(
+        line.service == Service.ELECTRICITY, line.charge.in_(sorted(ENERGY_KINDS)), line.factor != 0
+    )
+
+
 def consumption_by_month(
     session: Session, account_ids: Sequence[AccountId], first: Month, last: Month
 ) -> dict[AccountId, dict[Month, dict[str, int]]]:
@@ -304,7 +392,7 @@ def consumption_by_month(
             .where(
                 ChargeLineRow.account_id.in_(ids),
                 ChargeLineRow.charge_month.between(first.ordinal, last.ordinal),
-                ChargeLineRow.service == "electricity",
+                counts_energy(ChargeLineRow.__table__.c),
             )
             .group_by(ChargeLineRow.account_id, ChargeLineRow.charge_month, ChargeLineRow.line_key)
         )
@@ -343,92 +431,6 @@ def parts_of(session: Session, run_id: int) -> tuple[BillingPartRow, ...]:
     """Return the parts of a run that are done."""
     query = select(BillingPartRow).where(BillingPartRow.run_id == run_id)
     return tuple(session.scalars(query.order_by(BillingPartRow.part)))
-
-
-def first_close_at(session: Session, month: Month) -> datetime | None:
-    """Return when the first close of `month` began: later readings may ask for a correction."""
-    return session.scalar(
-        select(func.min(BillingRunRow.started_at)).where(
-            BillingRunRow.kind == RunKind.CLOSE, BillingRunRow.charge_month == month.ordinal
-        )
-    )
-
-
-def accounts_with_later_readings(
-    session: Session, account_ids: Sequence[AccountId], month: Month, closed_at: datetime
-) -> list[AccountId]:
-    """Return those of the closed accounts for which a reading of `month` came after the close.
-
-    A reading of the house's heat meter touches every account of the building.
-    """
-    days = month.days
-    changed = changed_since(session, days[0], days[-1], closed_at)
-    zone = retailer_zone(session)
-    # What a register showed long before may be where the month's stretch begins; and as it is read
-    # at any hour, a day more after the month only asks once too often.
-    last = local_midnight(days[-1], zone) + timedelta(days=2)
-    read = registers_changed_since(session, EVER, last, closed_at)
-    touched = _with_later_estimates(session, month, closed_at)
-    if not changed and not read and not touched:
-        return []
-    for part in in_slices(changed):
-        query = (
-            select(AccountRow.id)
-            .join(MeteringPointRow, MeteringPointRow.premises_id == AccountRow.premises_id)
-            .join(ChannelRow, ChannelRow.point_id == MeteringPointRow.id)
-            .where(ChannelRow.id.in_(part))
-        )
-        touched.update(session.scalars(query))
-    for part in in_slices(read):
-        own = MeteringPointRow.premises_id == AccountRow.premises_id
-        house = and_(
-            MeteringPointRow.premises_id.is_(None),
-            MeteringPointRow.building_id == PremisesRow.building_id,
-        )
-        query = (
-            select(AccountRow.id)
-            .join(PremisesRow, PremisesRow.id == AccountRow.premises_id)
-            .join(MeteringPointRow, or_(own, house))
-            .join(MeterRow, MeterRow.point_id == MeteringPointRow.id)
-            .where(MeterRow.id.in_(part))
-        )
-        touched.update(session.scalars(query))
-    return [account_id for account_id in account_ids if account_id in touched]
-
-
-def _with_later_estimates(session: Session, month: Month, closed_at: datetime) -> set[int]:
-    """Return the accounts of which an estimate within `month` was made or replaced later."""
-    period = month.period(retailer_zone(session))
-    query = (
-        select(AccountRow.id)
-        .join(MeteringPointRow, MeteringPointRow.premises_id == AccountRow.premises_id)
-        .join(EstimateRow, EstimateRow.point_id == MeteringPointRow.id)
-        .where(
-            or_(EstimateRow.recorded_at > closed_at, EstimateRow.replaced_at > closed_at),
-            EstimateRow.starts_at < period.end,
-            EstimateRow.ends_at > period.start,
-        )
-    )
-    return set(session.scalars(query))
-
-
-def accounts_with_replaced_estimates(
-    session: Session, account_ids: Sequence[AccountId], month: Month
-) -> list[AccountId]:
-    """Return those of the accounts of which an estimate within `month` no longer holds."""
-    period = month.period(retailer_zone(session))
-    query = (
-        select(AccountRow.id)
-        .join(MeteringPointRow, MeteringPointRow.premises_id == AccountRow.premises_id)
-        .join(EstimateRow, EstimateRow.point_id == MeteringPointRow.id)
-        .where(
-            EstimateRow.replaced_at.is_not(None),
-            EstimateRow.starts_at < period.end,
-            EstimateRow.ends_at > period.start,
-        )
-    )
-    touched = set(session.scalars(query))
-    return [account_id for account_id in account_ids if account_id in touched]
 
 
 def areas_of_buildings(

@@ -4,10 +4,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, case, func, select
 from sqlalchemy.orm import Session
 
 from billing.models import AccountRow, ChargeLineRow, Service
+from billing.store import counts_energy
 from kilokassa.core.calendar import Month
 from kilokassa.db.slices import in_slices
 from metering.models import PremisesRow
@@ -50,7 +51,7 @@ def charged_energy(
         query = (
             select(
                 _premises.c.building_id,
-                func.sum(_lines.c.quantity),
+                func.sum(case((counts_energy(_lines.c), _lines.c.quantity), else_=0)),
                 func.sum(_lines.c.amount_minor),
             )
             .join(_accounts, _accounts.c.id == _lines.c.account_id)

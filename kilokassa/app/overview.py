@@ -98,9 +98,7 @@ def overviews(
             spent_days=spent_days,
             month=month,
             month_minor=charge.total_minor(Service.ELECTRICITY),
-            month_wh=sum(
-                line.quantity for line in charge.lines if line.service is Service.ELECTRICITY
-            ),
+            month_wh=sum(line.energy_wh for line in charge.lines),
         )
     return found
 

@@ -24,9 +24,9 @@ from billing.models import (
     AccountTermRow,
     ChargeLineRow,
     Measurement,
-    Service,
     Settlement,
 )
+from billing.store import counts_energy
 from invoices.models import DocumentRow
 from invoices.numbering import DocumentKind
 from kilokassa.core.calendar import Month
@@ -274,7 +274,7 @@ def energy_by_month(
     query = (
         select(_LINE.c.charge_month, _LINE.c.line_key, func.sum(_LINE.c.quantity))
         .where(
-            _LINE.c.service == Service.ELECTRICITY,
+            counts_energy(_LINE.c),
             _LINE.c.charge_month.between(first.ordinal, last.ordinal),
             account_in_scope(_LINE.c.account_id, scope),
         )
