@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kilokassa.core.digest import digest_parts
+from kilokassa.core.period import Period
 from kilokassa.core.series import WattHours
 
 HIGHEST_PRICE_SCALED: Final = 10**12
@@ -29,6 +30,8 @@ class PriceSeries:
     interval_min: int
     prices_scaled: npt.NDArray[np.int64]
     revision: int = 1
+    holes: tuple[Period, ...] = ()
+    """Time inside the grid without prices: it is refused, never priced at nothing."""
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is not UTC:
@@ -50,7 +53,11 @@ class PriceSeries:
     def digest(self) -> str:
         """Digest of the prices and of where they stand."""
         head = f"{self.code}|{self.start.isoformat()}|{self.interval_min}|{self.revision}"
-        return digest_parts([head.encode(), self.prices_scaled.astype("<i8").tobytes()])
+        parts = [head.encode(), self.prices_scaled.astype("<i8").tobytes()]
+        parts += [
+            f"{hole.start.isoformat()}|{hole.end.isoformat()}".encode() for hole in self.holes
+        ]
+        return digest_parts(parts)
 
     def revised(self, start: datetime, prices_scaled: npt.NDArray[np.int64]) -> "PriceSeries":
         """Return the next revision with other prices from `start` on, longer where they run on.

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from kilokassa.core.period import Period
 from kilokassa.core.text import mark
 from tariffs.charges import Coarse, HourlyPrice, Limits, amount_on
 from tariffs.compiled import Grid, Stretch
@@ -80,12 +81,19 @@ def _limited(prices: npt.NDArray[np.int64], hourly: HourlyPrice) -> npt.NDArray[
 
 
 def _refuse_missing(stretch: Stretch, series: PriceSeries, start: datetime, end: datetime) -> None:
-    """Refuse time before the first and after the last price of the series."""
-    if start < series.start or end > series.end:
-        missing = start if start < series.start else max(start, series.end)
+    """Refuse time before the first price of the series, after the last one and in its holes."""
+    priced = Period(series.start, series.end)
+    missing = [
+        max(start, hole.start) for hole in series.holes if hole.start < end and start < hole.end
+    ]
+    if start < priced.start:
+        missing.append(start)
+    elif end > priced.end:
+        missing.append(max(start, priced.end))
+    if missing:
         raise CannotRate(
             plan=stretch.version.plan_code,
             problem=mark("the price series %(series)s has no price at %(instant)s UTC"),
             series=series.code,
-            instant=f"{missing:%Y-%m-%d %H:%M}",
+            instant=f"{min(missing):%Y-%m-%d %H:%M}",
         )
