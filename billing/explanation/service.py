@@ -4,17 +4,17 @@ The month is rated again as it was known when the line was written, by the funct
 then; that rating hands over what it read, and the chain is built from it.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from billing.charges import NewLine, name_of
 from billing.explanation import store
+from billing.explanation.details import steps_of_detail
 from billing.explanation.explanation import (
     LineExplanation,
     LineLink,
@@ -42,27 +42,19 @@ from metering.registry.places import PPM
 from tariffs import explain as tariff_explain
 from tariffs.explain import Explanation, IntervalPart, explain_line, explain_readings
 
-_OF_TARIFF = {
+_OF_TARIFF: Final = {
     tariff_explain.StepKind.EXPORTED: (StepKind.EXPORTED, StepUnit.WH),
     tariff_explain.StepKind.RANGE: (StepKind.RANGE, StepUnit.WH),
     tariff_explain.StepKind.LINE: (StepKind.LINE, StepUnit.MINOR),
 }
 
-_FACTS = {
+_FACTS: Final = {
     "area_dm2": (StepKind.AREA, StepUnit.DM2),
     "persons": (StepKind.PERSONS, StepUnit.PERSON),
     "contracted_w": (StepKind.CONTRACTED, StepUnit.W),
     "common_area_wh": (StepKind.COMMON_AREA, StepUnit.WH),
     "opening_wh": (StepKind.OPENING, StepUnit.WH),
 }
-
-_OF_HOUSE = {
-    "house_kcal": (StepKind.HOUSE_HEAT, StepUnit.KCAL),
-    "house_minor": (StepKind.HOUSE_AMOUNT, StepUnit.MINOR),
-    "house_area_dm2": (StepKind.HOUSE_AREA, StepUnit.DM2),
-    "area_dm2": (StepKind.OWN_AREA, StepUnit.DM2),
-}
-"""What the detail of a line shared over a house names, and what it counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +169,7 @@ def _chain(
             steps = _of_registers(registers, charged, again)
             if steps is not None:
                 return _Chain(steps=steps)
-    return _Chain(steps=_steps_of_detail(charged))
+    return _Chain(steps=steps_of_detail(charged))
 
 
 def _of_intervals(rated: RatedIntervals, charged: NewLine) -> Explanation | None:
@@ -235,7 +227,7 @@ def _interval_chain(
     if found.price_revision:
         about: dict[str, str | int] = {"series": found.line.spec.code}
         steps.append(Step(StepKind.PRICE_REVISION, found.price_revision, StepUnit.TIMES, about))
-    return _Chain((*steps, *_steps_of_detail(charged)), days, found.intervals)
+    return _Chain((*steps, *steps_of_detail(charged)), days, found.intervals)
 
 
 def _step(
@@ -342,17 +334,3 @@ def _estimated(one: Estimate, zone: ZoneInfo) -> Step:
         "article": str(one.basis.get("article", "")),
     }
     return Step(StepKind.ESTIMATE, one.quantity, StepUnit.WH, about)
-
-
-# --- what a line says of itself ---
-
-
-def _steps_of_detail(charged: NewLine) -> tuple[Step, ...]:
-    """Return the steps that the detail of a line names: of a house, of a service."""
-    detail: dict[str, Any] = json.loads(charged.detail) if charged.detail else {}
-    steps = [
-        Step(kind, int(detail[name]), unit)
-        for name, (kind, unit) in _OF_HOUSE.items()
-        if isinstance(detail.get(name), int)
-    ]
-    return tuple(steps)

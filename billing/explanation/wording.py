@@ -71,9 +71,52 @@ SENTENCES: Final[Mapping[StepKind, str]] = {
     StepKind.HOUSE_AMOUNT: mark("Heat of the whole house costs"),
     StepKind.HOUSE_AREA: mark("Area of all premises of the house"),
     StepKind.OWN_AREA: mark("Area of this premises"),
+    StepKind.VOLUME: mark("Volume of %(water)s in the month, %(way)s"),
     StepKind.WORKING: "%(name)s",
+    StepKind.WORDS: "%(name)s",
     StepKind.ALTERNATIVE: mark("The same consumption on the plan “%(plan)s”"),
     StepKind.REVERSED: mark("Takes back line %(line)s, written for %(month)s"),
+}
+
+NAMES: Final[Mapping[str, str]] = {
+    "house_wh": mark("The house's meters took"),
+    "flats_wh": mark("Flats and other premises used"),
+    "actual_wh": mark("Left for the common property"),
+    "carried_in_wh": mark("Carried over from months before"),
+    "norm_wh": mark("Norm of the common property"),
+    "charged_wh": mark("Shared over the house"),
+    "carried_out_wh": mark("Carried over to months to come"),
+    "yearly_house_wh": mark("The year of the house is put right by"),
+    "share_wh": mark("Share of this premises, by area"),
+    "litres": mark("Volume of the month"),
+    "kcal_per_m3": mark("Heat that warms a cubic metre"),
+    "person_days": mark("Days of presence, all persons together"),
+    "lasted_min": mark("The service fell short for"),
+    "counted_min": mark("Of it beyond what is allowed"),
+    "step_min": mark("Counted by"),
+    "an_hour_ppm": mark("Taken off for each of them"),
+    "share_ppm": mark("Taken off together"),
+    "charged_minor": mark("Charged for the service in the month"),
+    "guaranteed_minor": mark("On the guaranteed plan it would have cost"),
+    "cost_minor": mark("On this plan it cost"),
+    "method": mark("Way of charging"),
+    "settled_by": mark("The month was settled by"),
+    "item": mark("Item of the rules"),
+    "source": mark("Source"),
+    "confidence": mark("Confidence"),
+}
+"""What the figures and words of a line's detail are called."""
+
+WAYS: Final[Mapping[str, str]] = {
+    "meter": mark("by the meter"),
+    "average": mark("by the average"),
+    "norm": mark("by the norm"),
+    "actual": mark("by the actual volume"),
+    "cold_water": mark("cold water"),
+    "hot_water": mark("hot water"),
+    "high": mark("checked"),
+    "medium": mark("partly checked"),
+    "memory": mark("from memory, not checked"),
 }
 
 VERDICTS: Final[Mapping[Verdict, str]] = {
@@ -157,14 +200,18 @@ def step_said(step: Step, language: Language, zone: ZoneInfo) -> Said:
     about = {name: _word(name, value, language, zone) for name, value in step.about.items()}
     if step.kind is StepKind.ESTIMATE:
         about["method"] = _method(step.about, language)
-    if step.kind is StepKind.WORKING:
-        sentence = str(about["name"])
-    else:
-        sentence = gettext(SENTENCES[step.kind], language) % about
+    if "name" in step.about:
+        named = str(step.about["name"])
+        about["name"] = gettext(NAMES.get(named, named), language)
+    sentence = gettext(SENTENCES[step.kind], language) % about
+    if step.unit is StepUnit.WORD:
+        return Said(sentence, gettext(WAYS.get(about["word"], about["word"]), language))
     return Said(sentence, value_text(step.value, step.unit, language))
 
 
 def _word(name: str, value: str | int, language: Language, zone: ZoneInfo) -> str:
+    if name in {"water", "way"}:
+        return gettext(WAYS.get(str(value), str(value)), language)
     if name in {"zone", "register"}:
         return gettext(ZONES.get(str(value), str(value)), language)
     if name == "at":
@@ -199,6 +246,10 @@ def value_text(value: int, unit: StepUnit | LineUnit, language: Language) -> str
         case "day":
             counted = ngettext("%(count)s day", "%(count)s days", value, language)
             return _filled(counted, value, language)
+        case "minute":
+            hours, minutes = divmod(value, 60)
+            text = gettext(mark("%(hours)s h %(minutes)s min"), language)
+            return (text % {"hours": hours, "minutes": minutes}).replace(" ", NO_BREAK)
         case "person":
             counted = ngettext("%(count)s person", "%(count)s persons", value, language)
             return _filled(counted, value, language)

@@ -277,6 +277,9 @@ def test_every_step_and_verdict_has_words(language):
         "plan": "single",
         "series": "dam",
         "meter": "E-1",
+        "water": "cold_water",
+        "way": "meter",
+        "word": "norm",
         "month": "2022-11",
     }
 
