@@ -42,6 +42,7 @@ from metering.models import (
     MeteringPointRow,
     MeterLifeEventRow,
     MeterRow,
+    PremisesAreaRow,
     PremisesRow,
     QualityEventRow,
     RegisterReadingRow,
@@ -882,3 +883,33 @@ def _coordinates(row: Mapping[Any, Any]) -> Coordinates | None:
 def _spellings(word: str) -> set[str]:
     """Return a word in the ways it may be written: SQLite folds case for Latin letters only."""
     return {word, word.lower(), word.capitalize()}
+
+
+def areas_on(
+    session: Session,
+    premises_ids: Iterable[int],
+    day: date,
+    *,
+    known_at: datetime | None = None,
+) -> dict[int, int]:
+    """Return the area of premises on a day, in square decimetres, as stated or as then known.
+
+    Where nothing dated was stated the area of the premises themselves holds.
+    """
+    found: dict[int, int] = {}
+    for part in in_slices(sorted(set(premises_ids))):
+        query = select(PremisesRow.id, PremisesRow.area_dm2).where(PremisesRow.id.in_(part))
+        found |= {row.id: row.area_dm2 for row in session.execute(query)}
+        stands = (
+            PremisesAreaRow.superseded_at.is_(None)
+            if known_at is None
+            else (PremisesAreaRow.recorded_at <= known_at)
+            & (PremisesAreaRow.superseded_at.is_(None) | (PremisesAreaRow.superseded_at > known_at))
+        )
+        dated = (
+            select(PremisesAreaRow.premises_id.label("id"), PremisesAreaRow.area_dm2)
+            .where(PremisesAreaRow.premises_id.in_(part), PremisesAreaRow.valid_from <= day, stands)
+            .order_by(PremisesAreaRow.valid_from)
+        )
+        found |= {row.id: row.area_dm2 for row in session.execute(dated)}
+    return found
