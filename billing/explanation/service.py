@@ -84,7 +84,9 @@ def _explained(session: Session, row: ChargeLineRow, account: AccountRow) -> Lin
     origin = before if row.kind is LineKind.REVERSAL and before is not None else row
     month = Month.from_ordinal(row.charge_month)
     line, charged = line_of(row), line_of(origin)
-    accounts = billed_accounts(session, [AccountId(row.account_id)], month)
+    accounts = billed_accounts(
+        session, [AccountId(row.account_id)], month, known_at=origin.known_at
+    )
     zone = accounts[0].zone if accounts else ZoneInfo("UTC")
     inputs = Inputs()
     again: tuple[NewLine, ...] = ()

@@ -353,6 +353,8 @@ def line_title(one: LineExplanation, language: Language) -> str:
         if number.isdigit() and int(number):
             parts.append(gettext(mark("range %(number)s"), language) % {"number": number})
         return ", ".join(parts)
+    if one.line.service is Service.HEAT:
+        return gettext(mark("Heat"), language)
     return gettext(CHARGES.get(one.line.charge, one.line.key), language)
 
 

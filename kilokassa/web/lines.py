@@ -21,6 +21,7 @@ from billing.explanation.wording import (
 )
 from billing.models import ChargeLineRow
 from kilokassa.core.calendar import local_date
+from kilokassa.core.scope import Right
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
 from kilokassa.web.kit import Chart, Column, Kind, Stack, Table, export_asked
@@ -80,14 +81,16 @@ def page_of(here: Visit, one: LineExplanation) -> LinePage:
         changes=tuple(change_said(change, one, language) for change in one.changes),
         by_day=_by_day(one),
         by_hour=_by_hour(one, zone),
-        days=_days_table(one),
+        days=_days_table(here, one),
         intervals=_intervals_table(one),
     )
 
 
-def line_link(endpoint: str, **values: str) -> Callable[[ChargeLineRow], str]:
-    """Return what leads from a charge line in a table to the page of it."""
-    return lambda line: url_for(endpoint, line_id=line.id, **values)
+def line_link(number: str | None = None) -> Callable[[ChargeLineRow], str]:
+    """Return what leads from a charge line in a table to its page: on that account's, or staff's."""
+    if number is None:
+        return lambda line: url_for("console.line", line_id=line.id)
+    return lambda line: url_for("account.line", number=number, line_id=line.id)
 
 
 def _by_day(one: LineExplanation) -> Chart:
@@ -123,12 +126,20 @@ def _zone_of(one: LineExplanation) -> Zone:
     return one.register_zone or Zone.ALL
 
 
-def _days_table(one: LineExplanation) -> Table[ReadingDay]:
+def _days_table(here: Visit, one: LineExplanation) -> Table[ReadingDay]:
+    point: Column[ReadingDay] = Column(
+        "point",
+        mark("Metering point"),
+        lambda day: day.point_code,
+        link=lambda day: url_for("console.point", code=day.point_code),
+    )
+    points = (point,) if here.may(Right.VIEW_STAFF) else ()
     return Table(
         name="days",
         caption=mark("Days of readings as they were known"),
         columns=(
             Column("day", mark("Day"), lambda day: day.day, Kind.DATE),
+            *points,
             Column("energy", mark("In the line, kWh"), lambda day: day.energy_wh, Kind.KWH),
             Column("revision", mark("Revision"), lambda day: day.revision, Kind.NUMBER),
             Column("digest", mark("Digest"), lambda day: day.digest[:12], minor=True),

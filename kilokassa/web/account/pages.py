@@ -84,7 +84,7 @@ def charges(number: str) -> ResponseReturnValue:
     here = visit()
     row, account_id = account_of(here, number)
     lines = billing_store.charge_lines_of(here.session, here.scope, account_id)
-    table = tables.charge_lines(lines, line_link("account.line", number=number))
+    table = tables.charge_lines(lines, line_link(number))
     if export_asked():
         return table.csv()
     return render_template(

@@ -94,7 +94,7 @@ def account(number: str) -> ResponseReturnValue:
             wallet_store.entries_of(session, scope, account_id, limit=ENTRIES_SHOWN), staff=True
         ),
         "lots": tables.lots(wallet_store.lots_of(session, scope, account_id)),
-        "charges": tables.charge_lines(lines, line_link("console.line")),
+        "charges": tables.charge_lines(lines, line_link()),
         "documents": tables.documents(documents, "console.document_pdf", with_account=False),
         "notices": tables.notices(notices_store.notices_of(session, scope, account_id)),
         "meters": tables.meters(queries.meters_of_account(session, scope, account_id)),
