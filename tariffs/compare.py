@@ -4,10 +4,10 @@ Every plan is priced by `rate_population`, so a comparison cannot disagree with 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -62,20 +62,30 @@ class Use:
         return share
 
     def of(self, rows: Sequence[int]) -> "Use":
-        """Return the use of some of the accounts; the facts are those of all."""
-        if self.facts is not None:
-            raise ValueError("facts are columns of all accounts")
+        """Return the use of some of the accounts."""
         chosen = list(rows)
         return replace(
             self,
             energy_wh=self.energy_wh[chosen],
             quality=None if self.quality is None else self.quality[chosen],
+            facts=None if self.facts is None else _chosen(self.facts, chosen),
         )
+
+
+def _chosen(facts: AccountFacts, rows: Sequence[int]) -> AccountFacts:
+    columns: dict[str, Any] = {
+        field.name: value[list(rows)]
+        for field in fields(facts)
+        if isinstance(value := getattr(facts, field.name), np.ndarray)
+    }
+    entitled = {code: who[list(rows)] for code, who in facts.entitled.items()}
+    return replace(facts, entitled=entitled, **columns)
 
 
 def _measured_in(quality: npt.NDArray[np.uint8]) -> int:
     measured = (quality == Quality.ACTUAL) | (quality == Quality.CUSTOMER_READ)
-    return int(np.count_nonzero(measured))
+    count: int = np.count_nonzero(measured)
+    return count
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,154 +1,326 @@
-"""What accounts used over months, read for comparing: by intervals and by registers."""
+"""Use cases: compare the plans open to an account, change to another, withdraw that, return."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from zoneinfo import ZoneInfo
+from datetime import date, datetime
+from typing import Final
 
 import numpy as np
 from sqlalchemy.orm import Session
 
 from billing.accounts import BilledAccount
-from billing.charges import zone_of
+from billing.comparison.comparison import (
+    MONTHS,
+    SHIFT_PERCENT,
+    Comparison,
+    PlanCost,
+    cheapest_first,
+)
+from billing.comparison.store import (
+    RegisterUse,
+    register_costs,
+    register_uses,
+    standing_terms,
+    stays_of,
+)
+from billing.facts.facts import Term
 from billing.models import Measurement
-from billing.store import consumption_by_month
-from kilokassa.core.calendar import Month, local_midnight
-from kilokassa.core.ids import AccountId
+from billing.service import TermsOrder, change_terms
+from billing.store import account_in_reach, billed_accounts
+from kilokassa.core.calendar import Month, local_date, local_midnight
+from kilokassa.core.clock import Clock
+from kilokassa.core.errors import DomainError, Forbidden
+from kilokassa.core.ids import AccountId, TariffPlanId
 from kilokassa.core.period import Period
-from kilokassa.core.series import Quality
-from kilokassa.core.zones import Zone
-from metering import store as metering_store
-from metering.bulk.store import load_stretch
-from metering.days import IntervalMatrix
-from metering.estimation import store as estimate_store
-from metering.estimation.gaps import spread_by_profile
-from metering.registry.places import Commodity
-from tariffs.compare import Costs, Use
-from tariffs.lines import VersionInForce
-from tariffs.rating import rate_readings
+from kilokassa.core.scope import DEEDS, Right, Scope
+from kilokassa.core.text import mark
+from tariffs.charges import PPM
+from tariffs.compare import Use, costs, gain_of_shifting
+from tariffs.lines import CannotRate, VersionInForce
+from tariffs.plans import TariffVersion
+from tariffs.rehearsal import reaching_back
+from tariffs.store import Plan, plans, versions_in_force
+
+NOTHING_USED: Final = mark("nothing is known of its use in these months")
+Versions = tuple[VersionInForce, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stay:
-    """Accounts measured by intervals that were open for the same days, with their use.
+class CannotSwitch(DomainError):
+    """The account cannot change to the plan it asks for."""
 
-    An account with two points is there twice: each is rated by itself, as in a close.
+    code = "cannot_switch"
+    template = "The plan %(plan)s cannot be chosen: %(problem)s."
+
+    def sentence(self, translate: Callable[[str], str]) -> str:
+        """Return the sentence with the problem in the reader's language too."""
+        problem = translate(self.values["problem"]) % self.values
+        return translate(self.template) % (self.values | {"problem": problem})
+
+
+def open_plans(session: Session, account: BilledAccount, day: date) -> dict[str, TariffVersion]:
+    """Return the plans that an account may have on a day, by code: its own one among them.
+
+    Plans of one category compete; a plan without a category has none beside it but the plan that
+    its guarantee names. A plan that is closed is kept by who has it.
     """
-
-    accounts: tuple[BilledAccount, ...]
-    months: tuple[Month, ...]
-    """One a billing period of the use."""
-    use: Use
-
-
-def stays_of(
-    session: Session, accounts: Sequence[BilledAccount], first: Month, last: Month
-) -> Iterator[Stay]:
-    """Yield the use of interval accounts from `first` to `last`, each for the days it was open."""
-    owners = {a.premises_id: a for a in accounts if a.measurement is Measurement.INTERVALS}
-    groups: dict[tuple[str, int, date, date], list[tuple[int, BilledAccount]]] = {}
-    for channel in metering_store.channels_of_premises(session, owners):
-        if channel.commodity is not Commodity.ELECTRICITY:
-            continue
-        owner = owners[channel.premises_id]  # type: ignore[index]
-        start, end = _open_days(owner, first, last)
-        if start < end:
-            key = (channel.zone, channel.interval_min, start, end)
-            groups.setdefault(key, []).append((channel.channel_id, owner))
-    for (zone_name, interval_min, start, end), members in sorted(
-        groups.items(), key=lambda item: item[0]
-    ):
-        zone = ZoneInfo(zone_name)
-        ids = [channel_id for channel_id, _ in members]
-        matrix = load_stretch(session, ids, start, end, zone, interval_min)
-        whole = Period(matrix.start, local_midnight(end, zone))
-        _set_aside(session, matrix, whole, zone)
-        months = _months(start, end)
-        use = Use(
-            energy_wh=matrix.energy_wh,
-            start=matrix.start,
-            interval_min=interval_min,
-            zone=zone,
-            billings=tuple(_cut(month.period(zone), whole) for month in months),
-            quality=matrix.quality,
-        )
-        yield Stay(tuple(owner for _, owner in members), months, use)
+    known = {plan.id: plan for plan in plans(session)}
+    moment = Period(
+        local_midnight(day, account.zone),
+        local_midnight(date.fromordinal(day.toordinal() + 1), account.zone),
+    )
+    in_force = versions_in_force(session, list(known), moment, account.zone)
+    holding = {
+        known[plan_id].code: versions[-1][1] for plan_id, versions in in_force.items() if versions
+    }
+    own = holding.get(known[account.plan_id].code)
+    if own is None:
+        return {}
+    promise = own.charges.guarantee
+    return {
+        code: version
+        for code, version in holding.items()
+        if code == own.plan_code
+        or (version.open and own.category and version.category == own.category)
+        or (promise is not None and code == promise.plan_code)
+    }
 
 
-def _open_days(account: BilledAccount, first: Month, last: Month) -> tuple[date, date]:
-    end = last.plus(1).first_day
-    return (
-        max(first.first_day, account.opened_on),
-        end if account.closed_on is None else min(end, account.closed_on),
+def compare(
+    session: Session,
+    scope: Scope,
+    account_id: AccountId,
+    last: Month,
+    *,
+    months: int = MONTHS,
+    shift_percent: int = SHIFT_PERCENT,
+) -> Comparison:
+    """Price the last months of an account on every plan open to it; write nothing.
+
+    `last` is the last month that is over. A plan that began later is priced by its first prices
+    for the time before, and says so.
+    """
+    row = account_in_reach(session, scope, account_id)
+    first = max(last.plus(1 - months), Month.of(row.opened_on))
+    found = billed_accounts(session, [account_id], last)
+    if not found:
+        raise CannotRate(plan="-", problem=NOTHING_USED)
+    account = found[0]
+    known = {plan.code: plan for plan in plans(session)}
+    offered = open_plans(session, account, last.plus(1).first_day)
+    period = Period(first.period(account.zone).start, last.period(account.zone).end)
+    in_force = versions_in_force(
+        session, [plan.id for plan in known.values()], period, account.zone
+    )
+    priced: dict[str, Versions] = {}
+    began_later: set[str] = set()
+    for code in known:
+        versions = in_force.get(known[code].id, ())
+        if not versions and code in offered:
+            versions = ((period, offered[code]),)
+        if (versions and versions[0][0].start > period.start) or (
+            versions and versions[0][1].valid_from > first.first_day
+        ):
+            began_later.add(code)
+            head, *rest = versions
+            early = reaching_back(head[1], first.first_day)
+            versions = ((Period(period.start, head[0].end), early), *rest)
+        priced[code] = versions
+    shift_ppm = shift_percent * PPM // 100
+    tally = _Tally()
+    if account.measurement is Measurement.INTERVALS:
+        asking = [version for code in offered for _, version in priced[code]]
+        for stay in stays_of(session, [account], first, last, asking):
+            tally.add_intervals(stay.use, offered, priced, shift_ppm)
+    else:
+        use = register_uses(session, [account_id], first, last).get(account_id)
+        if use is not None:
+            asked = [first.plus(n) for n in range(last.ordinal - first.ordinal + 1)]
+            tally.add_registers(use, offered, priced, asked, account)
+    return Comparison(
+        first=first,
+        last=last,
+        measurement=account.measurement,
+        current=next(plan.code for plan in known.values() if plan.id == account.plan_id),
+        costs=cheapest_first(
+            [
+                PlanCost(
+                    plan=known[code],
+                    cost_minor=paid,
+                    by_rates_minor=by_rates,
+                    shift_gain_minor=gain,
+                    guarantee=_promise(offered[code]),
+                    first_prices_taken=code in began_later,
+                    open=offered[code].open,
+                )
+                for code, (paid, by_rates, gain) in tally.costs.items()
+                if code not in tally.refused
+            ]
+        ),
+        refused=tuple((known[code], why) for code, why in sorted(tally.refused.items())),
+        measured_ppm=tally.measured * PPM // max(tally.asked, 1),
+        energy_wh=tally.energy_wh,
+        shift_percent=shift_percent,
     )
 
 
-def _months(start: date, end: date) -> tuple[Month, ...]:
-    first = Month.of(start)
-    count = Month.of(date.fromordinal(end.toordinal() - 1)).ordinal - first.ordinal + 1
-    return tuple(first.plus(number) for number in range(count))
+def _promise(version: TariffVersion) -> str:
+    return "" if version.charges.guarantee is None else version.charges.guarantee.plan_code
 
 
-def _cut(month: Period, whole: Period) -> Period:
-    shared = month.intersect(whole)
-    assert shared is not None, "the months are those of the stay"
-    return shared
+class _Tally:
+    """Adds up what the points of one account cost on each plan."""
+
+    def __init__(self) -> None:
+        self.costs: dict[str, tuple[int, int, int | None]] = {}
+        self.refused: dict[str, CannotRate] = {}
+        self.measured = self.asked = self.energy_wh = 0
+
+    def add_intervals(
+        self,
+        use: Use,
+        codes: Mapping[str, TariffVersion],
+        priced: Mapping[str, Versions],
+        shift_ppm: int,
+    ) -> None:
+        """Add what was measured by intervals."""
+        self.measured += int(use.measured.sum())
+        self.asked += use.intervals * len(use.energy_wh)
+        self.energy_wh += int(use.energy_wh.sum(dtype=np.int64))
+        for code in codes:
+            try:
+                own = costs(priced[code], use, priced)
+                gain = int(gain_of_shifting(priced[code], use, shift_ppm).sum())
+            except CannotRate as refusal:
+                self.refused[code] = refusal
+                continue
+            paid, by_rates, gained = self.costs.get(code, (0, 0, 0))
+            self.costs[code] = (
+                paid + int(own.paid_minor.sum()),
+                by_rates + int(own.by_rates_minor.sum()),
+                (gained or 0) + gain,
+            )
+
+    def add_registers(
+        self,
+        use: RegisterUse,
+        codes: Mapping[str, TariffVersion],
+        priced: Mapping[str, Versions],
+        months: Sequence[Month],
+        account: BilledAccount,
+    ) -> None:
+        """Add what registers counted."""
+        self.measured += sum(month in use for month in months)
+        self.asked += len(months)
+        self.energy_wh += sum(sum(zones.values()) for zones in use.values())
+        for code in codes:
+            try:
+                own = register_costs(priced[code], use, months, account.zone)
+            except CannotRate as refusal:
+                self.refused[code] = refusal
+                continue
+            self.costs[code] = (int(own.paid_minor.sum()), int(own.by_rates_minor.sum()), None)
 
 
-def _set_aside(session: Session, matrix: IntervalMatrix, period: Period, zone: ZoneInfo) -> None:
-    """Put estimates where the meter's verification did not hold, as a close does."""
-    found = estimate_store.setting_aside(session, matrix.channel_ids, period)
-    if not found:
-        return
-    intervals = matrix.energy_wh.shape[1]
-    for row, channel_id in enumerate(matrix.channel_ids):
-        for one in found.get(channel_id, ()):
-            values = spread_by_profile(one.quantity, one.period, matrix.interval_min, zone)
-            step = (period.end - period.start) // intervals
-            first = (one.period.start - matrix.start) // step
-            begin, end = max(first, 0), min(first + len(values), intervals)
-            matrix.energy_wh[row, begin:end] = values[begin - first : end - first]
-            matrix.quality[row, begin:end] = Quality.ESTIMATED
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which plan an account has, which will follow, and which it may choose or return to."""
+
+    current: Plan
+    since: date
+    pending: Plan | None
+    """The plan that follows, where another was chosen."""
+    pending_from: date | None
+    former: Plan | None
+    """The plan that the account had before this one; it may always return to it."""
+    next_period: date
+    """The first day of the next period, from which a choice holds."""
+    by_registers: bool
+    """Says that the meter is read by registers, so that nothing can be chosen yet."""
+    offered: tuple[Plan, ...]
+    """The plans that may be chosen, the own one not among them."""
+    guarantees: Mapping[str, str]
+    """Of plans that promise it: the code of the plan they are never dearer than."""
 
 
-RegisterUse = Mapping[Month, Mapping[Zone, int]]
-"""Wh that registers counted in each month, by their zones."""
+def choice_of(session: Session, scope: Scope, account_id: AccountId, now: datetime) -> Choice:
+    """Return what an account has and what it may choose."""
+    account_in_reach(session, scope, account_id)
+    known = {plan.id: plan for plan in plans(session)}
+    account, terms, today = _standing(session, account_id, now)
+    begun = [term for term in terms if term.valid_from <= today]
+    current = begun[-1] if begun else terms[0]
+    following = [
+        term for term in terms if term.valid_from > today and term.plan_id != current.plan_id
+    ]
+    since = current.valid_from
+    former: TariffPlanId | None = None
+    for term in reversed(begun):
+        if term.plan_id != current.plan_id:
+            former = term.plan_id
+            break
+        since = term.valid_from
+    start = Month.of(today).plus(1).first_day
+    offered = open_plans(session, account, start)
+    own = known[current.plan_id]
+    codes = set(offered) - {own.code}
+    if former is not None and _in_force(session, account, former, start):
+        codes.add(known[former].code)
+    return Choice(
+        current=own,
+        since=since,
+        pending=known[following[0].plan_id] if following else None,
+        pending_from=following[0].valid_from if following else None,
+        former=None if former is None else known[former],
+        next_period=start,
+        by_registers=current.measurement is Measurement.REGISTERS,
+        offered=tuple(plan for plan in known.values() if plan.code in codes),
+        guarantees={code: promise for code, one in offered.items() if (promise := _promise(one))},
+    )
 
 
-def register_uses(
-    session: Session, account_ids: Sequence[AccountId], first: Month, last: Month
-) -> dict[AccountId, RegisterUse]:
-    """Return what was charged for accounts read by registers, by month and zone."""
-    found: dict[AccountId, RegisterUse] = {}
-    for account_id, months in consumption_by_month(session, account_ids, first, last).items():
-        by_month: dict[Month, dict[Zone, int]] = {}
-        for month, lines in months.items():
-            zones: dict[Zone, int] = {}
-            for key, quantity in lines.items():
-                if name := zone_of(key):
-                    zones[Zone(name)] = zones.get(Zone(name), 0) + quantity
-            if any(zones.values()):
-                by_month[month] = zones
-        if by_month:
-            found[account_id] = by_month
-    return found
+def choose_plan(
+    session: Session, scope: Scope, account_id: AccountId, plan_code: str, clock: Clock
+) -> Choice:
+    """Let an account have another plan from the first day of the next month.
 
-
-def register_costs(
-    versions: Sequence[VersionInForce], use: RegisterUse, months: Sequence[Month], zone: ZoneInfo
-) -> Costs:
-    """Return what one account read by registers would have paid in each of `months`.
-
-    A zone that the plan does not have makes it refused: nobody knows when the energy was used.
+    To name the plan it has withdraws a choice that has not begun. The former plan may always be
+    named: a return costs nothing.
     """
-    paid = np.zeros((1, len(months)), dtype=np.int64)
-    by_rates = np.zeros_like(paid)
-    for number, month in enumerate(months):
-        if month not in use:
-            continue
-        period = month.period(zone)
-        lines = rate_readings(
-            versions, {(period, name): wh for name, wh in use[month].items()}, zone
-        )
-        paid[0, number] = by_rates[0, number] = sum(line.amount_minor for line in lines)
-    return Costs(paid, by_rates)
+    if not scope.may(Right.CHOOSE_PLAN):
+        raise Forbidden(action=DEEDS[Right.CHOOSE_PLAN])
+    choice = choice_of(session, scope, account_id, clock.now())
+    if choice.by_registers:
+        problem = mark("the meter is read by registers and has to be set for the plan first")
+        raise CannotSwitch(plan=plan_code, problem=problem)
+    allowed = {plan.code: plan for plan in (*choice.offered, choice.current)}
+    if plan_code not in allowed:
+        raise CannotSwitch(plan=plan_code, problem=mark("it is not open to this account"))
+    if plan_code == choice.current.code and choice.pending is None:
+        return choice
+    terms = standing_terms(session, account_id)
+    begun = [term for term in terms if term.valid_from < choice.next_period]
+    order = TermsOrder(
+        account_id=account_id,
+        valid_from=choice.next_period,
+        plan_id=allowed[plan_code].id,
+        settlement=begun[-1].settlement,
+        measurement=begun[-1].measurement,
+    )
+    change_terms(session, order, clock)
+    return choice_of(session, scope, account_id, clock.now())
+
+
+def _standing(
+    session: Session, account_id: AccountId, now: datetime
+) -> tuple[BilledAccount, tuple[Term, ...], date]:
+    accounts = billed_accounts(session, [account_id], Month.of(now.date()))
+    if not accounts:
+        raise CannotSwitch(plan="-", problem=mark("the account is closed"))
+    account = accounts[0]
+    return account, standing_terms(session, account_id), local_date(now, account.zone)
+
+
+def _in_force(session: Session, account: BilledAccount, plan_id: TariffPlanId, day: date) -> bool:
+    start = local_midnight(day, account.zone)
+    moment = Period(start, local_midnight(date.fromordinal(day.toordinal() + 1), account.zone))
+    return bool(versions_in_force(session, [plan_id], moment, account.zone).get(plan_id))

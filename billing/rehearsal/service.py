@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from billing.accounts import BilledAccount
-from billing.comparison.service import register_costs, register_uses, stays_of
+from billing.comparison.store import register_costs, register_uses, stays_of
 from billing.models import Measurement, RehearsalPartRow, RehearsalRow, RunState, Settlement
 from billing.rehearsal.order import Change, RehearsalOrder
 from billing.rehearsal.report import Names, Refused, report_of
@@ -29,6 +29,7 @@ from tariffs.charges import PPM
 from tariffs.compare import costs
 from tariffs.documents import parse_tariff
 from tariffs.lines import CannotRate, Columns, VersionInForce
+from tariffs.plans import TariffVersion
 from tariffs.rehearsal import Outcome, PriceBasis, held_still, reaching_back, together
 from tariffs.store import plan_by_code, plans, versions_in_force
 
@@ -45,6 +46,12 @@ class Sides:
     old: Mapping[TariffPlanId, Versions]
     new: Mapping[TariffPlanId, Versions]
     named: Mapping[str, Versions]
+
+    @property
+    def every_version(self) -> tuple[TariffVersion, ...]:
+        """The versions of both sides."""
+        held = (*self.old.values(), *self.new.values())
+        return tuple(version for versions in held for _, version in versions)
 
 
 def demand(scope: Scope) -> None:
@@ -129,7 +136,12 @@ def price_part(
         if account.plan_id in sides_in(account.zone).old
     ]
     tally = _Tally(order, accounts)
-    for stay in stays_of(session, accounts, order.first, order.last):
+    asking = [
+        version
+        for zone in {account.zone for account in accounts}
+        for version in sides_in(zone).every_version
+    ]
+    for stay in stays_of(session, accounts, order.first, order.last, asking):
         known = sides_in(stay.use.zone)
         place = [month.ordinal - order.first.ordinal for month in stay.months]
         rows_of: dict[TariffPlanId, list[int]] = {}

@@ -28,6 +28,7 @@ class Right(StrEnum):
     VIEW_STAFF = "view_staff"
     IMPORT_READINGS = "import_readings"
     SUBMIT_READINGS = "submit_readings"
+    CHOOSE_PLAN = "choose_plan"
     MANAGE_METERS = "manage_meters"
     WORK_FINDINGS = "work_findings"
     RECORD_QUALITY = "record_quality"
@@ -44,6 +45,7 @@ DEEDS: Final[Mapping[Right, str]] = {
     Right.VIEW_STAFF: mark("open the console"),
     Right.IMPORT_READINGS: mark("take readings in"),
     Right.SUBMIT_READINGS: mark("submit readings"),
+    Right.CHOOSE_PLAN: mark("choose the plan of an account"),
     Right.MANAGE_METERS: mark("manage meters"),
     Right.WORK_FINDINGS: mark("close findings"),
     Right.RECORD_QUALITY: mark("record the quality of a service"),
@@ -64,6 +66,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
             Right.VIEW_STAFF,
             Right.IMPORT_READINGS,
             Right.SUBMIT_READINGS,
+            Right.CHOOSE_PLAN,
             Right.MANAGE_METERS,
             Right.WORK_FINDINGS,
             Right.RECORD_QUALITY,
@@ -83,7 +86,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
             Right.RECORD_QUALITY,
         }
     ),
-    Role.RESIDENT: frozenset({Right.VIEW, Right.SUBMIT_READINGS}),
+    Role.RESIDENT: frozenset({Right.VIEW, Right.SUBMIT_READINGS, Right.CHOOSE_PLAN}),
 }
 
 

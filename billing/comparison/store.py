@@ -1,0 +1,242 @@
+"""What accounts used over months, read for comparing: by intervals and by registers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from billing.accounts import BilledAccount
+from billing.charges import zone_of
+from billing.facts.facts import Term
+from billing.facts.store import contracted_w_on, entitled_on, persons_on
+from billing.models import AccountTermRow, Measurement
+from billing.store import consumption_by_month
+from kilokassa.core.calendar import Month, local_date, local_midnight
+from kilokassa.core.ids import AccountId, PremisesId, TariffPlanId
+from kilokassa.core.period import Period
+from kilokassa.core.series import Quality
+from kilokassa.core.zones import Zone
+from metering import store as metering_store
+from metering.bulk.store import load_stretch
+from metering.days import IntervalMatrix
+from metering.estimation import store as estimate_store
+from metering.estimation.gaps import spread_by_profile
+from metering.registry.places import Commodity
+from metering.registry.store import areas_on
+from tariffs.compare import Costs, Use
+from tariffs.facts import AccountFacts
+from tariffs.lines import VersionInForce
+from tariffs.plans import TariffVersion
+from tariffs.prices.store import regulated_hours, series_for
+from tariffs.rating import rate_readings
+
+ACTIVE_GIVEN: Final = "A-"
+"""Channel of the energy given to the network."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stay:
+    """Accounts measured by intervals that were open for the same days, with their use.
+
+    An account with two points is there twice: each is rated by itself, as in a close.
+    """
+
+    accounts: tuple[BilledAccount, ...]
+    months: tuple[Month, ...]
+    """One a billing period of the use."""
+    use: Use
+
+
+def stays_of(
+    session: Session,
+    accounts: Sequence[BilledAccount],
+    first: Month,
+    last: Month,
+    versions: Sequence[TariffVersion] = (),
+) -> Iterator[Stay]:
+    """Yield the use of interval accounts from `first` to `last`, each for the days it was open.
+
+    What `versions` ask for beside energy is gathered with it.
+    """
+    owners = {a.premises_id: a for a in accounts if a.measurement is Measurement.INTERVALS}
+    groups: dict[tuple[str, int, date, date], list[tuple[int, BilledAccount]]] = {}
+    for channel in metering_store.channels_of_premises(session, owners):
+        if channel.commodity is not Commodity.ELECTRICITY:
+            continue
+        owner = owners[channel.premises_id]  # type: ignore[index]
+        start, end = _open_days(owner, first, last)
+        if start < end:
+            key = (channel.zone, channel.interval_min, start, end)
+            groups.setdefault(key, []).append((channel.channel_id, owner))
+    for (zone_name, interval_min, start, end), members in sorted(
+        groups.items(), key=lambda item: item[0]
+    ):
+        zone = ZoneInfo(zone_name)
+        ids = [channel_id for channel_id, _ in members]
+        matrix = load_stretch(session, ids, start, end, zone, interval_min)
+        whole = Period(matrix.start, local_midnight(end, zone))
+        _set_aside(session, matrix, whole, zone)
+        months = _months(start, end)
+        use = Use(
+            energy_wh=matrix.energy_wh,
+            start=matrix.start,
+            interval_min=interval_min,
+            zone=zone,
+            billings=tuple(_cut(month.period(zone), whole) for month in months),
+            quality=matrix.quality,
+        )
+        stay = Stay(tuple(owner for _, owner in members), months, use)
+        facts = _facts_of(session, stay, versions)
+        yield stay if facts is None else replace(stay, use=replace(use, facts=facts))
+
+
+def _facts_of(
+    session: Session, stay: Stay, versions: Sequence[TariffVersion]
+) -> AccountFacts | None:
+    """Gather what the versions ask for beside energy; None where they ask for nothing."""
+    if not any(version.charges.beyond_energy or version.norm is not None for version in versions):
+        return None
+    ids = [account.id for account in stay.accounts]
+    last_days = [month.plus(1).first_day - timedelta(days=1) for month in stay.months]
+    persons = [persons_on(session, ids, day) for day in last_days]
+    premises = [account.premises_id for account in stay.accounts]
+    areas = [areas_on(session, premises, day) for day in last_days]
+    watts = contracted_w_on(session, ids, last_days[-1])
+    rights = entitled_on(session, ids, last_days[-1])
+    codes = {one.code for version in versions for one in version.charges.concessions}
+    whole = Period(stay.use.billings[0].start, stay.use.billings[-1].end)
+    hourly = [v.charges.hourly.series for v in versions if v.charges.hourly is not None]
+    lists = [one.hours for version in versions for one in version.charges.capacity if one.hours]
+    export = None
+    if any(version.charges.export is not None for version in versions):
+        export = _export(session, stay, whole)
+    return AccountFacts(
+        area_dm2=np.array([[on[one] for on in areas] for one in premises], np.int64),
+        persons=np.array([[on[one] for on in persons] for one in ids], np.int64),
+        contracted_w=np.array([watts[one] for one in ids], np.int64)
+        if all(one in watts for one in ids)
+        else None,
+        entitled={
+            code: np.array([code in rights.get(one, ()) for one in ids], np.bool_) for code in codes
+        },
+        price_series=series_for(session, hourly, whole) if hourly else {},
+        regulated_hours=regulated_hours(session, lists, whole) if lists else {},
+        export_wh=export,
+    )
+
+
+def _export(session: Session, stay: Stay, whole: Period) -> npt.NDArray[np.int32]:
+    """Return what was given to the network, on the grid of the use; 0 where there is no channel."""
+    use = stay.use
+    row_of = {account.premises_id: row for row, account in enumerate(stay.accounts)}
+    export = np.zeros(use.energy_wh.shape, np.int32)
+    channels = {
+        row_of[PremisesId(channel.premises_id)]: channel.channel_id
+        for channel in metering_store.channels_of_premises(
+            session, row_of, channel_code=ACTIVE_GIVEN
+        )
+        if channel.interval_min == use.interval_min
+    }
+    if channels:
+        days = local_date(whole.start, use.zone), local_date(whole.end, use.zone)
+        matrix = load_stretch(session, list(channels.values()), *days, use.zone, use.interval_min)
+        export[list(channels)] = matrix.energy_wh
+    return export
+
+
+def _open_days(account: BilledAccount, first: Month, last: Month) -> tuple[date, date]:
+    end = last.plus(1).first_day
+    return (
+        max(first.first_day, account.opened_on),
+        end if account.closed_on is None else min(end, account.closed_on),
+    )
+
+
+def _months(start: date, end: date) -> tuple[Month, ...]:
+    first = Month.of(start)
+    count = Month.of(date.fromordinal(end.toordinal() - 1)).ordinal - first.ordinal + 1
+    return tuple(first.plus(number) for number in range(count))
+
+
+def _cut(month: Period, whole: Period) -> Period:
+    shared = month.intersect(whole)
+    assert shared is not None, "the months are those of the stay"
+    return shared
+
+
+def _set_aside(session: Session, matrix: IntervalMatrix, period: Period, zone: ZoneInfo) -> None:
+    """Put estimates where the meter's verification did not hold, as a close does."""
+    found = estimate_store.setting_aside(session, matrix.channel_ids, period)
+    if not found:
+        return
+    intervals = matrix.energy_wh.shape[1]
+    for row, channel_id in enumerate(matrix.channel_ids):
+        for one in found.get(channel_id, ()):
+            values = spread_by_profile(one.quantity, one.period, matrix.interval_min, zone)
+            step = (period.end - period.start) // intervals
+            first = (one.period.start - matrix.start) // step
+            begin, end = max(first, 0), min(first + len(values), intervals)
+            matrix.energy_wh[row, begin:end] = values[begin - first : end - first]
+            matrix.quality[row, begin:end] = Quality.ESTIMATED
+
+
+RegisterUse = Mapping[Month, Mapping[Zone, int]]
+"""Wh that registers counted in each month, by their zones."""
+
+
+def register_uses(
+    session: Session, account_ids: Sequence[AccountId], first: Month, last: Month
+) -> dict[AccountId, RegisterUse]:
+    """Return what was charged for accounts read by registers, by month and zone."""
+    found: dict[AccountId, RegisterUse] = {}
+    for account_id, months in consumption_by_month(session, account_ids, first, last).items():
+        by_month: dict[Month, dict[Zone, int]] = {}
+        for month, lines in months.items():
+            zones: dict[Zone, int] = {}
+            for key, quantity in lines.items():
+                if name := zone_of(key):
+                    zones[Zone(name)] = zones.get(Zone(name), 0) + quantity
+            if any(zones.values()):
+                by_month[month] = zones
+        if by_month:
+            found[account_id] = by_month
+    return found
+
+
+def register_costs(
+    versions: Sequence[VersionInForce], use: RegisterUse, months: Sequence[Month], zone: ZoneInfo
+) -> Costs:
+    """Return what one account read by registers would have paid in each of `months`.
+
+    A zone that the plan does not have makes it refused: nobody knows when the energy was used.
+    """
+    paid = np.zeros((1, len(months)), dtype=np.int64)
+    by_rates = np.zeros_like(paid)
+    for number, month in enumerate(months):
+        if month not in use:
+            continue
+        period = month.period(zone)
+        lines = rate_readings(
+            versions, {(period, name): wh for name, wh in use[month].items()}, zone
+        )
+        paid[0, number] = by_rates[0, number] = sum(line.amount_minor for line in lines)
+    return Costs(paid, by_rates)
+
+
+def standing_terms(session: Session, account_id: AccountId) -> tuple[Term, ...]:
+    """Return all terms of an account that stand, the earliest first, those to come included."""
+    query = (
+        select(AccountTermRow)
+        .where(AccountTermRow.account_id == account_id, AccountTermRow.superseded_at.is_(None))
+        .order_by(AccountTermRow.valid_from)
+    )
+    return tuple(
+        Term(row.valid_from, TariffPlanId(row.plan_id), row.settlement, row.measurement)
+        for row in session.scalars(query)
+    )
