@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from billing.charges import NewLine, name_of
+from billing.charges import NewLine, name_of, plan_key
 from billing.explanation import store
 from billing.explanation.details import steps_of_detail
 from billing.explanation.explanation import (
@@ -41,6 +41,7 @@ from metering.registers import RegisterReading
 from metering.registry.places import PPM
 from tariffs import explain as tariff_explain
 from tariffs.explain import Explanation, IntervalPart, explain_line, explain_readings
+from tariffs.lines import ChargeLine
 
 _OF_TARIFF: Final = {
     tariff_explain.StepKind.EXPORTED: (StepKind.EXPORTED, StepUnit.WH),
@@ -183,15 +184,25 @@ def _of_intervals(rated: RatedIntervals, charged: NewLine) -> Explanation | None
             rated.start,
             rated.interval_min,
             rated.zone,
-            charged.key,
+            plan_key(charged.key),
             billings=rated.billings,
             facts=rated.facts,
             readings=rated.readings,
         )
     except NotFound:
         return None
-    same = (found.line.quantity_wh, found.line.amount_minor)
-    return found if same == (charged.quantity, charged.amount_minor) else None
+    return found if _is_same(found.line, charged) else None
+
+
+def _is_same(line: ChargeLine, charged: NewLine) -> bool:
+    """Say whether a line of a rating is the charged one: two stays may have a line of one key."""
+    period = line.spec.period
+    return (line.quantity_wh, line.amount_minor, period.start, period.end) == (
+        charged.quantity,
+        charged.amount_minor,
+        charged.period_start,
+        charged.period_end,
+    )
 
 
 def _interval_chain(
@@ -253,9 +264,9 @@ def _tariff_step(step: tariff_explain.Step, again: Iterable[NewLine]) -> Step:
     if kind is StepKind.RANGE:
         return Step(kind, step.value, unit, {"range": step.about})
     if kind is StepKind.LINE:
-        details = [one.detail for one in again if one.key == step.about]
-        name = name_of(details[0], "ru") if details else ""
-        return Step(kind, step.value, unit, {"line": step.about, "name": name or step.about})
+        named = {plan_key(one.key): one.detail for one in again}.get(step.about, "")
+        names = {language: name_of(named, language) for language in ("ru", "en")}
+        return Step(kind, step.value, unit, {"line": step.about, **names})
     return Step(kind, step.value, unit)
 
 
@@ -267,14 +278,15 @@ def _of_registers(
 ) -> tuple[Step, ...] | None:
     try:
         found = explain_readings(
-            rated.versions, rated.quantities_wh, rated.zone, charged.key, facts=rated.facts
+            rated.versions,
+            rated.quantities_wh,
+            rated.zone,
+            plan_key(charged.key),
+            facts=rated.facts,
         )
     except NotFound:
         return None
-    if (found.line.quantity_wh, found.line.amount_minor) != (
-        charged.quantity,
-        charged.amount_minor,
-    ):
+    if not _is_same(found.line, charged):
         return None
     steps: list[Step] = []
     for part in found.parts:

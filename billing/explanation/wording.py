@@ -47,7 +47,7 @@ SENTENCES: Final[Mapping[StepKind, str]] = {
     StepKind.INTERVALS: mark("Intervals of the zone “%(zone)s”: %(count)s on %(days)s days"),
     StepKind.EXPORTED: mark("Given to the network in that time"),
     StepKind.RANGE: mark("Of it in range %(range)s"),
-    StepKind.LINE: mark("Computed from the line “%(name)s”"),
+    StepKind.LINE: mark("Computed from the line “%(line)s”"),
     StepKind.AREA: mark("Area of the premises"),
     StepKind.PERSONS: mark("Registered persons"),
     StepKind.CONTRACTED: mark("Contracted capacity"),
@@ -200,6 +200,9 @@ def step_said(step: Step, language: Language, zone: ZoneInfo) -> Said:
     about = {name: _word(name, value, language, zone) for name, value in step.about.items()}
     if step.kind is StepKind.ESTIMATE:
         about["method"] = _method(step.about, language)
+    if step.kind is StepKind.LINE:
+        own_name = str(step.about.get(str(language), ""))
+        about["line"] = own_name or _key_text(str(step.about["line"]), language)
     if "name" in step.about:
         named = str(step.about["name"])
         about["name"] = gettext(NAMES.get(named, named), language)
@@ -207,6 +210,14 @@ def step_said(step: Step, language: Language, zone: ZoneInfo) -> Said:
     if step.unit is StepUnit.WORD:
         return Said(sentence, gettext(WAYS.get(about["word"], about["word"]), language))
     return Said(sentence, value_text(step.value, step.unit, language))
+
+
+def _key_text(key: str, language: Language) -> str:
+    """Return what a line without a name of its own is for, by its key."""
+    place = key.split("/", 1)[0]
+    kind = place.split(":", 1)[0]
+    name = ZONES.get(place) or CHARGES.get(kind, kind)
+    return gettext(name, language)
 
 
 def _word(name: str, value: str | int, language: Language, zone: ZoneInfo) -> str:
@@ -348,7 +359,7 @@ def line_title(one: LineExplanation, language: Language) -> str:
     if named:
         return named
     if one.register_zone is not None and one.line.service is Service.ELECTRICITY:
-        parts = [gettext(ZONES[one.register_zone], language)]
+        parts = [_key_text(one.line.key, language)]
         number = one.line.key.split("/")[1] if "/" in one.line.key else "-"
         if number.isdigit() and int(number):
             parts.append(gettext(mark("range %(number)s"), language) % {"number": number})
@@ -358,7 +369,7 @@ def line_title(one: LineExplanation, language: Language) -> str:
     return gettext(CHARGES.get(one.line.charge, one.line.key), language)
 
 
-CHARGES: Final[Mapping[ChargeKind, str]] = {
+CHARGES: Final[Mapping[str, str]] = {
     ChargeKind.HOURLY: mark("Energy by the hour"),
     ChargeKind.ALLOWANCE: mark("Allowance"),
     ChargeKind.EXPORT: mark("Given to the network"),

@@ -87,7 +87,7 @@ def page_of(here: Visit, one: LineExplanation) -> LinePage:
 
 
 def line_link(number: str | None = None) -> Callable[[ChargeLineRow], str]:
-    """Return what leads from a charge line in a table to its page: on that account's, or staff's."""
+    """Return what leads from a charge line to its page: that of the account, or of staff."""
     if number is None:
         return lambda line: url_for("console.line", line_id=line.id)
     return lambda line: url_for("account.line", number=number, line_id=line.id)
