@@ -51,6 +51,20 @@ def documents_of(
     return tuple(_document(row) for row in session.execute(query))
 
 
+def documents_of_kind(
+    session: Session, scope: Scope, kind: DocumentKind, *, limit: int, offset: int = 0
+) -> tuple[tuple[Document, ...], int]:
+    """Return a page of the documents of a kind in reach, the latest first, and their number."""
+    query = (
+        _whole()
+        .where(_DOCUMENT.c.kind == kind)
+        .where(account_in_scope(_DOCUMENT.c.account_id, scope))
+    )
+    total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    page = query.order_by(_DOCUMENT.c.id.desc()).limit(limit).offset(offset)
+    return tuple(_document(row) for row in session.execute(page)), total
+
+
 def document_by_number(session: Session, scope: Scope, number: str) -> Document:
     """Return the document with this number; one out of reach is not found."""
     query = (

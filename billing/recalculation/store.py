@@ -14,6 +14,7 @@ from billing.models import (
     AccountFactRow,
     AccountRow,
     AccountTermRow,
+    BillingPartRow,
     BillingRunRow,
     ChargeLineRow,
     CommonAreaMonthRow,
@@ -22,6 +23,7 @@ from billing.models import (
     HouseServiceRow,
     LineKind,
     RunKind,
+    RunState,
 )
 from billing.recalculation.changes import Change, Place
 from billing.store import line_of, retailer_zone
@@ -69,6 +71,34 @@ def first_closes(session: Session, before: Month) -> dict[Month, datetime]:
         .order_by(BillingRunRow.charge_month.desc())
     )
     return {Month.from_ordinal(ordinal): at for ordinal, at in session.execute(query)}
+
+
+def next_to_close(session: Session) -> Month | None:
+    """Return the month after the last that was closed for everyone; None before the first close."""
+    query = select(func.max(BillingRunRow.charge_month)).where(
+        BillingRunRow.kind == RunKind.CLOSE, BillingRunRow.state == RunState.DONE
+    )
+    last = session.scalar(query.where(BillingRunRow.whole))
+    if last is None:
+        last = session.scalar(query)
+    return None if last is None else Month.from_ordinal(last).plus(1)
+
+
+def open_recalculation(session: Session, month: Month) -> tuple[int, int] | None:
+    """Return the recalculation shown in `month` that was interrupted, and how many parts it has."""
+    query = (
+        select(BillingRunRow.id, func.count(BillingPartRow.part))
+        .outerjoin(BillingPartRow, BillingPartRow.run_id == BillingRunRow.id)
+        .where(
+            BillingRunRow.kind == RunKind.RECALCULATION,
+            BillingRunRow.state == RunState.OPEN,
+            BillingRunRow.charge_month == month.ordinal,
+        )
+        .group_by(BillingRunRow.id)
+        .order_by(BillingRunRow.id)
+    )
+    row = session.execute(query).first()
+    return None if row is None else (row[0], row[1])
 
 
 def places_of(session: Session, account_ids: Sequence[AccountId]) -> dict[AccountId, Place]:

@@ -1,0 +1,302 @@
+"""What is learned late puts closed months right, at once or at the next close, and only once."""
+
+import random
+from datetime import date, timedelta
+
+import pytest
+
+from billing.models import CorrectionReason, LineKind
+from invoices.numbering import DocumentKind
+from invoices.payment_document import PaymentDocument
+from invoices.recalculation import RecalculationDocument
+from invoices.service import verify
+from invoices.store import documents_of
+from kilokassa.app.recalculating import NothingClosed, Wish, preview, recalculate
+from kilokassa.core.calendar import Month, local_midnight
+from kilokassa.core.clock import FixedClock
+from metering.events.kinds import QualityBasis, QualityEventKind, QualityEventState
+from metering.events.service import (
+    DecideOrder,
+    QualityOrder,
+    decide_quality,
+    record_quality,
+)
+from metering.registry.places import Commodity
+from tariffs.lines import ChargeKind
+from tariffs.service import PublishOrder, publish_version
+from tests.scenarios.by_hand_town import SCOPE, ZONE, Town, tariff
+from wallet.store import closings
+
+DEARER = tariff("single", [("2017-01-01", 5), ("2026-01-24", 6)])
+
+
+def at(month, day):
+    return local_midnight(date(2026, month, day), ZONE)
+
+
+def put_right(town, when, **wish):
+    return recalculate(town.application(when), Wish(**wish), scope=SCOPE)
+
+
+def look(town, when, **wish):
+    with town.database.reading() as session:
+        return preview(session, SCOPE, Wish(**wish), at=when)
+
+
+def publish(town, text, when):
+    with town.database.writing() as session:
+        publish_version(session, PublishOrder(SCOPE, text, replaces=True), FixedClock(when))
+
+
+def outage(town, start, hours, when, flat=""):
+    with town.database.writing() as session:
+        recorded = record_quality(
+            session,
+            QualityOrder(
+                scope=SCOPE,
+                building_code="B1",
+                premises_number=flat,
+                commodity=Commodity.ELECTRICITY,
+                kind=QualityEventKind.NO_SUPPLY,
+                basis=QualityBasis.ACT,
+                starts_at=start,
+                ends_at=start + timedelta(hours=hours),
+                document="A-1",
+            ),
+            FixedClock(when),
+        )
+        decide_quality(
+            session,
+            DecideOrder(recorded.event.id, QualityEventState.CONFIRMED, "", SCOPE),
+            FixedClock(when),
+        )
+
+
+def documents(town, point, kind):
+    with town.database.reading() as session:
+        found = documents_of(session, SCOPE, town.accounts[point], kind=kind)
+        assert list(verify(session)) == []
+    return list(reversed(found))
+
+
+def differences(town, point="P1"):
+    return [
+        RecalculationDocument.from_snapshot(one.snapshot, one.number)
+        for one in documents(town, point, DocumentKind.RECALCULATION)
+    ]
+
+
+def read_and_close(town, first, last, kwh=100):
+    for number in range(first, last + 1):
+        for point in town.accounts:
+            town.read(point, date(2026, number, 24), 1000 + kwh * number, hour=0)
+        town.close(2026, number)
+
+
+@pytest.fixture
+def town(database, tmp_path):
+    return Town(database, tmp_path)
+
+
+def test_a_version_published_for_closed_months_is_charged_by_at_once(town):
+    read_and_close(town, 1, 3)
+    before_minor = town.billed_minor("P1")
+    publish(town, DEARER, at(4, 10))
+
+    shown = look(town, at(4, 12))
+    report = put_right(town, at(4, 12))
+
+    assert [(str(one.month), one.reason) for one in shown.pending] == [
+        ("2026-02", CorrectionReason.TARIFF),
+        ("2026-03", CorrectionReason.TARIFF),
+    ]
+    assert shown.difference_minor == report.difference_minor == 200_00
+    assert town.billed_minor("P1") - before_minor == 200_00
+    (document,) = differences(town)
+    assert document.number == "D-2026-000001"
+    assert report.documents == (document.number,)
+    assert [(str(m.month), m.difference_minor) for m in document.months] == [
+        ("2026-02", 100_00),
+        ("2026-03", 100_00),
+    ]
+
+
+def test_the_next_payment_document_shows_what_was_put_right_before_it(town):
+    read_and_close(town, 1, 2)
+    publish(town, DEARER, at(3, 10))
+    put_right(town, at(3, 12))
+
+    read_and_close(town, 3, 3)
+
+    shown = PaymentDocument.from_snapshot(
+        documents(town, "P1", DocumentKind.PAYMENT_DOCUMENT)[-1].snapshot
+    )
+    assert [line.kind for line in shown.lines] == [
+        LineKind.REVERSAL,
+        LineKind.CORRECTION,
+        LineKind.ORIGINAL,
+    ]
+    assert shown.total_minor == 100_00 + 600_00
+    assert len(differences(town)) == 1
+
+
+def test_the_close_issues_the_document_of_the_difference_itself(town):
+    read_and_close(town, 1, 2)
+    publish(town, DEARER, at(3, 10))
+
+    read_and_close(town, 3, 3)
+
+    (document,) = differences(town)
+    assert document.difference_minor == 100_00
+    assert document.shown_in == Month(2026, 3)
+
+
+def test_a_recalculation_again_changes_nothing(town):
+    read_and_close(town, 1, 2)
+    publish(town, DEARER, at(3, 10))
+    put_right(town, at(3, 12))
+
+    again = put_right(town, at(3, 13))
+
+    assert (again.corrected, again.difference_minor, again.documents) == (0, 0, ())
+    assert look(town, at(3, 13)).pending == ()
+
+
+def test_a_look_posts_nothing(town):
+    read_and_close(town, 1, 2)
+    publish(town, DEARER, at(3, 10))
+    lines = town.lines("P1")
+
+    look(town, at(3, 12))
+
+    assert len(town.lines("P1")) == len(lines)
+    assert differences(town) == []
+
+
+def test_only_the_month_or_account_that_is_named_is_put_right(database, tmp_path):
+    town = Town(database, tmp_path, flats=2)
+    read_and_close(town, 1, 3)
+    publish(town, DEARER, at(4, 10))
+
+    first = put_right(town, at(4, 12), month=Month(2026, 2), account_number="1000000002")
+
+    assert (first.corrected, first.months, first.difference_minor) == (1, 1, 100_00)
+    assert differences(town, "P1") == []
+    assert put_right(town, at(4, 13)).difference_minor == 300_00
+
+
+def test_before_the_first_close_there_is_nothing_to_put_right(town):
+    with pytest.raises(NothingClosed):
+        put_right(town, at(2, 1))
+
+
+def test_a_late_reading_is_charged_without_waiting_for_the_close(town):
+    read_and_close(town, 1, 2)
+    town.read("P1", date(2026, 1, 24), 1090, hour=0, came=date(2026, 3, 10))
+
+    put_right(town, at(3, 12))
+
+    assert [town.billed_wh("P1", 2026, n) for n in (1, 2)] == [90_000, 110_000]
+    assert {m.reason for m in differences(town)[0].months} == {CorrectionReason.READINGS}
+
+
+def test_an_outage_of_thirty_hours_takes_nine_thousandths_of_the_month_off(town):
+    read_and_close(town, 1, 1)
+    outage(town, at(1, 10), 30, at(2, 5))
+
+    put_right(town, at(2, 6))
+
+    (line,) = [n for n in town.lines("P1") if n.charge is ChargeKind.DEDUCTION]
+    # 100 kWh at 5 roubles; 6 hours beyond the 24 that are allowed, 0.15 % each.
+    assert (line.quantity, line.rate_scaled, line.amount_minor) == (500_00, 9_000, -4_50)
+    (document,) = differences(town)
+    assert document.months[0].reason is CorrectionReason.QUALITY
+    assert document.difference_minor == -4_50
+    assert document.warnings
+
+
+def test_an_outage_that_is_known_at_the_close_is_on_the_bill(town):
+    outage(town, at(1, 10), 30, at(1, 20), flat="1")
+
+    read_and_close(town, 1, 1)
+
+    assert [n.amount_minor for n in town.lines("P1")] == [500_00, -4_50]
+    assert differences(town) == []
+
+
+def test_a_deduction_follows_the_charge_that_it_is_a_share_of(town):
+    outage(town, at(1, 10), 30, at(1, 20))
+    read_and_close(town, 1, 1)
+    publish(town, tariff("single", [("2017-01-01", 10)]), at(2, 5))
+
+    put_right(town, at(2, 6))
+
+    assert town.billed_minor("P1") == 1_000_00 - 9_00
+
+
+def test_what_lies_beyond_the_limit_is_listed_and_left(database, tmp_path):
+    town = Town(database, tmp_path)
+    read_and_close(town, 1, 12)
+    for number in (1, 2):
+        month = Month(2027, number)
+        town.read("P1", month.first_day.replace(day=24), 2200 + 100 * number, hour=0)
+        town.close(2027, number)
+    publish(town, tariff("single", [("2017-01-01", 6)]), local_midnight(date(2027, 3, 5), ZONE))
+
+    report = put_right(town, local_midnight(date(2027, 3, 6), ZONE))
+
+    assert [str(one.month) for one in report.beyond] == ["2026-01", "2026-02"]
+    assert report.months == 12
+    assert {m.month for m in differences(town)[0].months} == {
+        Month(2026, 3).plus(n) for n in range(12)
+    }
+
+
+NEWS = ("reading", "later_reading", "outage", "long_outage")
+
+
+def tell(town, point, news, when):
+    """Let one thing about January or February of a flat become known."""
+    if news == "reading":
+        town.read(point, date(2026, 1, 24), 1090, hour=0, came=when)
+    elif news == "later_reading":
+        town.read(point, date(2026, 2, 24), 1230, hour=0, came=when)
+    elif news == "outage":
+        outage(town, at(1, 10), 30, local_midnight(when, ZONE), flat=point[1:])
+    else:
+        outage(town, at(2, 3), 200, local_midnight(when, ZONE), flat=point[1:])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_order_of_arrival_ends_in_the_same_bill(database, tmp_path, seed):
+    """Six flats learn the same in six orders, with closes and recalculations in between."""
+    chance = random.Random(seed)
+    town = Town(database, tmp_path, flats=6)
+    read_and_close(town, 1, 2)
+    orders = {point: chance.sample(NEWS, len(NEWS)) for point in town.accounts}
+    version_after = chance.randrange(len(NEWS))
+    for step in range(len(NEWS)):
+        month = 3 + step
+        for point, order in orders.items():
+            tell(town, point, order[step], date(2026, month, chance.randint(2, 20)))
+            if chance.random() < 0.3:
+                put_right(town, at(month, 21), account_number=f"100000000{point[1:]}")
+        if step == version_after:
+            publish(town, tariff("single", [("2017-01-01", 7)]), at(month, 22))
+        if chance.random() < 0.5:
+            put_right(town, at(month, 23))
+        read_and_close(town, month, month, kwh=120)
+
+    again = put_right(town, at(7, 20))
+
+    assert again.corrected == 0
+    with database.reading() as session:
+        owed = closings(session, list(town.accounts.values()), Month(2026, 12).ordinal)
+    for point, account_id in town.accounts.items():
+        standing = [
+            sum(n.amount_minor for n in town.lines(point, charged=(2026, number)))
+            for number in range(1, 7)
+        ]
+        # January: 90 kWh at 7, 6 hours beyond at 0.15 %; February: 140 kWh, 176 hours beyond.
+        assert standing[:2] == [630_00 - 5_67, 980_00 - 258_72]
+        assert -owed[account_id] == sum(standing)
