@@ -56,6 +56,9 @@ INLINE_ACCOUNTS: Final = 600
 COMPARED_MAX: Final = 400
 """So many months of accounts a preview rates again, the latest first; a page waits for it."""
 
+COMPARED_ALL: Final = 2**31
+"""For a command, which may take its time."""
+
 Progress = Callable[[int, int], None]
 
 

@@ -21,6 +21,7 @@ from kilokassa.web.api import (
     findings,
     lines,
     readings,
+    recalculation,
     registry,
     tariffs,
 )
@@ -68,6 +69,7 @@ def install_api(app: Flask) -> None:
         events,
         lines,
         billing,
+        recalculation,
     ):
         part.add_routes(routes)
     api.register_blueprint(routes)

@@ -13,6 +13,7 @@ from kilokassa.web.console import (
     home,
     lines,
     readings,
+    recalculation,
     registry,
     runs,
     tariffs,
@@ -64,6 +65,8 @@ def blueprint() -> Blueprint:
     console.post("/readings/export")(exports.exported_readings)
     console.get("/runs")(runs.runs)
     console.post("/runs")(runs.close_month)
+    console.get("/recalculations")(recalculation.recalculations)
+    console.post("/recalculations")(recalculation.recalculate)
     console.get("/documents")(documents.documents)
     console.get("/documents/<number>.pdf")(documents.document_pdf)
     console.route("/walk-rounds", methods=["GET", "POST"])(walk_rounds.walk_rounds)
