@@ -85,6 +85,16 @@ def render_recalculation(snapshot: Mapping[str, Any], language: Language) -> byt
     return _pdf("recalculation.html", language, snapshot, page=page)
 
 
+def pdf_of_page(text: str) -> bytes:
+    """Return the PDF of a page that brings its own style, such as a report; it loads no files."""
+    engine = _engine()
+    page = engine.module.HTML(string=text, url_fetcher=engine.fetcher)
+    pdf: bytes = page.write_pdf(
+        font_config=engine.fonts, pdf_identifier=digest_parts([text.encode()]).encode()
+    )
+    return pdf
+
+
 @cache
 def renderer_version() -> str:
     """Return what decides the bytes besides the snapshot: libraries, templates, words, fonts."""

@@ -45,7 +45,7 @@ class Use:
     @property
     def intervals(self) -> int:
         """How many intervals there are."""
-        return self.energy_wh.shape[1]
+        return int(self.energy_wh.shape[1])
 
     @property
     def measured(self) -> Columns:
@@ -84,7 +84,7 @@ def _chosen(facts: AccountFacts, rows: Sequence[int]) -> AccountFacts:
 
 def _measured_in(quality: npt.NDArray[np.uint8]) -> int:
     measured = (quality == Quality.ACTUAL) | (quality == Quality.CUSTOMER_READ)
-    count: int = np.count_nonzero(measured)
+    count = int(np.count_nonzero(measured))
     return count
 
 

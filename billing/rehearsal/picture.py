@@ -1,0 +1,97 @@
+"""Pictures of a rehearsal as SVG text: they need no script, so a page, a file and a PDF share them.
+
+Colours are named by classes that the page's style sheet fills in; what a colour says is also said
+by place, pattern and number.
+"""
+
+from collections.abc import Sequence
+from html import escape
+
+from tariffs.charges import PPM
+from tariffs.rehearsal import BINS_PPM
+
+_WIDTH, _HEIGHT = 720, 240
+_TOP, _BOTTOM = 24, 36
+
+
+def bin_labels() -> tuple[str, ...]:
+    """Return what the bins of the histogram are called, in per cent.
+
+    >>> bin_labels()[0], bin_labels()[5], bin_labels()[-1]
+    ('< −20', '0', '> 20')
+    """
+    below = [-border * 100 // PPM for border in BINS_PPM if border < 0]
+    above = [border * 100 // PPM for border in BINS_PPM if border > 0]
+    losses = [f"−{a}…−{b}" for a, b in zip(below, [*below[1:], 0], strict=True)]
+    gains = [f"{a}…{b}" for a, b in zip([0, *above], above, strict=False)]
+    return (
+        f"< −{below[0]}",
+        *(label.replace("−0", "0") for label in losses),
+        "0",
+        *gains,
+        f"> {above[-1]}",
+    )
+
+
+def histogram_svg(counts: Sequence[int], title: str, about: str) -> str:
+    """Draw how many accounts pay how much less or more, in per cent of what they pay now."""
+    labels = bin_labels()
+    width = _WIDTH / len(labels)
+    highest = max([*counts, 1])
+    middle = len(labels) // 2
+    parts = []
+    for number, (label, count) in enumerate(zip(labels, counts, strict=True)):
+        height = _tall(count, highest)
+        kind = "less" if number < middle else "more" if number > middle else "same"
+        x, y = number * width, _HEIGHT - _BOTTOM - height
+        parts.append(
+            f'<rect class="bar {kind}" x="{x + 4:.1f}" y="{y}" width="{width - 8:.1f}"'
+            f' height="{height}"/>'
+        )
+        if count:
+            parts.append(_text(x + width / 2, y - 6, str(count)))
+        parts.append(_text(x + width / 2, _HEIGHT - _BOTTOM + 20, label))
+    return _svg(parts, title, about)
+
+
+def months_svg(
+    months: Sequence[tuple[str, int, int]], title: str, about: str, names: tuple[str, str]
+) -> str:
+    """Draw what each month came to, now and on the new tariff, in thousands of roubles."""
+    width = _WIDTH / max(len(months), 1)
+    highest = max([1, *(max(old, new) for _, old, new in months)])
+    parts = []
+    for number, (label, old, new) in enumerate(months):
+        x = number * width
+        for place, (kind, value) in enumerate((("old", old), ("new", new))):
+            height = _tall(max(value, 0), highest)
+            left = x + width * (0.14 + 0.36 * place)
+            parts.append(
+                f'<rect class="bar {kind}" x="{left:.1f}" y="{_HEIGHT - _BOTTOM - height}"'
+                f' width="{width * 0.34:.1f}" height="{height}"/>'
+            )
+        parts.append(_text(x + width / 2, _HEIGHT - _BOTTOM + 20, label))
+    for place, (kind, name) in enumerate(zip(("old", "new"), names, strict=True)):
+        x = place * 240
+        parts.append(f'<rect class="bar {kind}" x="{x}" y="2" width="12" height="12"/>')
+        parts.append(f'<text x="{x + 18}" y="12">{escape(name)}</text>')
+    return _svg(parts, title, about)
+
+
+def _tall(value: int, highest: int) -> int:
+    whole = _HEIGHT - _TOP - _BOTTOM
+    return max(value * whole // highest, 1 if value else 0)
+
+
+def _text(x: float, y: float, text: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escape(text)}</text>'
+
+
+def _svg(parts: Sequence[str], title: str, about: str) -> str:
+    line = _HEIGHT - _BOTTOM
+    return (
+        f'<svg class="kk-plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img"'
+        f' xmlns="http://www.w3.org/2000/svg"><title>{escape(title)}</title>'
+        f"<desc>{escape(about)}</desc>"
+        f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{line}" y2="{line}"/>{"".join(parts)}</svg>'
+    )
