@@ -158,6 +158,10 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "GET console.balance": Expected(f"{console}/balance/KHB-A", on_console()),
         "GET console.runs": Expected(f"{console}/runs", open_to(RETAILER)),
         "POST console.close_month": Expected(f"{console}/runs", open_to(DESK, 422)),
+        "GET console.recalculations": Expected(f"{console}/recalculations", open_to(STAFF)),
+        "POST console.recalculate": Expected(
+            f"{console}/recalculations", open_to(DESK, 302), data={"month": "soon"}
+        ),
         "GET console.documents": Expected(f"{console}/documents", open_to(STAFF)),
         "GET console.document_pdf": Expected(f"{console}/documents/{bill}.pdf", open_to(STAFF)),
         # The account page.
@@ -251,6 +255,11 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "POST api.close_month": Expected(
             f"{api}/billing/closes", open_to(DESK, 422), json={"month": "soon"}
         ),
+        "GET api.recalculations": Expected(f"{api}/recalculations", open_to(STAFF)),
+        "GET api.pending_recalculations": Expected(f"{api}/recalculations/pending", open_to(STAFF)),
+        "POST api.recalculate": Expected(
+            f"{api}/recalculations", open_to(DESK, 422), json={"month": "soon"}
+        ),
     }
 
 
@@ -320,6 +329,15 @@ def by_hand() -> dict[str, Expected]:
     }
 
 
+def explained(line_id: int) -> dict[str, Expected]:
+    """Return the expectation for the routes of a charge line of the prepaid account."""
+    return {
+        "GET console.line": Expected(f"/console/lines/{line_id}", on_console()),
+        "GET account.line": Expected(f"/account/{PREPAID}/charges/{line_id}", on_account_page()),
+        "GET api.line_explanation": Expected(f"/api/v1/lines/{line_id}/explanation", of_account()),
+    }
+
+
 @pytest.fixture(scope="module")
 def expected(browsers: Clients) -> dict[str, Expected]:
     def number(account: str, kind: str) -> str:
@@ -327,7 +345,9 @@ def expected(browsers: Clients) -> dict[str, Expected]:
         answer = browsers["operator"].get(url).get_json()
         return str(answer["items"][0]["number"])
 
-    return routes(number(POSTPAID, "payment_document"), number(PREPAID, "receipt"))
+    lines = browsers["operator"].get(f"/api/v1/accounts/{PREPAID}/charge-lines").get_json()
+    known = routes(number(POSTPAID, "payment_document"), number(PREPAID, "receipt"))
+    return known | explained(lines[0]["id"])
 
 
 def every_route(app: Flask) -> list[str]:
