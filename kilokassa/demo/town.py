@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from billing import store as billing_store
 from billing.accounts import AccountOrder
-from billing.models import AccountRow, BillingRunRow, RetailerRow
+from billing.models import AccountRow, BillingRunRow, RetailerRow, RunKind
 from billing.service import RetailerOrder, establish_retailer, open_accounts
 from heating.service import (
     HeatedHouseOrder,
@@ -155,7 +155,9 @@ def ensure_demo(
         closed = {
             Month.from_ordinal(ordinal)
             for ordinal in session.scalars(
-                select(BillingRunRow.charge_month).where(BillingRunRow.ended_at.is_not(None))
+                select(BillingRunRow.charge_month).where(
+                    BillingRunRow.kind == RunKind.CLOSE, BillingRunRow.ended_at.is_not(None)
+                )
             )
         }
     next_day = plan.first_day if last is None else last + timedelta(days=1)
