@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from billing.accounts import BilledAccount
 from billing.charges import MeterFact
+from billing.facts.facts import Absence
+from billing.facts.store import absences_of, persons_on
 from billing.house import store as house_store
 from billing.house.lines import (
     NO_PRICE,
@@ -42,8 +44,9 @@ from metering.estimation import store as estimate_store
 from metering.estimation.methods import Norm, norm_in_force
 from metering.registers import RegisterBackwards, RegisterReading, register_differences
 from metering.registry.places import Commodity
+from metering.registry.store import areas_on
 from metering.store import PremisesMeter
-from tariffs.services.common_area import share_area
+from tariffs.services.common_area import MonthBasis, share_area
 from tariffs.services.prices import Basis, HouseService, ServicePrice, Stretch, stretches
 from tariffs.services.store import service_prices
 from tariffs.services.volumes import Counted, VolumeMethod, norm_litres, part_of_days
@@ -251,8 +254,11 @@ class _Facts:
     readings: Mapping[int, Sequence[RegisterReading]]
     norms: Mapping[Commodity, Sequence[Norm]]
     rooms: Mapping[int, int | None]
+    own_areas: Mapping[int, int]
+    """Square decimetres of the accounts' own premises: what held on the month's last day."""
     persons: Mapping[AccountId, int]
-    absences: Mapping[AccountId, Sequence[Any]]
+    """On the month's last day."""
+    absences: Mapping[AccountId, Sequence[Absence]]
 
     @classmethod
     def of(
@@ -290,17 +296,18 @@ class _Facts:
                 known_at=known_at,
             ):
                 readings.setdefault(reading.meter_id, []).append(reading)
-        areas: dict[int, dict[int, int]] = {}
+        last_day = month.plus(1).first_day - timedelta(days=1)
+        areas: dict[int, Mapping[int, int]] = {}
         common: dict[int, CommonAreaMonth] = {}
         if Basis.COMMON_AREA in bases:
-            areas = {
-                building_id: {int(premises_id): area for premises_id, area in of_house}
-                for building_id, of_house in areas_of_buildings(session, assigned).items()
-            }
+            for building_id, of_house in areas_of_buildings(session, assigned).items():
+                ids = [premises_id for premises_id, _ in of_house]
+                areas[building_id] = areas_on(session, ids, last_day, known_at=known_at)
             settled = house_store.common_area_months(
                 session, assigned, month, month, known_at=known_at
             )
             common = {building_id: one for (building_id, _), one in settled.items()}
+        account_ids = [account.id for account in accounts]
         return cls(
             houses=house_store.served_houses(session, assigned),
             areas=areas,
@@ -312,8 +319,11 @@ class _Facts:
                 for commodity in WATERS
             },
             rooms=house_store.rooms_of(session, premises_ids) if water else {},
-            persons={account.id: account.persons for account in accounts},
-            absences={},
+            own_areas=areas_on(session, premises_ids, last_day, known_at=known_at),
+            persons=persons_on(session, account_ids, last_day, known_at=known_at),
+            absences=absences_of(
+                session, account_ids, month.plus(-12).first_day, last_day, known_at=known_at
+            ),
         )
 
 
@@ -347,9 +357,8 @@ def _charge(
         if basis is Basis.METER or basis is Basis.WATER:
             water.charge(stay, priced[0].price, max(account.opened_on, one.valid_from), charge)
         elif basis is Basis.AREA:
-            charge.lines += area_lines(
-                stay, account.area_dm2, {"area_dm2": account.area_dm2}, digest=""
-            )
+            area_dm2 = facts.own_areas[account.premises_id]
+            charge.lines += area_lines(stay, area_dm2, {"area_dm2": area_dm2}, digest="")
         elif basis is Basis.PERSON:
             _by_person(account, stay, facts, charge)
         else:
@@ -388,7 +397,7 @@ def _common_area(
         return
     shown: dict[str, Any] = {
         "method": str(settled.method),
-        "settled_by": settled.basis,
+        "settled_by": str(settled.basis),
         "house_wh": settled.house_wh,
         "flats_wh": settled.flats_wh,
         "actual_wh": settled.actual_wh,
@@ -396,18 +405,19 @@ def _common_area(
         "charged_wh": settled.own_wh,
         "carried_out_wh": settled.carried_out_wh,
         "norm_wh": settled.detail.get("norm_wh"),
-        "area_dm2": account.area_dm2,
+        "area_dm2": facts.own_areas[account.premises_id],
         "house_area_dm2": sum(areas.values()),
     }
-    if settled.basis != str(settled.method):
-        charge.warnings.append(BY_NORM if settled.basis == "norm" else BY_AVERAGE)
+    if str(settled.basis) != str(settled.method):
+        by_norm = settled.basis is MonthBasis.NORM
+        charge.warnings.append(BY_NORM if by_norm else BY_AVERAGE)
     share_wh = share_area(settled.own_wh, areas)[account.premises_id]
     charge.lines += energy_lines(
         stay,
         share_wh,
         shown,
         digest=settled.input_digest,
-        estimated=settled.basis != CommonAreaMethod.ACTUAL,
+        estimated=settled.basis is not MonthBasis.ACTUAL,
     )
     if settled.detail.get("yearly_unknown"):
         charge.warnings.append(YEARLY_UNKNOWN)
@@ -424,7 +434,7 @@ def _common_area(
                     for month, wh in settled.yearly
                     if stretch.first < month.plus(1).first_day and month.first_day < stretch.end
                 ],
-                "area_dm2": account.area_dm2,
+                "area_dm2": facts.own_areas[account.premises_id],
                 "house_area_dm2": sum(areas.values()),
             },
             digest=settled.input_digest,

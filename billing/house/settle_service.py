@@ -26,6 +26,7 @@ from metering import store as metering_store
 from metering.balance.service import HouseQuery, house_balance
 from metering.balance.store import HousePoint, points_of_houses
 from metering.estimation.store import kept_estimates
+from metering.registry.store import areas_on
 from tariffs.services.common_area import (
     MonthBasis,
     PastMonth,
@@ -247,7 +248,14 @@ def _settle(
     ]
     method = service.method or CommonAreaMethod.NORM
     settled = _settled(method, measured, norm, carried_in_wh, history, month, price, known)
-    areas = areas_of_buildings(session, [BuildingId(house.id)])[house.id]
+    premises = areas_of_buildings(session, [BuildingId(house.id)])[house.id]
+    area_dm2 = sum(
+        areas_on(
+            session,
+            [premises_id for premises_id, _ in premises],
+            month.plus(1).first_day - timedelta(days=1),
+        ).values()
+    )
     detail: dict[str, Any] = {
         "basis": str(settled.basis),
         "own_wh": settled.own_wh,
@@ -270,7 +278,7 @@ def _settle(
         "carried_in_wh": carried_in_wh,
         "charged_wh": settled.charged_wh,
         "carried_out_wh": settled.carried_out_wh,
-        "area_dm2": sum(area for _, area in areas),
+        "area_dm2": area_dm2,
         "detail": detail,
     }
     return CommonAreaMonth(
@@ -283,7 +291,7 @@ def _settle(
         carried_in_wh=carried_in_wh,
         charged_wh=settled.charged_wh,
         carried_out_wh=settled.carried_out_wh,
-        area_dm2=sum(area for _, area in areas),
+        area_dm2=area_dm2,
         detail=detail,
         input_digest=digest_value(values),
         recorded_at=now,

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,14 @@ from kilokassa.core.text import mark
 from kilokassa.db.rights import building_in_scope
 from kilokassa.db.slices import in_slices
 from metering.models import BuildingRow, CommonAreaRow, PremisesRow
+from tariffs.services.common_area import MonthBasis
+
+
+class CommonFlow(StrEnum):
+    """What a picture of common-area electricity shows."""
+
+    USED = "used"
+    CHARGED = "charged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +78,9 @@ class CommonAreaMonth:
         return int(self.detail["own_wh"])
 
     @property
-    def basis(self) -> str:
-        """By what the month is charged: actual, average or norm."""
-        return str(self.detail["basis"])
+    def basis(self) -> MonthBasis:
+        """By what the month is charged."""
+        return MonthBasis(self.detail["basis"])
 
     @property
     def yearly(self) -> tuple[tuple[Month, int], ...]:

@@ -49,6 +49,8 @@ COMPLAINTS: Final = Access(
     Right.VIEW, roles=frozenset({Role.RESIDENT, Role.COMPANY, Role.OPERATOR, Role.ADMINISTRATOR})
 )
 EXCHANGE: Final = Access(Right.IMPORT_READINGS, whole_retailer=True)
+ACCOUNTS: Final = Access(Right.MANAGE_ACCOUNTS)
+TARIFFS: Final = Access(Right.PUBLISH_TARIFFS)
 BILLING: Final = Access(Right.RUN_BILLING, whole_retailer=True)
 
 ACCESS: Final[Mapping[str, Access]] = {
@@ -71,6 +73,12 @@ ACCESS: Final[Mapping[str, Access]] = {
     "console.buildings": STAFF,
     "console.building": STAFF,
     "console.edit_building": METERS,
+    "console.house_services": STAFF,
+    "console.assign_house_service": ACCOUNTS,
+    "console.end_house_service": ACCOUNTS,
+    "console.services": STAFF,
+    "console.service": STAFF,
+    "console.publish_service": TARIFFS,
     "console.new_point": METERS,
     "console.point": STAFF,
     "console.edit_point": METERS,
@@ -146,6 +154,12 @@ ACCESS: Final[Mapping[str, Access]] = {
     "api.tariffs": SIGNED_IN,
     "api.tariff": SIGNED_IN,
     "api.house_balance": STAFF,
+    "api.services": STAFF,
+    "api.service": STAFF,
+    "api.publish_service": TARIFFS,
+    "api.house_services": STAFF,
+    "api.assign_house_service": ACCOUNTS,
+    "api.end_house_service": ACCOUNTS,
     "api.house_suspects": STAFF,
     "api.estimates": STAFF,
     "api.import_readings": READINGS,

@@ -43,7 +43,13 @@ SECTIONS: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
             Place(("console.estimates",), mark("Estimates")),
         ),
     ),
-    (mark("Tariffs"), (Place(("console.tariffs",), mark("Tariffs")),)),
+    (
+        mark("Tariffs"),
+        (
+            Place(("console.tariffs",), mark("Tariffs")),
+            Place(("console.services",), mark("Services of houses")),
+        ),
+    ),
     (
         mark("Billing"),
         (

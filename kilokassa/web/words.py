@@ -3,7 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
-from billing.models import LineKind, Measurement, RunState, Service, Settlement
+from billing.house.store import CommonFlow
+from billing.models import CommonAreaMethod, LineKind, Measurement, RunState, Service, Settlement
 from invoices.numbering import DocumentKind
 from kilokassa.core.scope import Role
 from kilokassa.core.text import mark
@@ -22,6 +23,8 @@ from metering.meters.life import EVENT_NAMES, STAGE_NAMES, DueBand, DueReason
 from metering.meters.verification_periods import MeterType
 from metering.registry.places import Commodity, CommonAreaKind
 from notices.notice import NoticeState
+from tariffs.services.common_area import MonthBasis
+from tariffs.services.prices import Basis
 from wallet.ledger import Reason
 from wallet.lots import LotKind
 
@@ -57,6 +60,7 @@ _PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
     (DocumentKind.PAYMENT_DOCUMENT, mark("Payment document")),
     (DocumentKind.RECEIPT, mark("Receipt of money")),
     (DocumentKind.CANCELLATION, mark("Cancellation")),
+    (DocumentKind.RECALCULATION, mark("Recalculation")),
     (FindingState.OPEN, mark("Open")),
     (FindingState.ACCEPTED, mark("Accepted")),
     (FindingState.CORRECTED, mark("Corrected")),
@@ -128,6 +132,19 @@ _PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
     (VisitOutcome.NO_ACCESS, mark("No access")),
     (VisitOutcome.BROKEN, mark("Broken")),
     (VisitOutcome.SKIPPED, mark("To come back to")),
+    (CommonAreaMethod.NORM, mark("By the norm")),
+    (CommonAreaMethod.AVERAGE, mark("By the average")),
+    (CommonAreaMethod.ACTUAL, mark("By the meter")),
+    (MonthBasis.NORM, mark("By the norm")),
+    (MonthBasis.AVERAGE, mark("By the average")),
+    (MonthBasis.ACTUAL, mark("By the meter")),
+    (CommonFlow.USED, mark("Used")),
+    (CommonFlow.CHARGED, mark("Charged")),
+    (Basis.METER, mark("m³ by the meter")),
+    (Basis.WATER, mark("m³ of cold and hot water")),
+    (Basis.AREA, mark("m² of the flat")),
+    (Basis.PERSON, mark("person")),
+    (Basis.COMMON_AREA, mark("kWh by area")),
     (Flow.FLATS, mark("Flats")),
     (Flow.COMMON, mark("Common areas")),
     (Flow.LOSSES, mark("Technical losses")),

@@ -11,6 +11,7 @@ from kilokassa.web.console import (
     exports,
     findings,
     home,
+    house_services,
     lines,
     readings,
     recalculation,
@@ -36,6 +37,13 @@ def blueprint() -> Blueprint:
     edit = console.route("/buildings/<code>/edit", methods=both, endpoint="edit_building")
     edit(registry.edit_building_form)
     console.route("/buildings/<code>/points/new", methods=both)(registry.new_point)
+    of_house = "/buildings/<code>/services"
+    console.get(of_house)(house_services.house_services)
+    console.post(of_house, endpoint="assign_house_service")(house_services.assign)
+    console.post(f"{of_house}/end", endpoint="end_house_service")(house_services.end)
+    console.get("/services")(house_services.services)
+    console.post("/services", endpoint="publish_service")(house_services.services)
+    console.get("/services/<code>")(house_services.service)
     console.get("/points/<code>")(registry.point)
     edit = console.route("/points/<code>/edit", methods=both, endpoint="edit_point")
     edit(registry.edit_point_form)
