@@ -181,6 +181,8 @@ class LinesOrder:
     document_month: Month
     entry_id: int | None
     run_id: int | None
+    known_at: datetime | None
+    """What was recorded up to then is what the lines were computed from."""
 
 
 def record_lines(session: Session, orders: Sequence[LinesOrder], clock: Clock) -> int:
@@ -223,6 +225,7 @@ def _line_values(line: NewLine, position: int, order: LinesOrder, now: datetime)
         "entry_id": order.entry_id,
         "run_id": order.run_id,
         "recorded_at": now,
+        "known_at": order.known_at,
     }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
@@ -122,17 +122,23 @@ class _Causes:
 
 
 def corrections(
-    session: Session, suspected: Mapping[Month, Mapping[AccountId, CorrectionReason]]
+    session: Session,
+    suspected: Mapping[Month, Mapping[AccountId, CorrectionReason]],
+    *,
+    known_at: datetime | None = None,
 ) -> dict[Month, dict[AccountId, Correction]]:
-    """Return what puts suspected months right; where they are right already, nothing is said."""
+    """Return what puts suspected months right; where they are right already, nothing is said.
+
+    With `known_at`, right is what follows from what was recorded up to then.
+    """
     found: dict[Month, dict[AccountId, Correction]] = {}
     for charged in sorted(suspected):
         reasons = suspected[charged]
         account_ids = list(reasons)
         standing = standing_lines(session, account_ids, charged)
         last = last_line_ids(session, account_ids, charged)
-        accounts = billed_accounts(session, account_ids, charged)
-        right = rate_month(session, accounts, charged).charges
+        accounts = billed_accounts(session, account_ids, charged, known_at=known_at)
+        right = rate_month(session, accounts, charged, known_at=known_at).charges
         for account in accounts:
             before, after = standing.get(account.id, ()), right[account.id]
             reason = reasons[account.id]

@@ -119,6 +119,9 @@ class PartOrder:
     actor: str
     suspects: Suspected
     """Closed months, and the accounts of the part of which something was learned later."""
+    known_at: datetime
+    """What was recorded up to then is charged: all parts of a run see the same, and so does whoever
+    replays a line of it."""
 
 
 def close_month(
@@ -225,13 +228,14 @@ class _Work:
 
 def _gather(session: Session, order: PartOrder) -> _Work:
     month = order.month
-    accounts = billing_store.billed_accounts(session, order.account_ids, month)
+    known_at = order.known_at
+    accounts = billing_store.billed_accounts(session, order.account_ids, month, known_at=known_at)
     retailer = billing_store.retailer(session)
     issued_on = local_date(order.at, ZoneInfo(retailer.zone))
     return _Work(
         accounts=accounts,
-        facts=month_service.rate_month(session, accounts, month),
-        corrections=recalculation.corrections(session, by_month(order.suspects)),
+        facts=month_service.rate_month(session, accounts, month, known_at=known_at),
+        corrections=recalculation.corrections(session, by_month(order.suspects), known_at=known_at),
         history=billing_store.consumption_by_month(
             session, order.account_ids, month.plus(-11), month.plus(-1)
         ),
@@ -248,7 +252,7 @@ def _write(session: Session, order: PartOrder, work: _Work, clock: Clock) -> Par
     running = billing_store.running_charges(session, order.account_ids, month)
     shown = recalculation_store.corrections_shown_in(session, order.account_ids, month)
     corrected = write_corrections(
-        session, CorrectingOrder(work.corrections, work.issuer, order.run_id), clock
+        session, CorrectingOrder(work.corrections, work.issuer, order.run_id, order.known_at), clock
     )
     end = month.period(zone).end
     orders = [
@@ -281,6 +285,7 @@ def _write(session: Session, order: PartOrder, work: _Work, clock: Clock) -> Par
                 document_month=month,
                 entry_id=result.entry_id,
                 run_id=order.run_id,
+                known_at=order.known_at,
             )
             for account, result in fresh
         ],
@@ -436,6 +441,7 @@ def _parts(
     found: Suspects,
 ) -> list[PartOrder]:
     url = application.database.url.render_as_string(hide_password=False)
+    known_at = application.clock.now()
     parts = []
     for start in range(0, len(account_ids), ACCOUNTS_A_PART):
         ids = tuple(account_ids[start : start + ACCOUNTS_A_PART])
@@ -449,6 +455,7 @@ def _parts(
                 at=at,
                 actor=actor,
                 suspects=suspected_among(found, ids),
+                known_at=known_at,
             )
         )
     return parts

@@ -6,6 +6,7 @@ leaves nothing for the other.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -46,6 +47,8 @@ class CorrectingOrder:
     issuer: Issuer
     """Of the month whose documents show them, unless an account has closed it already."""
     run_id: int
+    known_at: datetime
+    """Up to when what is right was known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,7 @@ def _write(
                 shown_in[result.account_id],
                 result.entry_id,
                 order.run_id,
+                order.known_at,
             )
             for correction, result in fresh
         ],

@@ -160,6 +160,8 @@ class RecalculationPart:
     shown_in: Month
     at: datetime
     suspects: Suspected
+    known_at: datetime
+    """What was recorded up to then is right."""
 
 
 def preview(
@@ -242,7 +244,9 @@ def _recalculate_part(
 ) -> tuple[int, RecalculationReport]:
     clock = FixedClock(order.at)
     with database.reading() as session:
-        corrections = recalculation.corrections(session, by_month(order.suspects))
+        corrections = recalculation.corrections(
+            session, by_month(order.suspects), known_at=order.known_at
+        )
         retailer = billing_store.retailer(session)
         issued_on = local_date(order.at, ZoneInfo(retailer.zone))
         issuer = Issuer.of(retailer, order.shown_in, issued_on)
@@ -252,7 +256,7 @@ def _recalculate_part(
     with database.writing() as session:
         wallet_store.hold_wallets(session, sorted(accounts))
         corrected = write_corrections(
-            session, CorrectingOrder(corrections, issuer, order.run_id), clock
+            session, CorrectingOrder(corrections, issuer, order.run_id, order.known_at), clock
         )
         drafts = difference_drafts(issuer, list(accounts.values()), corrected)
         report = _report(accounts, corrected)
@@ -403,11 +407,12 @@ def _parts(
     found: Suspects,
 ) -> list[RecalculationPart]:
     url = application.database.url.render_as_string(hide_password=False)
+    known_at = application.clock.now()
     parts = []
     for number, start in enumerate(range(0, len(account_ids), ACCOUNTS_A_PART), parts_done + 1):
         ids = tuple(account_ids[start : start + ACCOUNTS_A_PART])
         suspects = suspected_among(found, ids)
-        parts.append(RecalculationPart(url, run_id, number, ids, shown_in, at, suspects))
+        parts.append(RecalculationPart(url, run_id, number, ids, shown_in, at, suspects, known_at))
     return parts
 
 
