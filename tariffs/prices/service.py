@@ -18,6 +18,7 @@ from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import mark
 from kilokassa.db.slices import in_slices
 from tariffs.models import PeakHourRow, PriceDayRow, PriceSeriesRow
+from tariffs.prices.files import read_peak_hours, read_prices
 from tariffs.prices.prices import INTERVALS_MIN, DayPrices
 from tariffs.prices.store import standing_days
 
@@ -126,6 +127,18 @@ def begin_series(session: Session, order: SeriesOrder, clock: Clock) -> bool:
     return False
 
 
+def take_file(
+    session: Session, scope: Scope, series: str, content: bytes, name: str, clock: Clock
+) -> PricesTaken:
+    """Take the days of a file in, read by the grid and the clock of its series."""
+    scope.demand(Right.PUBLISH_TARIFFS)
+    row = session.scalars(select(PriceSeriesRow).where(PriceSeriesRow.code == series)).one_or_none()
+    if row is None:
+        raise NotFound(what=mark("price series"), name=series)
+    days = read_prices(content, ZoneInfo(row.zone), row.interval_min, where=name)
+    return take_prices(session, PricesOrder(scope, series, days, name), clock)
+
+
 def take_prices(session: Session, order: PricesOrder, clock: Clock) -> PricesTaken:
     """Take whole days in: the same prices again change nothing, others are the next revision."""
     order.scope.demand(Right.PUBLISH_TARIFFS)
@@ -195,6 +208,20 @@ def name_peak_hours(session: Session, order: PeakHoursOrder, clock: Clock) -> Pe
             ],
         )
     return PeakHoursNamed(tuple(months), len(named), len(withdrawn), len(hours & standing.keys()))
+
+
+def take_peak_hours_file(
+    session: Session,
+    scope: Scope,
+    list_code: str,
+    zone: ZoneInfo,
+    content: bytes,
+    name: str,
+    clock: Clock,
+) -> PeakHoursNamed:
+    """State the peak hours that a file names, by the clock of `zone`."""
+    hours = read_peak_hours(content, zone, where=name)
+    return name_peak_hours(session, PeakHoursOrder(scope, list_code, zone, hours, name), clock)
 
 
 def _standing(session: Session, list_code: str, period: Period) -> dict[datetime, int]:

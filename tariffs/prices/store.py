@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from kilokassa.core.calendar import local_date
+from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.errors import NotFound
 from kilokassa.core.period import Period
 from kilokassa.core.scope import Right, Scope
@@ -36,6 +36,13 @@ class Series:
     """Local days that have prices."""
     revised_days: int = 0
     """Days among them whose prices were changed later."""
+
+    @property
+    def missing_days(self) -> int:
+        """Days without prices between the first and the last one."""
+        if self.first_day is None or self.last_day is None:
+            return 0
+        return (self.last_day - self.first_day).days + 1 - self.days
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +202,14 @@ def all_series(session: Session, scope: Scope) -> tuple[Series, ...]:
         )
         for row, first_day, last_day, days, revised_days in session.execute(query)
     )
+
+
+def days_of_month(
+    session: Session, scope: Scope, series: Series, month: Month
+) -> tuple[StoredDay, ...]:
+    """Return every revision of each local day of a month, the oldest first."""
+    scope.demand(Right.VIEW_STAFF)
+    return revisions(session, series.id, month.first_day, month.days[-1])
 
 
 def series_by_code(session: Session, scope: Scope, code: str) -> Series:

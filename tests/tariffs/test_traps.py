@@ -404,3 +404,19 @@ def test_a_line_shows_how_its_amount_came_about():
     assert (working.quantity, working.zone, working.rate_scaled) == (1_001, Zone.ALL, 5_555_000)
     assert (working.numerator, working.divisor) == (1_001 * 5_555_000, 10**7)
     assert (working.version_id, working.rounding, working.amount_minor) == (7, "half_up", 556)
+
+
+def test_a_day_without_prices_is_refused_and_never_costs_nothing():
+    series = hours(date(2026, 3, 2), [1_000] * 72)
+    whole = prices(series.start, [1] * 72)
+    second_day = Period(series.start + timedelta(hours=24), series.start + timedelta(hours=48))
+    holed = replace(whole, holes=(second_day,))
+    facts = AccountFacts(price_series={"dam": holed})
+
+    with pytest.raises(CannotRate, match="no price at 2026-03-02 14:00 UTC"):
+        rate_energy(series, always(tariff(HOURLY)), KHABAROVSK, facts=facts)
+
+    last_day = hours(date(2026, 3, 4), [1_000] * 24)
+    (line,) = rate_energy(last_day, always(tariff(HOURLY)), KHABAROVSK, facts=facts)
+    assert line.amount_minor == 24_00
+    assert holed.digest != whole.digest
