@@ -152,9 +152,24 @@ def paired(lines: Sequence[tuple[str, DocumentLine]]) -> tuple[DifferenceRow, ..
             before[place] = _as_charged(line)
         else:
             after[place] = replace(line, kind=LineKind.ORIGINAL, month=None)
-    return tuple(
-        DifferenceRow(before.get(place), after.get(place))
-        for place in dict.fromkeys([*before, *after])
+    # A price of another first day has another key; on paper it is the same line for the same days.
+    alike: dict[DocumentLine, list[tuple[str, str]]] = {}
+    for place in after.keys() - before.keys():
+        alike.setdefault(_what_for(after[place]), []).append(place)
+    rows = []
+    for place, line in before.items():
+        others = alike.get(_what_for(line), [])
+        if place not in after and len(others) == 1:
+            rows.append(DifferenceRow(line, after.pop(others.pop())))
+        else:
+            rows.append(DifferenceRow(line, after.pop(place, None)))
+    return (*rows, *(DifferenceRow(None, line) for line in after.values()))
+
+
+def _what_for(line: DocumentLine) -> DocumentLine:
+    """Return what a line is for, without what it comes to."""
+    return replace(
+        line, quantity=0, rate_scaled=0, amount_minor=0, estimated=0, estimates=(), note=""
     )
 
 

@@ -109,9 +109,15 @@ def _row(row: DifferenceRow, language: Language) -> ShownRow:
     assert shown is not None
     return ShownRow(
         label=shown.label,
-        detail=shown.detail,
+        detail=_detail(before, after),
         unit=shown.unit,
         before=before,
         after=after,
         difference=amount_text(row.difference_minor, language, unit=False),
     )
+
+
+def _detail(before: ChargeRow | None, after: ChargeRow | None) -> str:
+    """Return the days of a line and what else is said of it; both where they are not the same."""
+    details = dict.fromkeys(row.detail for row in (before, after) if row is not None)
+    return " → ".join(detail or "–" for detail in details) if any(details) else ""
