@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -25,6 +25,7 @@ from billing.comparison.store import (
 )
 from billing.facts.facts import Term
 from billing.models import Measurement
+from billing.month.store import plans_on_offer
 from billing.service import TermsOrder, change_terms
 from billing.store import account_in_reach, billed_accounts
 from kilokassa.core.calendar import Month, local_date, local_midnight
@@ -58,31 +59,11 @@ class CannotSwitch(DomainError):
 
 
 def open_plans(session: Session, account: BilledAccount, day: date) -> dict[str, TariffVersion]:
-    """Return the plans that an account may have on a day, by code: its own one among them.
-
-    Plans of one category compete; a plan without a category has none beside it but the plan that
-    its guarantee names. A plan that is closed is kept by who has it.
-    """
-    known = {plan.id: plan for plan in plans(session)}
-    moment = Period(
-        local_midnight(day, account.zone),
-        local_midnight(date.fromordinal(day.toordinal() + 1), account.zone),
-    )
-    in_force = versions_in_force(session, list(known), moment, account.zone)
-    holding = {
-        known[plan_id].code: versions[-1][1] for plan_id, versions in in_force.items() if versions
-    }
-    own = holding.get(known[account.plan_id].code)
-    if own is None:
-        return {}
-    promise = own.charges.guarantee
-    return {
-        code: version
-        for code, version in holding.items()
-        if code == own.plan_code
-        or (version.open and own.category and version.category == own.category)
-        or (promise is not None and code == promise.plan_code)
-    }
+    """Return the plans that an account may have on a day, by code: its own one among them."""
+    start = local_midnight(day, account.zone)
+    moment = Period(start, local_midnight(day + timedelta(days=1), account.zone))
+    on_offer = plans_on_offer(session, account.plan_id, moment, account.zone)
+    return {versions[-1][1].plan_code: versions[-1][1] for versions in on_offer.values()}
 
 
 def compare(
@@ -322,5 +303,5 @@ def _standing(
 
 def _in_force(session: Session, account: BilledAccount, plan_id: TariffPlanId, day: date) -> bool:
     start = local_midnight(day, account.zone)
-    moment = Period(start, local_midnight(date.fromordinal(day.toordinal() + 1), account.zone))
+    moment = Period(start, local_midnight(day + timedelta(days=1), account.zone))
     return bool(versions_in_force(session, [plan_id], moment, account.zone).get(plan_id))

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from billing.accounts import BilledAccount
 from billing.charges import zone_of
 from billing.facts.facts import Term
-from billing.facts.store import contracted_w_on, entitled_on, persons_on
 from billing.models import AccountTermRow, Measurement
+from billing.month.needs import Needs, needs_of
+from billing.month.store import stated_facts
 from billing.store import consumption_by_month
 from kilokassa.core.calendar import Month, local_date, local_midnight
 from kilokassa.core.ids import AccountId, PremisesId, TariffPlanId
@@ -28,12 +29,10 @@ from metering.days import IntervalMatrix
 from metering.estimation import store as estimate_store
 from metering.estimation.gaps import spread_by_profile
 from metering.registry.places import Commodity
-from metering.registry.store import areas_on
 from tariffs.compare import Costs, Use
-from tariffs.facts import AccountFacts
+from tariffs.facts import AccountFacts, Whole
 from tariffs.lines import VersionInForce
 from tariffs.plans import TariffVersion
-from tariffs.prices.store import regulated_hours, series_for
 from tariffs.rating import rate_readings
 
 ACTIVE_GIVEN: Final = "A-"
@@ -100,35 +99,35 @@ def _facts_of(
     session: Session, stay: Stay, versions: Sequence[TariffVersion]
 ) -> AccountFacts | None:
     """Gather what the versions ask for beside energy; None where they ask for nothing."""
-    if not any(version.charges.beyond_energy or version.norm is not None for version in versions):
+    needs = needs_of(versions)
+    if needs is None:
         return None
-    ids = [account.id for account in stay.accounts]
+    use = stay.use
+    whole = Period(use.billings[0].start, use.billings[-1].end)
     last_days = [month.plus(1).first_day - timedelta(days=1) for month in stay.months]
-    persons = [persons_on(session, ids, day) for day in last_days]
-    premises = [account.premises_id for account in stay.accounts]
-    areas = [areas_on(session, premises, day) for day in last_days]
-    watts = contracted_w_on(session, ids, last_days[-1])
-    rights = entitled_on(session, ids, last_days[-1])
-    codes = {one.code for version in versions for one in version.charges.concessions}
-    whole = Period(stay.use.billings[0].start, stay.use.billings[-1].end)
-    hourly = [v.charges.hourly.series for v in versions if v.charges.hourly is not None]
-    lists = [one.hours for version in versions for one in version.charges.capacity if one.hours]
-    export = None
-    if any(version.charges.export is not None for version in versions):
-        export = _export(session, stay, whole)
-    return AccountFacts(
-        area_dm2=np.array([[on[one] for on in areas] for one in premises], np.int64),
-        persons=np.array([[on[one] for on in persons] for one in ids], np.int64),
-        contracted_w=np.array([watts[one] for one in ids], np.int64)
-        if all(one in watts for one in ids)
-        else None,
-        entitled={
-            code: np.array([code in rights.get(one, ()) for one in ids], np.bool_) for code in codes
-        },
-        price_series=series_for(session, hourly, whole) if hourly else {},
-        regulated_hours=regulated_hours(session, lists, whole) if lists else {},
-        export_wh=export,
+
+    def stated(of: Needs, day: date) -> AccountFacts:
+        return stated_facts(session, stay.accounts, of, whole, day, closing=True, known_at=None)
+
+    market = stated(needs, last_days[-1])
+    monthly = replace(needs, series=frozenset(), hour_lists=frozenset(), entitlements=frozenset())
+    by_month = [stated(monthly, day) for day in last_days]
+    opening = None
+    if needs.counted_this_year and stay.months[0].number == 1:
+        opening = np.zeros(len(stay.accounts), np.int64)
+    return replace(
+        market,
+        area_dm2=_by_month([facts.area_dm2 for facts in by_month]),
+        persons=_by_month([facts.persons for facts in by_month]),
+        common_area_wh=_by_month([facts.common_area_wh for facts in by_month]),
+        opening_wh=opening,
+        export_wh=_export(session, stay, whole) if needs.export else None,
     )
+
+
+def _by_month(columns: Sequence[Whole | None]) -> Whole | None:
+    known = [column for column in columns if column is not None]
+    return np.stack(known, axis=1) if len(known) == len(columns) else None
 
 
 def _export(session: Session, stay: Stay, whole: Period) -> npt.NDArray[np.int32]:
