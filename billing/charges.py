@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Final
 
-from billing.accounts import Stay
 from billing.models import CorrectionReason, LineKind, LineUnit, Service
 from kilokassa.core.digest import canonical_json, digest_text
 from kilokassa.core.ids import AccountId, TariffVersionId
@@ -158,12 +157,16 @@ def name_of(detail: str, language: str) -> str:
     return str(names.get(language) or names.get("ru", ""))
 
 
-def key_within(key: str, stay: Stay, first: Stay) -> str:
+def key_within(key: str, own_day: date | None) -> str:
     """Return the key of a line of one of several stays: the plan's own key, and the stay's day.
 
-    Two plans of a month may both have a line for the night; only the first stay's keep their key.
+    Two plans of a month may both have a line for the night. The lines of an account's first stay
+    have no day of their own.
+
+    >>> key_within("night/-/2026-01-01", date(2026, 10, 15))
+    'night/-/2026-01-01/stay:2026-10-15'
     """
-    return key if stay == first else f"{key}{_STAY}{stay.first}"
+    return key if own_day is None else f"{key}{_STAY}{own_day}"
 
 
 _STAY: Final = "/stay:"

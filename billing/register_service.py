@@ -5,15 +5,20 @@ count like others, and the lines say how much of them they are; readings of a me
 verification has expired do not count.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy.orm import Session
 
-from billing.accounts import BilledAccount
-from billing.charges import MeterFact, NewLine, UsedEstimate, estimates_detail
+from billing.accounts import BilledAccount, Stay
+from billing.charges import ENERGY_KINDS, MeterFact, NewLine, UsedEstimate
 from billing.explanation.inputs import CountedStretch, Inputs, RatedRegisters
 from billing.law import (
     ESTIMATE_NOT_APPLIED,
@@ -22,10 +27,23 @@ from billing.law import (
     REGISTER_WENT_BACK,
 )
 from billing.models import PriceSplit, Service
+from billing.month.alternatives import (
+    AccountNotRated,
+    PlanCost,
+    as_columns,
+    costs_of,
+    has_benefit,
+    together,
+)
+from billing.month.days import part_of_days
+from billing.month.facts import digest_with
+from billing.month.lines import LineContext, names_of, new_line, zoneless
+from billing.month.needs import needs_of
+from billing.month.store import plans_on_offer, stated_facts
 from kilokassa.core.apportion import apportion
-from kilokassa.core.calendar import Month
+from kilokassa.core.calendar import Month, local_date, local_midnight
 from kilokassa.core.digest import digest_text
-from kilokassa.core.ids import AccountId, PremisesId
+from kilokassa.core.ids import AccountId, TariffPlanId
 from kilokassa.core.money import half_up_ratio
 from kilokassa.core.period import Period
 from kilokassa.core.zones import Zone
@@ -41,7 +59,11 @@ from metering.registers import (
 )
 from metering.registry.places import PPM, Commodity
 from metering.store import PremisesMeter
-from tariffs.rating import VersionInForce, rate_readings
+from tariffs.facts import AccountFacts
+from tariffs.guarantee import alternatives_of, with_guarantee
+from tariffs.lines import CannotRate, ChargeLine, LineColumns, VersionInForce, lines_of
+from tariffs.plans import RangeBasis
+from tariffs.rating import rate_readings
 from tariffs.store import versions_in_force
 
 
@@ -52,6 +74,8 @@ class RegisterCharge:
     lines: list[NewLine] = field(default_factory=list)
     meters: list[MeterFact] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    alternatives: tuple[PlanCost, ...] = ()
+    """What the same consumption would have cost, where the plan promises or gives something."""
 
 
 def rate_registers(
@@ -64,12 +88,12 @@ def rate_registers(
     inputs: Inputs | None = None,
 ) -> dict[AccountId, RegisterCharge]:
     """Rate what is read by hand: from the reading before the month to the last one in it."""
-    by_premises = {account.premises_id: account for account in accounts}
-    if not by_premises:
+    if not accounts:
         return {}
+    premises_ids = {account.premises_id for account in accounts}
     meters = [
         meter
-        for meter in store.meters_of_premises(session, by_premises, known_at=known_at)
+        for meter in store.meters_of_premises(session, premises_ids, known_at=known_at)
         if meter.commodity is Commodity.ELECTRICITY
     ]
     readings = _readings(session, meters, max(month.period(a.zone).end for a in accounts), known_at)
@@ -77,40 +101,36 @@ def rate_registers(
         session, [meter.meter_id for meter in meters], known_at=known_at
     )
     scaling = estimate_store.scaling_of_points(session, {meter.point_id for meter in meters})
-    points = estimate_store.flat_points(session, by_premises)
-    estimates = estimate_store.kept_estimates(
+    points = estimate_store.flat_points(session, premises_ids)
+    kept = estimate_store.kept_estimates(
         session, [point.point_id for point in points], known_at=known_at
     )
-    of_account: dict[AccountId, list[PremisesMeter]] = {}
+    meters_of: dict[int | None, list[PremisesMeter]] = {}
     for meter in meters:
-        account = by_premises[PremisesId(meter.premises_id or 0)]
-        of_account.setdefault(account.id, []).append(meter)
-    estimates_of: dict[AccountId, list[Estimate]] = {}
+        meters_of.setdefault(meter.premises_id, []).append(meter)
+    estimates_of: dict[int, list[Estimate]] = {}
     for point in points:
-        account = by_premises[PremisesId(point.premises_id)]
-        period = month.period(account.zone)
-        estimates_of.setdefault(account.id, []).extend(
-            one
-            for one in estimates.get(point.point_id, ())
-            if period.start < one.period.end <= period.end and one.channel_id is None
+        estimates_of.setdefault(point.premises_id, []).extend(
+            one for one in kept.get(point.point_id, ()) if one.channel_id is None
         )
     found: dict[AccountId, RegisterCharge] = {}
     for account in accounts:
         charge = found[account.id] = RegisterCharge()
+        own_meters = meters_of.get(account.premises_id, [])
+        own_estimates = estimates_of.get(account.premises_id, [])
+
+        def counted(
+            meter: PremisesMeter, period: Period, zone: ZoneInfo = account.zone
+        ) -> list[CountedStretch]:
+            spans = trusted_spans(meter.verified_until, verified.get(meter.meter_id, ()), zone)
+            of_meter = readings.get(meter.meter_id, ())
+            return _uses(of_meter, meter, spans, period, scaling.get(meter.point_id, (1, 0)), split)
+
+        period = month.period(account.zone)
         uses: list[CountedStretch] = []
-        for meter in of_account.get(account.id, ()):
-            spans = trusted_spans(
-                meter.verified_until, verified.get(meter.meter_id, ()), account.zone
-            )
+        for meter in own_meters:
             try:
-                of_meter = _uses(
-                    readings.get(meter.meter_id, ()),
-                    meter,
-                    spans,
-                    month.period(account.zone),
-                    scaling.get(meter.point_id, (1, 0)),
-                    split,
-                )
+                of_meter = counted(meter, period)
             except RegisterBackwards:
                 charge.warnings.append(REGISTER_WENT_BACK)
                 continue
@@ -119,22 +139,57 @@ def rate_registers(
                 uses.extend(of_meter)
             elif meter.removed_on is None:
                 charge.warnings.append(ESTIMATE_NOT_APPLIED)
-        own = estimates_of.get(account.id, ())
-        rated = _rate(session, account, month, uses, own, charge, known_at)
-        if inputs is not None and rated is not None:
-            inputs.registers.append(
-                RatedRegisters(
-                    account_id=account.id,
-                    versions=rated[0],
-                    quantities_wh=rated[1],
-                    zone=account.zone,
-                    stretches=uses,
-                    meters={meter.meter_id: meter for meter in of_account.get(account.id, ())},
-                    readings=readings,
-                    estimates=own,
-                    scaling=scaling,
+        estimates = _ending_in(own_estimates, period)
+        before = partial(_counted_before, account, month, own_meters, own_estimates, counted)
+        for of_stay in _rate(session, account, month, uses, estimates, before, charge, known_at):
+            if inputs is not None:
+                inputs.registers.append(
+                    RatedRegisters(
+                        account_id=account.id,
+                        versions=of_stay.versions,
+                        quantities_wh=of_stay.quantities,
+                        zone=account.zone,
+                        stretches=uses,
+                        meters={meter.meter_id: meter for meter in own_meters},
+                        readings=readings,
+                        estimates=estimates,
+                        scaling=scaling,
+                        facts=of_stay.facts,
+                    )
                 )
-            )
+    return found
+
+
+def _ending_in(estimates: Sequence[Estimate], period: Period) -> list[Estimate]:
+    return [one for one in estimates if period.start < one.period.end <= period.end]
+
+
+def _counted_before(
+    account: BilledAccount,
+    month: Month,
+    meters: Sequence[PremisesMeter],
+    estimates: Sequence[Estimate],
+    counted: Callable[[PremisesMeter, Period], list[CountedStretch]],
+) -> Counter[Zone]:
+    """Return what registers and estimates came to in the months of the year before, by zone.
+
+    By the rule of the month itself: a stretch counts where its later reading was taken.
+    """
+    found: Counter[Zone] = Counter()
+    year = Month(month.year, 1)
+    start = max(account.opened_on, year.first_day)
+    if start >= month.first_day:
+        return found
+    period = Period(local_midnight(start, account.zone), month.period(account.zone).start)
+    for meter in meters:
+        try:
+            for use in counted(meter, period):
+                found[use.zone] += use.energy_wh
+        except RegisterBackwards:
+            continue  # said of the month it happened in
+    for one in _ending_in(estimates, period):
+        if one.meter_id is None:
+            found[Zone.ALL] += one.quantity
     return found
 
 
@@ -238,97 +293,221 @@ def _facts(
     return facts
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _OfStay:
+    """What an account's registers counted on the days of one plan."""
+
+    stay: Stay
+    quantities: Mapping[tuple[Period, Zone], int]
+    estimated: Mapping[tuple[Period, Zone], int]
+    versions: Sequence[VersionInForce]
+    offers: Mapping[TariffPlanId, Sequence[VersionInForce]]
+    """The plans that the bill compares with, where it does."""
+    facts: AccountFacts | None
+
+
 def _rate(
     session: Session,
     account: BilledAccount,
     month: Month,
     uses: Sequence[CountedStretch],
     estimates: Sequence[Estimate],
+    before: Callable[[], Counter[Zone]],
     charge: RegisterCharge,
     known_at: datetime | None,
-) -> tuple[Sequence[VersionInForce], Mapping[tuple[Period, Zone], int]] | None:
-    """Price all stretches of an account together: one line a key, rounded once.
+) -> list[_OfStay]:
+    """Price all stretches of an account together, stay by stay: one line a key, rounded once.
 
-    Returns what was priced and by which versions, None where nothing was.
+    Returns what was priced and by which versions.
     """
     without_meter = [one for one in estimates if one.meter_id is None]
     if not uses and not without_meter:
-        return None
+        return []
     if without_meter and ESTIMATE_NOT_APPLIED in charge.warnings:
         charge.warnings.remove(ESTIMATE_NOT_APPLIED)
-    quantities: dict[tuple[Period, Zone], int] = {}
-    estimated: dict[tuple[Period, Zone], int] = {}
-    parts = [
-        *((use.period, use.zone, use.energy_wh, use.estimated) for use in uses),
-        *((one.period, Zone.ALL, one.quantity, True) for one in without_meter),
-    ]
-    for stretch, zone, energy_wh, guessed in parts:
-        quantities[stretch, zone] = quantities.get((stretch, zone), 0) + energy_wh
-        if guessed:
-            estimated[stretch, zone] = estimated.get((stretch, zone), 0) + energy_wh
-    period = month.period(account.zone)
-    start = min(stretch.start for stretch, _ in quantities)
-    versions = versions_in_force(
-        session,
-        [account.plan_id],
-        Period(start, max(period.end, start)),
-        account.zone,
-        known_at=known_at,
-    ).get(account.plan_id, ())
     used = tuple(dict.fromkeys(UsedEstimate.of(one.method, one.basis) for one in estimates))
-    if without_meter and any(version.zones != (Zone.ALL,) for _, version in versions):
-        charge.warnings.append(NO_METER_PLAN)
-        return None
-    digest = digest_text(
+    readings = digest_text(
         "|".join(
             f"{use.meter_id}:{use.zone}:{use.period.start}:{use.period.end}:{use.energy_wh}"
             for use in uses
         )
         + "".join(f"|{one.rule}:{one.period.start}:{one.quantity}" for one in without_meter)
     )
-    charge.lines.extend(_lines(versions, quantities, estimated, used, digest, account.zone))
-    if estimated and any(not one.certain for one in used):
-        charge.warnings.append(ESTIMATE_UNCERTAIN)
-    return versions, quantities
-
-
-def _lines(
-    versions: Sequence[VersionInForce],
-    quantities: Mapping[tuple[Period, Zone], int],
-    estimated: Mapping[tuple[Period, Zone], int],
-    used: tuple[UsedEstimate, ...],
-    digest: str,
-    zone: ZoneInfo,
-) -> list[NewLine]:
-    lines = rate_readings(versions, quantities, zone)
-    guessed = _estimated_parts(versions, quantities, estimated, zone)
-    return [
-        NewLine(
-            service=Service.ELECTRICITY,
-            key=line.spec.key,
-            quantity=line.quantity_wh,
-            rate_scaled=line.spec.rate_scaled,
-            amount_minor=line.amount_minor,
-            period_start=line.spec.period.start,
-            period_end=line.spec.period.end,
-            input_digest=digest,
-            tariff_version_id=line.spec.version_id,
-            estimated=min(guessed.get(line.spec.key, 0), line.quantity_wh),
-            detail=estimates_detail(used) if guessed.get(line.spec.key) else "",
-        )
-        for line in lines
+    parts = [
+        *(_Part(use.period, use.zone, use.energy_wh, use.estimated) for use in uses),
+        *(_Part(one.period, Zone.ALL, one.quantity, True) for one in without_meter),
     ]
+    found: list[_OfStay] = []
+    counted: Counter[Zone] = Counter()
+    costs: list[tuple[PlanCost, ...]] = []
+    for stay in account.stays:
+        of_stay = _of_stay(
+            session, account, month, stay, parts, lambda: before() + counted, known_at
+        )
+        if of_stay is None:
+            continue
+        if without_meter and any(version.zones != (Zone.ALL,) for _, version in of_stay.versions):
+            charge.warnings.append(NO_METER_PLAN)
+            continue
+        try:
+            lines, known = _priced(of_stay, account.zone)
+            guessed = _estimated_parts(of_stay, account.zone)
+        except CannotRate as refusal:
+            raise AccountNotRated(account=account.number, **refusal.values) from refusal
+        if known:
+            costs.append(known)
+        context = LineContext(
+            names=names_of(of_stay.versions, of_stay.offers),
+            zoneless=zoneless(of_stay.versions),
+            own_day=None if stay == account.stays[0] else stay.first,
+            input_digest=digest_with(readings, of_stay.facts),
+            estimates=used,
+        )
+        charge.lines.extend(
+            new_line(
+                context,
+                line.spec,
+                line.quantity_wh,
+                line.amount_minor,
+                guessed.get(line.spec.key, 0),
+            )
+            for line in lines
+        )
+        if of_stay.estimated and any(not one.certain for one in used):
+            charge.warnings.append(ESTIMATE_UNCERTAIN)
+        for (_, zone), energy_wh in of_stay.quantities.items():
+            counted[zone] += energy_wh
+        found.append(of_stay)
+    charge.alternatives = together(costs) if costs else ()
+    return found
 
 
-def _estimated_parts(
-    versions: Sequence[VersionInForce],
-    quantities: Mapping[tuple[Period, Zone], int],
-    estimated: Mapping[tuple[Period, Zone], int],
-    zone: ZoneInfo,
-) -> dict[str, int]:
+class _Part(NamedTuple):
+    """A quantity counted over a stretch, by a register or an estimate."""
+
+    period: Period
+    zone: Zone
+    energy_wh: int
+    estimated: bool
+
+
+def _of_stay(
+    session: Session,
+    account: BilledAccount,
+    month: Month,
+    stay: Stay,
+    parts: Sequence[_Part],
+    counted: Callable[[], Counter[Zone]],
+    known_at: datetime | None,
+) -> _OfStay | None:
+    """Return what belongs to a stay, by days where no reading was taken when it began or ended."""
+    quantities: Counter[tuple[Period, Zone]] = Counter()
+    estimated: Counter[tuple[Period, Zone]] = Counter()
+    for part in parts:
+        own = _own_part(part, account, month, stay)
+        if own is None:
+            continue
+        quantities[own.period, own.zone] += own.energy_wh
+        if own.estimated:
+            estimated[own.period, own.zone] += own.energy_wh
+    if not quantities:
+        return None
+    start = min(stretch.start for stretch, _ in quantities)
+    end = max(stretch.end for stretch, _ in quantities)
+    period = Period(start, max(local_midnight(stay.end, account.zone), end))
+    plan_id = stay.plan_id
+    versions = versions_in_force(session, [plan_id], period, account.zone, known_at=known_at).get(
+        plan_id, ()
+    )
+    offers: Mapping[TariffPlanId, Sequence[VersionInForce]] = {}
+    if has_benefit(versions):
+        offers = plans_on_offer(session, plan_id, period, account.zone, known_at=known_at)
+    priced = [*versions, *(one for others in offers.values() for one in others)]
+    needs = needs_of(version for _, version in priced)
+    facts = None
+    if needs is not None:
+        on = stay.end - timedelta(days=1)
+        facts = stated_facts(session, [account], needs, period, on, closing=True, known_at=known_at)
+        if needs.counted_this_year:
+            facts = replace(facts, opening_wh=_opening(versions, counted()))
+    return _OfStay(stay, quantities, estimated, versions, offers, facts)
+
+
+def _own_part(part: _Part, account: BilledAccount, month: Month, stay: Stay) -> _Part | None:
+    """Return what of a stretch belongs to a stay, which is all where nothing changed in it.
+
+    The stretch may have begun months before: what was counted then belongs to the account's first
+    stay, unless the account opened since.
+    """
+    opened_before = account.opened_on < month.first_day and stay == account.stays[0]
+    stays_on = stay.end == month.plus(1).first_day and account.closed_on is None
+    first = date.min if opened_before else stay.first
+    end = date.max if stays_on else stay.end
+    whole = (
+        local_date(part.period.start, account.zone),
+        local_date(part.period.end, account.zone),
+    )
+    if first <= whole[0] and whole[1] <= end:
+        return part if whole[0] < end else None
+    energy_wh = part_of_days(part.energy_wh, whole, first, end)
+    begins = max(part.period.start, local_midnight(max(first, whole[0]), account.zone))
+    ends = min(part.period.end, local_midnight(min(end, whole[1]), account.zone))
+    if begins >= ends:
+        return None
+    return part._replace(period=Period(begins, ends), energy_wh=energy_wh)
+
+
+def _opening(
+    versions: Sequence[VersionInForce], counted: Mapping[Zone, int]
+) -> npt.NDArray[np.int64]:
+    """Return what a year's ladder holds before a stay, in the zones that the plan then has."""
+    version = versions[0][1]
+    if version.zones == (Zone.ALL,) or version.range_basis is RangeBasis.TOTAL:
+        return np.array([sum(counted.values())], dtype=np.int64)
+    return np.array([[counted.get(zone, 0) for zone in version.zones]], dtype=np.int64)
+
+
+def _priced(
+    of_stay: _OfStay, zone: ZoneInfo
+) -> tuple[tuple[ChargeLine, ...], tuple[PlanCost, ...]]:
+    """Return the lines, with the guarantee's where one is due, and what other plans would cost."""
+    lines = rate_readings(of_stay.versions, of_stay.quantities, zone, facts=of_stay.facts)
+    if not of_stay.offers or not lines:
+        return lines, ()
+    own = of_stay.versions[-1][1]
+    promise = own.charges.guarantee
+    promised = None if promise is None else promise.plan_code
+    others: dict[str, tuple[LineColumns, Sequence[VersionInForce]]] = {}
+    for plan_id, versions in of_stay.offers.items():
+        code = versions[-1][1].plan_code
+        if plan_id == of_stay.stay.plan_id:
+            continue
+        try:
+            rated = rate_readings(versions, of_stay.quantities, zone, facts=of_stay.facts)
+        except CannotRate:
+            # What cannot be priced is no alternative; only a promise may not be left open.
+            if code == promised:
+                raise
+        else:
+            others[code] = as_columns(rated), versions
+    columns = as_columns(lines)
+    known = alternatives_of(columns, of_stay.versions, others, 1)
+    period = Period(
+        min(stretch.start for stretch, _ in of_stay.quantities),
+        max(stretch.end for stretch, _ in of_stay.quantities),
+    )
+    lines = lines_of(with_guarantee(columns, of_stay.versions, known, (period,)), 0)
+    return lines, costs_of(known, 0, own, others, promised)
+
+
+def _estimated_parts(of_stay: _OfStay, zone: ZoneInfo) -> dict[str, int]:
     """Return how much of each line is estimated: the same sharing, of the estimated part alone."""
-    if not estimated:
+    if not of_stay.estimated:
         return {}
     # The same stretches, so that the lines have the same keys; what was measured weighs nothing.
-    part = {key: estimated.get(key, 0) for key in quantities}
-    return {line.spec.key: line.quantity_wh for line in rate_readings(versions, part, zone)}
+    part = {key: of_stay.estimated.get(key, 0) for key in of_stay.quantities}
+    return {
+        line.spec.key: line.quantity_wh
+        for line in rate_readings(of_stay.versions, part, zone, facts=of_stay.facts)
+        if line.spec.kind in ENERGY_KINDS
+    }

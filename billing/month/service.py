@@ -1,44 +1,42 @@
 """What accounts owe for a month or for some days of it, from what is known; nothing is written."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy.orm import Session
 
-from billing.accounts import BilledAccount
-from billing.charges import (
-    AccountCharge,
-    MeterFact,
-    NewLine,
-    UsedEstimate,
-    estimates_detail,
-)
+from billing.accounts import BilledAccount, Stay
+from billing.charges import ENERGY_KINDS, AccountCharge, MeterFact, NewLine, UsedEstimate
 from billing.deductions.service import deduct
 from billing.explanation.inputs import Inputs, RatedIntervals
 from billing.house.service import house_lines
 from billing.law import ESTIMATE_UNCERTAIN, VERIFICATION_EXPIRED
-from billing.models import (
-    LineUnit,
-    Measurement,
-    Service,
+from billing.models import LineUnit, Measurement, Service
+from billing.month.alternatives import (
+    AccountNotRated,
+    PlanCost,
+    costs_of,
+    has_benefit,
+    together,
 )
+from billing.month.facts import digest_with, highest_demand_w, row_of
+from billing.month.lines import LineContext, names_of, new_line, zoneless
+from billing.month.needs import Needs, needs_of
+from billing.month.store import plans_on_offer, stated_facts
 from billing.register_service import rate_registers
-from billing.store import (
-    areas_of_buildings,
-    retailer,
-)
+from billing.store import areas_of_buildings, retailer
 from heating import store as heating_store
 from heating.allocation import HeatedFlat, HouseMonth, share_building_month
 from kilokassa.core.calendar import Month, intervals_in_day, local_midnight
 from kilokassa.core.digest import canonical_json, digest_text
-from kilokassa.core.ids import AccountId, PremisesId, TariffPlanId
+from kilokassa.core.ids import AccountId, TariffPlanId
 from kilokassa.core.period import Period
-from kilokassa.core.series import Quality
+from kilokassa.core.series import Quality, WattHours
 from kilokassa.core.text import mark
 from metering import store as metering_store
 from metering.days import IntervalMatrix
@@ -47,10 +45,15 @@ from metering.estimation.gaps import spread_by_profile
 from metering.registers import register_differences
 from metering.registry.places import Commodity
 from metering.store import PremisesChannel, PremisesMeter
-from tariffs.lines import ChargeKind
+from tariffs.charges import NO_CHARGES
+from tariffs.facts import AccountFacts
+from tariffs.guarantee import alternatives_of, with_guarantee
+from tariffs.lines import CannotRate, ChargeKind, LineColumns
+from tariffs.plans import DatedRates, RangeBasis, RangePeriod
 from tariffs.rating import VersionInForce, rate_population
 from tariffs.store import versions_in_force
 
+ACTIVE_GIVEN: Final = "A-"
 NO_CHANNEL: Final = mark("The premises has no metering channel: electricity was not charged.")
 INTERVALS_MISSING: Final = mark("Some intervals of the month have no value; they were not charged.")
 HEAT_UNKNOWN: Final = mark("The house's heat of the month is not known: it was not charged yet.")
@@ -62,6 +65,28 @@ class MonthFacts:
 
     charges: dict[AccountId, AccountCharge]
     meters: dict[AccountId, tuple[MeterFact, ...]]
+    alternatives: dict[AccountId, tuple[PlanCost, ...]] = field(default_factory=dict)
+    """What the same consumption would have cost, for accounts whose plan promises or gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Which days are rated, as known when, and who wants to see what was read."""
+
+    first: date
+    end: date
+    closing: bool
+    """Says that the days are a whole month which closes: minimum, demand, guarantee are due."""
+    known_at: datetime | None = None
+    inputs: Inputs | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    lines: dict[AccountId, list[NewLine]]
+    warnings: dict[AccountId, list[str]]
+    meters: dict[AccountId, list[MeterFact]]
+    alternatives: dict[AccountId, list[tuple[PlanCost, ...]]]
 
 
 def rate_month(
@@ -76,28 +101,49 @@ def rate_month(
     """Compute what `accounts` owe for `month`, from what is known now; write nothing.
 
     With `until`, the month is rated up to that local day (exclusive): the same function serves the
-    running month and the close, so their kopecks agree. Heat is shared for whole months only. With
-    `known_at`, everything is read as it was known at that instant: so a line is replayed. Who
-    explains a line gives `inputs`, and finds there what was read.
+    running month and the close, so their kopecks agree. What is for whole months only (heat, other
+    services of the house, minimum bill, demand, guarantee, deductions) waits for the close. With
+    `known_at`, everything is read as it was known at that instant: so a line is replayed; `inputs`
+    is filled with what was read.
     """
-    lines: dict[AccountId, list[NewLine]] = {account.id: [] for account in accounts}
-    warnings: dict[AccountId, list[str]] = {account.id: [] for account in accounts}
-    meters: dict[AccountId, list[MeterFact]] = {account.id: [] for account in accounts}
-    gathered = _Gathered(lines, warnings, meters, inputs)
-    _rate_intervals(session, accounts, month, until, known_at, gathered)
-    if until is None:
-        _rate_registers(session, accounts, month, known_at, gathered)
+    gathered = _Gathered(
+        {account.id: [] for account in accounts},
+        {account.id: [] for account in accounts},
+        {account.id: [] for account in accounts},
+        {account.id: [] for account in accounts},
+    )
+    end = month.plus(1).first_day
+    closing = until is None
+    asked = _Asked(month.first_day, min(until or end, end), closing, known_at, inputs)
+    _rate_intervals(session, accounts, asked, gathered)
+    if closing:
+        _rate_registers(session, accounts, month, asked, gathered)
         _share_heat(session, accounts, month, known_at, gathered)
-        _serve_houses(session, accounts, month, known_at, gathered)
-        _deduct(session, accounts, month, known_at, gathered)
+        for account_id, of_house in house_lines(
+            session, accounts, month, known_at=known_at
+        ).items():
+            gathered.lines[account_id].extend(of_house.lines)
+            gathered.warnings[account_id].extend(of_house.warnings)
+            gathered.meters[account_id].extend(of_house.meters)
+        taken_off = deduct(session, accounts, month, gathered.lines, known_at=known_at)
+        for account_id, (lines, warnings) in taken_off.items():
+            gathered.lines[account_id].extend(lines)
+            gathered.warnings[account_id].extend(warnings)
     return MonthFacts(
         charges={
             account.id: AccountCharge(
-                account.id, tuple(lines[account.id]), tuple(dict.fromkeys(warnings[account.id]))
+                account.id,
+                tuple(gathered.lines[account.id]),
+                tuple(dict.fromkeys(gathered.warnings[account.id])),
             )
             for account in accounts
         },
-        meters={account_id: tuple(facts) for account_id, facts in meters.items()},
+        meters={account_id: tuple(facts) for account_id, facts in gathered.meters.items()},
+        alternatives={
+            account_id: together(costs)
+            for account_id, costs in gathered.alternatives.items()
+            if costs
+        },
     )
 
 
@@ -106,92 +152,150 @@ def rate_days(
 ) -> dict[AccountId, tuple[int, int]]:
     """Return what the electricity from `first` up to `end` cost, and of how many days it is known.
 
-    The same rating as that of the bill, over days that need not be a month: ranges of consumption
-    are reached later than in a whole month, so it is an estimate for accounts with a ladder.
+    The same rating as that of the bill, on the plan that an account has now and over days that need
+    not be a month: ranges of consumption are reached later than in a whole month, so it is an
+    estimate for accounts with a ladder.
     """
     found: dict[AccountId, tuple[int, int]] = {}
-    for zone, _, owners, matrix in _matrices(session, accounts, first, end):
+    asked = _Asked(first, end, closing=False)
+    on_one_plan = [replace(a, stays=(Stay(first, end, a.plan_id),)) for a in accounts]
+    for energy in _energies(session, on_one_plan, asked):
         per_day = [
-            intervals_in_day(first + timedelta(days=n), zone, matrix.interval_min)
+            intervals_in_day(first + timedelta(days=n), energy.zone, energy.matrix.interval_min)
             for n in range((end - first).days)
         ]
         starts = np.concatenate([[0], np.cumsum(per_day)[:-1]])
         whole_days = np.add.reduceat(
-            (matrix.quality != Quality.MISSING).astype(np.int64), starts, axis=1
+            (energy.matrix.quality != Quality.MISSING).astype(np.int64), starts, axis=1
         )
         known_days = (whole_days > 0).sum(axis=1).tolist()
-        period = Period(local_midnight(first, zone), local_midnight(end, zone))
-        for versions, rows in _by_plan(session, owners, period, zone):
-            columns = rate_population(
-                versions, matrix.energy_wh[rows], matrix.start, matrix.interval_min, zone
-            )
-            costs_minor = columns.amount_minor.sum(axis=1).tolist()
-            for row, cost_minor in zip(rows, costs_minor, strict=True):
-                found[owners[row].id] = (cost_minor, known_days[row])
+        for of_plan in _by_plan(session, energy, asked):
+            costs_minor = of_plan.rated().amount_minor.sum(axis=1).tolist()
+            for owner, rows, cost_minor in zip(
+                of_plan.owners, of_plan.rows, costs_minor, strict=True
+            ):
+                found[owner.id] = cost_minor, max(known_days[row] for row in rows)
     return found
 
 
 def energy_by_day(
     session: Session, account: BilledAccount, first: date, end: date
 ) -> tuple[tuple[date, dict[str, int]], ...]:
-    """Return the Wh of each local day by the zones of the account's plan."""
-    shown: list[tuple[date, dict[str, int]]] = []
-    for zone, _, owners, matrix in _matrices(session, [account], first, end):
-        period = Period(local_midnight(first, zone), local_midnight(end, zone))
-        versions = versions_in_force(session, [owners[0].plan_id], period, zone)
-        known = versions.get(owners[0].plan_id, ())
-        place = 0
-        for number in range((end - first).days):
-            day = first + timedelta(days=number)
-            count = intervals_in_day(day, zone, matrix.interval_min)
-            columns = rate_population(
-                known,
-                matrix.energy_wh[:1, place : place + count],
-                local_midnight(day, zone),
-                matrix.interval_min,
-                zone,
-            )
-            zones: dict[str, int] = {}
-            for spec, wh in zip(columns.specs, columns.energy_wh[0].tolist(), strict=True):
-                zones[str(spec.zone)] = zones.get(str(spec.zone), 0) + wh
-            shown.append((day, zones))
-            place += count
-    return tuple(shown)
+    """Return the Wh of each local day by the zones of the plan that the account then had."""
+    shown: dict[date, dict[str, int]] = {}
+    asked = _Asked(first, end, closing=False)
+    for energy in _energies(session, [account], asked):
+        for of_plan in _by_plan(session, energy, asked, with_facts=False):
+            by_zone = _by_zone_alone(of_plan.versions)
+            place = 0
+            for number in range((of_plan.stay.end - of_plan.stay.first).days):
+                day = of_plan.stay.first + timedelta(days=number)
+                count = intervals_in_day(day, energy.zone, energy.matrix.interval_min)
+                columns = rate_population(
+                    by_zone,
+                    of_plan.energy_wh[:1, place : place + count],
+                    local_midnight(day, energy.zone),
+                    energy.matrix.interval_min,
+                    energy.zone,
+                )
+                zones = shown.setdefault(day, {})
+                for spec, wh in zip(columns.specs, columns.energy_wh[0].tolist(), strict=True):
+                    zones[str(spec.zone)] = zones.get(str(spec.zone), 0) + wh
+                place += count
+    return tuple(sorted(shown.items()))
 
 
 def known_until(session: Session, accounts: Sequence[BilledAccount]) -> dict[AccountId, datetime]:
     """Return the end of the last local day of which each account's meter gave anything."""
-    by_premises = {a.premises_id: a for a in accounts if a.measurement is Measurement.INTERVALS}
+    by_premises: dict[int, list[AccountId]] = {}
+    for account in accounts:
+        if account.measurement is Measurement.INTERVALS:
+            by_premises.setdefault(account.premises_id, []).append(account.id)
     channels = metering_store.channels_of_premises(session, by_premises)
     last = metering_store.last_days(session, [channel.channel_id for channel in channels])
     return {
-        by_premises[PremisesId(c.premises_id)].id: local_midnight(
-            last[c.channel_id] + timedelta(days=1), ZoneInfo(c.zone)
-        )
+        account_id: local_midnight(last[c.channel_id] + timedelta(days=1), ZoneInfo(c.zone))
         for c in channels
         if c.channel_id in last
+        for account_id in by_premises[c.premises_id]
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Gathered:
-    lines: dict[AccountId, list[NewLine]]
-    warnings: dict[AccountId, list[str]]
-    meters: dict[AccountId, list[MeterFact]]
-    inputs: Inputs | None = None
+def open_plans(
+    session: Session,
+    account: BilledAccount,
+    month: Month,
+    *,
+    known_at: datetime | None = None,
+) -> tuple[TariffPlanId, ...]:
+    """Return the plans an account may have in a month: its own, the guaranteed one, its category's.
+
+    Among them may be plans that cannot price what the account's meter measures.
+    """
+    period = month.period(account.zone)
+    offers = plans_on_offer(session, account.plan_id, period, account.zone, known_at=known_at)
+    return tuple(offers)
+
+
+# --- energy by intervals ---
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Energy:
+    """The energy of accounts in one zone on one grid: a row for each channel and owner."""
+
+    zone: ZoneInfo
+    channels: list[PremisesChannel]
+    owners: list[BilledAccount]
+    matrix: IntervalMatrix
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OfPlan:
+    """The energy of the accounts that had one plan over the same days, with all that prices it."""
+
+    plan_id: TariffPlanId
+    stay: Stay
+    zone: ZoneInfo
+    owners: list[BilledAccount]
+    rows: list[list[int]]
+    """The rows of the grid that make up each owner's energy: one a point."""
+    versions: tuple[VersionInForce, ...]
+    energy_wh: WattHours
+    start: datetime
+    interval_min: int
+    columns: slice
+    """Which intervals of the whole grid the stay holds."""
+    facts: AccountFacts | None = None
+    offers: Mapping[TariffPlanId, tuple[VersionInForce, ...]] = field(default_factory=dict)
+    """The plans that the bill compares with, where it does."""
+
+    def rated(
+        self,
+        versions: Sequence[VersionInForce] | None = None,
+        energy_wh: WattHours | None = None,
+    ) -> LineColumns:
+        """Return the lines, or those of another plan or other energy."""
+        return rate_population(
+            self.versions if versions is None else versions,
+            self.energy_wh if energy_wh is None else energy_wh,
+            self.start,
+            self.interval_min,
+            self.zone,
+            facts=self.facts,
+        )
+
+    @property
+    def period(self) -> Period:
+        """The stay in UTC."""
+        return Period(self.start, local_midnight(self.stay.end, self.zone))
 
 
 def _rate_intervals(
-    session: Session,
-    accounts: Sequence[BilledAccount],
-    month: Month,
-    until: date | None,
-    known_at: datetime | None,
-    gathered: _Gathered,
+    session: Session, accounts: Sequence[BilledAccount], asked: _Asked, gathered: _Gathered
 ) -> None:
     """Rate the interval accounts: one matrix for a zone and interval, one product for a plan."""
-    end = month.plus(1).first_day if until is None else min(until, month.plus(1).first_day)
-    if end <= month.first_day:
+    if asked.end <= asked.first:
         return
     interval_accounts = [a for a in accounts if a.measurement is Measurement.INTERVALS]
     serials = {
@@ -199,40 +303,447 @@ def _rate_intervals(
         for meter in metering_store.meters_of_premises(
             session,
             [account.premises_id for account in interval_accounts],
-            known_at=known_at,
+            known_at=asked.known_at,
         )
         if meter.removed_on is None
     }
     with_channel: set[AccountId] = set()
-    for zone, group, owners, matrix in _matrices(session, accounts, month.first_day, end, known_at):
-        with_channel.update(owner.id for owner in owners)
-        _mask_before_opening(matrix, owners, month, zone)
-        period = Period(matrix.start, local_midnight(end, zone))
-        aside = _set_aside(session, matrix, period, zone, known_at)
+    for energy in _energies(session, interval_accounts, asked):
+        with_channel.update(owner.id for owner in energy.owners)
+        matrix = energy.matrix
+        _mask_outside(energy)
+        period = Period(matrix.start, local_midnight(asked.end, energy.zone))
+        aside = _set_aside(session, matrix, period, energy.zone, asked.known_at)
+        if aside:
+            _mask_outside(energy)
         guessed = _guessed(matrix)
-        used = _used_estimates(session, group, guessed, period, known_at)
-        for versions, rows in _by_plan(session, owners, period, zone, known_at):
-            _rate_rows(matrix, group, guessed, rows, owners, versions, zone, used, aside, gathered)
-        _gather_meters(matrix, group, owners, serials, until is None, aside, gathered)
+        used = _used_estimates(session, energy.channels, guessed, period, asked.known_at)
+        for of_plan in _by_plan(session, energy, asked):
+            _rate_rows(energy, of_plan, guessed, used, aside, asked, gathered)
+        _gather_meters(energy, serials, asked.closing, aside, gathered)
     for account in interval_accounts:
         if account.id not in with_channel:
             gathered.warnings[account.id].append(NO_CHANNEL)
 
 
+def _energies(
+    session: Session, accounts: Sequence[BilledAccount], asked: _Asked
+) -> Iterator[_Energy]:
+    """Yield the energy of the accounts over the days asked for, one matrix a zone and interval.
+
+    Where a resident follows another in the month, each has a row of the same channel.
+    """
+    if asked.end <= asked.first:
+        return
+    by_premises: dict[int, list[BilledAccount]] = {}
+    for account in accounts:
+        if account.measurement is Measurement.INTERVALS:
+            by_premises.setdefault(account.premises_id, []).append(account)
+    groups: dict[tuple[str, int], list[PremisesChannel]] = {}
+    for channel in metering_store.channels_of_premises(session, by_premises):
+        if channel.commodity is Commodity.ELECTRICITY:
+            groups.setdefault((channel.zone, channel.interval_min), []).append(channel)
+    days = _days(asked.first, asked.end)
+    for (zone_name, interval_min), group in sorted(groups.items()):
+        zone = ZoneInfo(zone_name)
+        matrix = metering_store.load_matrix(
+            session,
+            [channel.channel_id for channel in group],
+            days,
+            zone,
+            interval_min,
+            known_at=asked.known_at,
+        )
+        pairs = [
+            (row, owner)
+            for row, channel in enumerate(group)
+            for owner in by_premises[channel.premises_id]
+        ]
+        if len(pairs) > len(group):
+            matrix = _rows_of(matrix, [row for row, _ in pairs])
+        yield _Energy(zone, [group[row] for row, _ in pairs], [o for _, o in pairs], matrix)
+
+
+def _days(first: date, end: date) -> list[date]:
+    return [first + timedelta(days=n) for n in range((end - first).days)]
+
+
+def _rows_of(matrix: IntervalMatrix, rows: Sequence[int]) -> IntervalMatrix:
+    return IntervalMatrix(
+        tuple(matrix.channel_ids[row] for row in rows),
+        matrix.start,
+        matrix.interval_min,
+        matrix.energy_wh[list(rows)],
+        matrix.quality[list(rows)],
+        tuple(matrix.digests[row] for row in rows),
+    )
+
+
 def _by_plan(
+    session: Session, energy: _Energy, asked: _Asked, *, with_facts: bool = True
+) -> Iterator[_OfPlan]:
+    """Yield the accounts together that have one plan over the same days."""
+    rows_of: dict[Stay, dict[AccountId, list[int]]] = {}
+    for row, owner in enumerate(energy.owners):
+        for stay in owner.stays_in(asked.first, asked.end):
+            rows_of.setdefault(stay, {}).setdefault(owner.id, []).append(row)
+    matrix, zone = energy.matrix, energy.zone
+    whole = Period(matrix.start, local_midnight(asked.end, zone))
+    plan_ids = sorted({stay.plan_id for stay in rows_of})
+    in_force = versions_in_force(session, plan_ids, whole, zone, known_at=asked.known_at)
+    for stay, of_accounts in sorted(rows_of.items()):
+        rows = list(of_accounts.values())
+        owners = [energy.owners[of_one[0]] for of_one in rows]
+        start = local_midnight(stay.first, zone)
+        period = Period(start, local_midnight(stay.end, zone))
+        step = timedelta(minutes=matrix.interval_min)
+        columns = slice((start - matrix.start) // step, (period.end - matrix.start) // step)
+        versions = _within(in_force.get(stay.plan_id, ()), period)
+        of_plan = _OfPlan(
+            stay.plan_id,
+            stay,
+            zone,
+            owners,
+            rows,
+            versions,
+            _summed(matrix.energy_wh, rows, columns),
+            start,
+            matrix.interval_min,
+            columns,
+        )
+        priced = [version for _, version in versions]
+        if with_facts and asked.closing and has_benefit(versions):
+            offers = plans_on_offer(session, stay.plan_id, period, zone, known_at=asked.known_at)
+            of_plan = replace(of_plan, offers=offers)
+            priced += [version for others in offers.values() for _, version in others]
+        needs = needs_of(priced) if with_facts else None
+        if needs is not None:
+            of_plan = replace(of_plan, facts=_facts_of(session, energy, of_plan, needs, asked))
+        yield of_plan
+
+
+def _within(versions: Sequence[VersionInForce], period: Period) -> tuple[VersionInForce, ...]:
+    """Return the versions in force with the parts of their periods that lie in `period`."""
+    parts = ((held.intersect(period), version) for held, version in versions)
+    return tuple((part, version) for part, version in parts if part is not None)
+
+
+def _summed(
+    values: npt.NDArray[Any], rows: Sequence[Sequence[int]], columns: slice
+) -> npt.NDArray[Any]:
+    """Return one row an account: the points of an account are one use."""
+    part = values[:, columns]
+    if all(len(of_one) == 1 for of_one in rows):
+        picked = [of_one[0] for of_one in rows]
+        return part if picked == list(range(len(values))) else part[picked]
+    return np.stack([part[list(of_one)].sum(axis=0, dtype=np.int64) for of_one in rows])
+
+
+# --- facts ---
+
+
+def _facts_of(
+    session: Session, energy: _Energy, of_plan: _OfPlan, needs: Needs, asked: _Asked
+) -> AccountFacts:
+    """Return the facts that some versions ask for; those of the stay's last day hold for it.
+
+    Of a month that still runs it is the last day of the stay as it now stands, too, so that what
+    is taken day by day comes to what the close takes.
+    """
+    on = _last_day(of_plan)
+    facts = stated_facts(
+        session,
+        of_plan.owners,
+        needs,
+        of_plan.period,
+        on,
+        closing=asked.closing,
+        known_at=asked.known_at,
+    )
+    channel_ids = [[energy.matrix.channel_ids[row] for row in rows] for rows in of_plan.rows]
+    if needs.export:
+        facts = replace(facts, export_wh=_given(session, energy, of_plan, asked))
+    if needs.ratchet is not None:
+        facts = replace(
+            facts,
+            demand_before_w=_demand_before(session, channel_ids, of_plan, needs, asked),
+        )
+    if needs.counted_this_year:
+        facts = replace(facts, opening_wh=_counted_this_year(session, channel_ids, of_plan, asked))
+    return facts
+
+
+def _last_day(of_plan: _OfPlan) -> date:
+    """Return the last day of a stay, of the whole month even where it still runs."""
+    whole = [
+        stay for stay in of_plan.owners[0].stays if stay.first <= of_plan.stay.first < stay.end
+    ]
+    return (whole[0] if whole else of_plan.stay).end - timedelta(days=1)
+
+
+def _given(
+    session: Session, energy: _Energy, of_plan: _OfPlan, asked: _Asked
+) -> npt.NDArray[np.int64]:
+    """Return what each account gave to the network; one without a channel for it gave nothing."""
+    given = np.zeros(of_plan.energy_wh.shape, dtype=np.int64)
+    rows_of: dict[int, list[int]] = {}
+    for number, owner in enumerate(of_plan.owners):
+        rows_of.setdefault(owner.premises_id, []).append(number)
+    channels = [
+        channel
+        for channel in metering_store.channels_of_premises(
+            session, rows_of, channel_code=ACTIVE_GIVEN
+        )
+        if channel.interval_min == of_plan.interval_min
+    ]
+    if channels:
+        matrix = metering_store.load_matrix(
+            session,
+            [channel.channel_id for channel in channels],
+            _days(asked.first, asked.end),
+            of_plan.zone,
+            of_plan.interval_min,
+            known_at=asked.known_at,
+        )
+        for row, channel in enumerate(channels):
+            for number in rows_of[channel.premises_id]:
+                given[number] += matrix.energy_wh[row, of_plan.columns]
+    return given
+
+
+def _demand_before(
     session: Session,
-    owners: Sequence[BilledAccount],
-    period: Period,
-    zone: ZoneInfo,
-    known_at: datetime | None = None,
-) -> Iterator[tuple[Sequence[VersionInForce], list[int]]]:
-    """Yield for each plan the versions in force in `period`, and the rows of its accounts."""
-    rows_of: dict[TariffPlanId, list[int]] = {}
-    for row, owner in enumerate(owners):
-        rows_of.setdefault(owner.plan_id, []).append(row)
-    versions = versions_in_force(session, sorted(rows_of), period, zone, known_at=known_at)
-    for plan_id, rows in rows_of.items():
-        yield versions.get(plan_id, ()), rows
+    channel_ids: Sequence[Sequence[int]],
+    of_plan: _OfPlan,
+    needs: Needs,
+    asked: _Asked,
+) -> npt.NDArray[np.int64]:
+    """Return the highest demand of each month that a ratchet looks back over, the latest last."""
+    charge = needs.ratchet
+    assert charge is not None
+    version = of_plan.versions[-1][1]
+    month = Month.of(of_plan.stay.first)
+    columns = []
+    for back in range(charge.ratchet_months, 0, -1):
+        earlier = month.plus(-back)
+        end = earlier.plus(1).first_day
+        energy_wh = _earlier_energy(session, channel_ids, of_plan, earlier.first_day, end, asked)
+        columns.append(
+            highest_demand_w(
+                charge,
+                version,
+                energy_wh,
+                local_midnight(earlier.first_day, of_plan.zone),
+                of_plan.interval_min,
+                of_plan.zone,
+            )
+        )
+    return np.stack(columns, axis=1)
+
+
+def _counted_this_year(
+    session: Session, channel_ids: Sequence[Sequence[int]], of_plan: _OfPlan, asked: _Asked
+) -> npt.NDArray[np.int64]:
+    """Return what a year's ladder holds when the stay begins, by the zones it then has.
+
+    Counted from the readings and not from charge lines, whatever plan the account had before: so
+    it is the same however late a reading came, and whenever it is asked for.
+    """
+    first = date(of_plan.stay.first.year, 1, 1)
+    zones = of_plan.versions[0][1].zones
+    shape = (len(of_plan.owners),) if len(zones) == 1 else (len(of_plan.owners), len(zones))
+    if of_plan.stay.first == first:
+        return np.zeros(shape, dtype=np.int64)
+    energy_wh = _earlier_energy(session, channel_ids, of_plan, first, of_plan.stay.first, asked)
+    begins = Period(local_midnight(first, of_plan.zone), of_plan.start)
+    columns = rate_population(
+        _by_zone_alone([(begins, of_plan.versions[0][1])]),
+        energy_wh,
+        begins.start,
+        of_plan.interval_min,
+        of_plan.zone,
+    )
+    counted = np.zeros((len(of_plan.owners), len(zones)), dtype=np.int64)
+    for number, spec in enumerate(columns.specs):
+        counted[:, zones.index(spec.zone)] += columns.energy_wh[:, number]
+    basis_is_total = of_plan.versions[0][1].range_basis is RangeBasis.TOTAL
+    return counted.sum(axis=1) if basis_is_total or len(zones) == 1 else counted
+
+
+def _earlier_energy(
+    session: Session,
+    channel_ids: Sequence[Sequence[int]],
+    of_plan: _OfPlan,
+    first: date,
+    end: date,
+    asked: _Asked,
+) -> npt.NDArray[np.int64]:
+    """Return the energy of accounts over earlier days, from their opening on."""
+    flat = [channel_id for of_one in channel_ids for channel_id in of_one]
+    matrix = metering_store.load_matrix(
+        session,
+        flat,
+        _days(first, end),
+        of_plan.zone,
+        of_plan.interval_min,
+        known_at=asked.known_at,
+    )
+    period = Period(matrix.start, local_midnight(end, of_plan.zone))
+    _set_aside(session, matrix, period, of_plan.zone, asked.known_at)
+    step = timedelta(minutes=of_plan.interval_min)
+    rows: list[list[int]] = []
+    for of_one in channel_ids:
+        place = sum(len(before) for before in rows)
+        rows.append(list(range(place, place + len(of_one))))
+    energy = _summed(matrix.energy_wh, rows, slice(None)).astype(np.int64)
+    for number, owner in enumerate(of_plan.owners):
+        if owner.opened_on > first:
+            opened = (local_midnight(owner.opened_on, of_plan.zone) - matrix.start) // step
+            energy[number, :opened] = 0
+    return energy
+
+
+def _by_zone_alone(versions: Sequence[VersionInForce]) -> tuple[VersionInForce, ...]:
+    """Return versions that tell zones apart and charge nothing: no ladder, no lines beside."""
+    return tuple(
+        (
+            held,
+            replace(
+                version,
+                valid_from=date.min,
+                rates=(DatedRates(date.min, ((0,) * len(version.zones),)),),
+                range_borders_wh=(),
+                norm=None,
+                range_period=RangePeriod.MONTH,
+                prices_until=None,
+                charges=NO_CHARGES,
+            ),
+        )
+        for held, version in versions
+    )
+
+
+# --- lines ---
+
+
+def _rate_rows(
+    energy: _Energy,
+    of_plan: _OfPlan,
+    guessed: npt.NDArray[np.bool_],
+    used: Mapping[int, tuple[UsedEstimate, ...]],
+    aside: Mapping[int, str],
+    asked: _Asked,
+    gathered: _Gathered,
+) -> None:
+    try:
+        columns = of_plan.rated()
+        if of_plan.offers:
+            columns = _with_alternatives(of_plan, columns, gathered)
+    except CannotRate as refusal:
+        raise _naming_the_account(of_plan, refusal) from refusal
+    estimated = None
+    here = _summed(guessed, of_plan.rows, of_plan.columns) > 0
+    if here.any():
+        estimated = of_plan.rated(energy_wh=np.where(here, of_plan.energy_wh, 0)).quantities
+    names, by_the_hour = names_of(of_plan.versions, of_plan.offers), zoneless(of_plan.versions)
+    quantities, amounts = columns.quantities.tolist(), columns.amount_minor.tolist()
+    for place, (owner, rows) in enumerate(zip(of_plan.owners, of_plan.rows, strict=True)):
+        methods = tuple(dict.fromkeys(one for row in rows for one in used.get(row, ())))
+        if any(not one.certain for one in methods):
+            gathered.warnings[owner.id].append(ESTIMATE_UNCERTAIN)
+        digest = _digest_of(energy, of_plan, place, aside)
+        context = LineContext(
+            names=names,
+            zoneless=by_the_hour,
+            own_day=None if of_plan.stay.first == owner.stays[0].first else of_plan.stay.first,
+            input_digest=digest,
+            estimates=methods,
+        )
+        for column, spec in enumerate(columns.specs):
+            quantity, amount_minor = quantities[place][column], amounts[place][column]
+            if quantity or amount_minor:
+                guess = 0
+                if estimated is not None and spec.kind in ENERGY_KINDS:
+                    guess = int(estimated[place, column])
+                gathered.lines[owner.id].append(
+                    new_line(context, spec, quantity, amount_minor, guess)
+                )
+        if asked.inputs is not None:
+            asked.inputs.intervals.append(
+                RatedIntervals(
+                    account_id=owner.id,
+                    channel=energy.channels[rows[0]],
+                    versions=of_plan.versions,
+                    energy_wh=of_plan.energy_wh[place : place + 1],
+                    start=of_plan.start,
+                    interval_min=of_plan.interval_min,
+                    zone=of_plan.zone,
+                    readings=digest,
+                    facts=None if of_plan.facts is None else row_of(of_plan.facts, place),
+                )
+            )
+
+
+def _digest_of(energy: _Energy, of_plan: _OfPlan, place: int, aside: Mapping[int, str]) -> str:
+    """Return the digest of what an account's lines were computed from."""
+    readings = []
+    for row in of_plan.rows[place]:
+        digest = energy.matrix.digests[row]
+        readings.append(digest_text(f"{digest}|{aside[row]}") if row in aside else digest)
+    one = readings[0] if len(readings) == 1 else digest_text("|".join(readings))
+    return digest_with(one, None if of_plan.facts is None else row_of(of_plan.facts, place))
+
+
+def _with_alternatives(of_plan: _OfPlan, columns: LineColumns, gathered: _Gathered) -> LineColumns:
+    """Return the lines with the guarantee's, and note what other plans would have cost."""
+    versions = of_plan.versions
+    promise = versions[-1][1].charges.guarantee
+    promised = None if promise is None else promise.plan_code
+    others: dict[str, tuple[LineColumns, Sequence[VersionInForce]]] = {}
+    for plan_id, of_other in of_plan.offers.items():
+        code = of_other[-1][1].plan_code
+        if plan_id == of_plan.plan_id:
+            continue
+        try:
+            others[code] = of_plan.rated(of_other), of_other
+        except CannotRate:
+            # What cannot be priced is no alternative; only a promise may not be left open.
+            if code == promised:
+                raise
+    known = alternatives_of(columns, versions, others, 1)
+    for place, owner in enumerate(of_plan.owners):
+        gathered.alternatives[owner.id].append(
+            costs_of(known, place, versions[-1][1], others, promised)
+        )
+    return with_guarantee(columns, versions, known, (of_plan.period,))
+
+
+def _naming_the_account(of_plan: _OfPlan, refusal: CannotRate) -> CannotRate:
+    """Return the refusal with the first account that it is about."""
+    for place, owner in enumerate(of_plan.owners):
+        alone = replace(
+            of_plan,
+            energy_wh=of_plan.energy_wh[place : place + 1],
+            facts=None if of_plan.facts is None else row_of(of_plan.facts, place),
+        )
+        try:
+            alone.rated()
+        except CannotRate as its_own:
+            return AccountNotRated(account=owner.number, **its_own.values)
+    return refusal
+
+
+def _mask_outside(energy: _Energy) -> None:
+    """Leave out what was used before an account opened or from the day it closed."""
+    matrix = energy.matrix
+    step = timedelta(minutes=matrix.interval_min)
+    for row, owner in enumerate(energy.owners):
+        first = (local_midnight(owner.opened_on, energy.zone) - matrix.start) // step
+        if first > 0:
+            matrix.energy_wh[row, :first] = 0
+        if owner.closed_on is not None:
+            last = max(0, (local_midnight(owner.closed_on, energy.zone) - matrix.start) // step)
+            matrix.energy_wh[row, last:] = 0
 
 
 def _set_aside(
@@ -296,93 +807,14 @@ def _used_estimates(
     }
 
 
-def _rate_rows(
-    matrix: IntervalMatrix,
-    group: Sequence[PremisesChannel],
-    guessed: npt.NDArray[np.bool_],
-    rows: Sequence[int],
-    owners: Sequence[BilledAccount],
-    versions: Sequence[VersionInForce],
-    zone: ZoneInfo,
-    used: Mapping[int, tuple[UsedEstimate, ...]],
-    aside: Mapping[int, str],
-    gathered: _Gathered,
-) -> None:
-    whole = len(rows) == len(matrix.energy_wh)
-    energy = matrix.energy_wh if whole else matrix.energy_wh[list(rows)]
-    columns = rate_population(versions, energy, matrix.start, matrix.interval_min, zone)
-    estimated = None
-    here = guessed if whole else guessed[list(rows)]
-    if here.any():
-        estimated = rate_population(
-            versions, np.where(here, energy, 0), matrix.start, matrix.interval_min, zone
-        ).energy_wh
-    for place, row in enumerate(rows):
-        digest = matrix.digests[row]
-        if row in aside:
-            digest = digest_text(f"{digest}|{aside[row]}")
-        if gathered.inputs is not None:
-            gathered.inputs.intervals.append(
-                RatedIntervals(
-                    account_id=owners[row].id,
-                    channel=group[row],
-                    versions=versions,
-                    energy_wh=energy[place : place + 1],
-                    start=matrix.start,
-                    interval_min=matrix.interval_min,
-                    zone=zone,
-                    readings=digest,
-                )
-            )
-        account_lines = gathered.lines[owners[row].id]
-        energies = columns.energy_wh[place].tolist()
-        amounts = columns.amount_minor[place].tolist()
-        methods = used.get(row, ())
-        detail = estimates_detail(methods) if methods else ""
-        if any(not one.certain for one in methods):
-            gathered.warnings[owners[row].id].append(ESTIMATE_UNCERTAIN)
-        for column, spec in enumerate(columns.specs):
-            if energies[column]:
-                account_lines.append(
-                    NewLine(
-                        service=Service.ELECTRICITY,
-                        key=spec.key,
-                        quantity=energies[column],
-                        rate_scaled=spec.rate_scaled,
-                        amount_minor=amounts[column],
-                        period_start=spec.period.start,
-                        period_end=spec.period.end,
-                        input_digest=digest,
-                        tariff_version_id=spec.version_id,
-                        estimated=0 if estimated is None else int(estimated[place, column]),
-                        detail=detail if estimated is not None and estimated[place, column] else "",
-                    )
-                )
-
-
-def _mask_before_opening(
-    matrix: IntervalMatrix, owners: Sequence[BilledAccount], month: Month, zone: ZoneInfo
-) -> None:
-    """Leave out what was used before an account opened or from the day it closed."""
-    step = timedelta(minutes=matrix.interval_min)
-    for row, owner in enumerate(owners):
-        if owner.opened_on > month.first_day:
-            first = (local_midnight(owner.opened_on, zone) - matrix.start) // step
-            matrix.energy_wh[row, :first] = 0
-        if owner.closed_on is not None:
-            last = max(0, (local_midnight(owner.closed_on, zone) - matrix.start) // step)
-            matrix.energy_wh[row, last:] = 0
-
-
 def _gather_meters(
-    matrix: IntervalMatrix,
-    group: Sequence[PremisesChannel],
-    owners: Sequence[BilledAccount],
+    energy: _Energy,
     serials: dict[int, PremisesMeter],
     whole_month: bool,
     aside: Mapping[int, str],
     gathered: _Gathered,
 ) -> None:
+    matrix = energy.matrix
     totals = matrix.energy_wh.sum(axis=1, dtype=np.int64).tolist()
     guessed = _guessed(matrix)
     estimated = (
@@ -391,8 +823,7 @@ def _gather_meters(
         else [0] * len(totals)
     )
     missing = (matrix.quality == Quality.MISSING).any(axis=1).tolist()
-    for row, channel in enumerate(group):
-        account = owners[row]
+    for row, (channel, account) in enumerate(zip(energy.channels, energy.owners, strict=True)):
         meter = serials.get(channel.point_id)
         gathered.meters[account.id].append(
             MeterFact(
@@ -421,7 +852,7 @@ def _rate_registers(
     session: Session,
     accounts: Sequence[BilledAccount],
     month: Month,
-    known_at: datetime | None,
+    asked: _Asked,
     gathered: _Gathered,
 ) -> None:
     by_hand = [a for a in accounts if a.measurement is Measurement.REGISTERS]
@@ -429,24 +860,13 @@ def _rate_registers(
         return
     split = retailer(session).price_split
     for account_id, charge in rate_registers(
-        session, by_hand, month, split, known_at=known_at, inputs=gathered.inputs
+        session, by_hand, month, split, known_at=asked.known_at, inputs=asked.inputs
     ).items():
         gathered.lines[account_id].extend(charge.lines)
         gathered.meters[account_id].extend(charge.meters)
         gathered.warnings[account_id].extend(charge.warnings)
-
-
-def _serve_houses(
-    session: Session,
-    accounts: Sequence[BilledAccount],
-    month: Month,
-    known_at: datetime | None,
-    gathered: _Gathered,
-) -> None:
-    for account_id, charge in house_lines(session, accounts, month, known_at=known_at).items():
-        gathered.lines[account_id].extend(charge.lines)
-        gathered.meters[account_id].extend(charge.meters)
-        gathered.warnings[account_id].extend(charge.warnings)
+        if charge.alternatives:
+            gathered.alternatives[account_id].append(charge.alternatives)
 
 
 def _share_heat(
@@ -524,42 +944,3 @@ def _share_heat(
                     ),
                 )
             )
-
-
-def _deduct(
-    session: Session,
-    accounts: Sequence[BilledAccount],
-    month: Month,
-    known_at: datetime | None,
-    gathered: _Gathered,
-) -> None:
-    """Take off what outages and lacks of quality lessen; last, since it is a share of the rest."""
-    taken = deduct(session, accounts, month, gathered.lines, known_at=known_at)
-    for account_id, (lines, unsure) in taken.items():
-        gathered.lines[account_id].extend(lines)
-        gathered.warnings[account_id].extend(unsure)
-
-
-def _matrices(
-    session: Session,
-    accounts: Sequence[BilledAccount],
-    first: date,
-    end: date,
-    known_at: datetime | None = None,
-) -> Iterator[tuple[ZoneInfo, list[PremisesChannel], list[BilledAccount], IntervalMatrix]]:
-    """Yield the energy of the accounts from `first` up to `end`, one matrix a zone and interval."""
-    by_premises = {a.premises_id: a for a in accounts if a.measurement is Measurement.INTERVALS}
-    groups: dict[tuple[str, int], list[PremisesChannel]] = {}
-    for channel in metering_store.channels_of_premises(session, by_premises):
-        if channel.commodity is Commodity.ELECTRICITY:
-            groups.setdefault((channel.zone, channel.interval_min), []).append(channel)
-    days = [first + timedelta(days=n) for n in range((end - first).days)]
-    for (zone_name, interval_min), group in sorted(groups.items()):
-        zone = ZoneInfo(zone_name)
-        if days:
-            ids = [channel.channel_id for channel in group]
-            matrix = metering_store.load_matrix(
-                session, ids, days, zone, interval_min, known_at=known_at
-            )
-            owners = [by_premises[PremisesId(channel.premises_id)] for channel in group]
-            yield zone, group, owners, matrix
