@@ -242,6 +242,33 @@ def house_lines(
     }
 
 
+def common_area_wh(
+    session: Session,
+    accounts: Sequence[BilledAccount],
+    month: Month,
+    *,
+    known_at: datetime | None = None,
+) -> dict[AccountId, int]:
+    """Return the share of accounts in the common-area electricity of a month, whole Wh.
+
+    A social norm counts it before a flat's own energy. Accounts of houses whose month is not
+    settled are left out.
+    """
+    settled = house_store.common_area_months(
+        session, {account.building_id for account in accounts}, month, month, known_at=known_at
+    )
+    if not settled:
+        return {}
+    last_day = month.plus(1).first_day - timedelta(days=1)
+    houses = {building_id for building_id, _ in settled}
+    shares: dict[int, int] = {}
+    for building_id, of_house in areas_of_buildings(session, houses).items():
+        ids = [premises_id for premises_id, _ in of_house]
+        areas = areas_on(session, ids, last_day, known_at=known_at)
+        shares |= share_area(settled[building_id, month].own_wh, areas)
+    return {a.id: shares[a.premises_id] for a in accounts if a.premises_id in shares}
+
+
 @dataclass(frozen=True, slots=True)
 class _Facts:
     """What the charges of a group of accounts are computed from."""
@@ -339,7 +366,7 @@ def _charge(
     end = month.plus(1).first_day
     if account.closed_on is not None:
         end = min(end, account.closed_on)
-    water = _Water(account, month, facts)
+    water = _Water(account, month, facts, _norm_codes(assigned, prices))
     for one in assigned:
         begins, ends = max(first, one.valid_from), min(end, one.end)
         if begins >= ends:
@@ -364,6 +391,19 @@ def _charge(
         else:
             _common_area(account, one, stay, prices[one.code], facts, charge)
     return charge
+
+
+def _norm_codes(
+    assigned: Sequence[AssignedService], prices: Mapping[str, Sequence[ServicePrice]]
+) -> dict[Commodity, str]:
+    """Return by which norms a house's water is charged: its drainage too."""
+    found = {}
+    for one in assigned:
+        for price in prices.get(one.code, ()):
+            commodity = next((c for c, service in WATERS.items() if service == price.service), None)
+            if commodity is not None and price.norm_code:
+                found[commodity] = price.norm_code
+    return found
 
 
 def _by_person(account: BilledAccount, stay: Stay, facts: _Facts, charge: HouseCharge) -> None:
@@ -465,8 +505,15 @@ def _by_price(
 class _Water:
     """The water of one account in a month, found once for all services that count it."""
 
-    def __init__(self, account: BilledAccount, month: Month, facts: _Facts) -> None:
+    def __init__(
+        self,
+        account: BilledAccount,
+        month: Month,
+        facts: _Facts,
+        norm_codes: Mapping[Commodity, str],
+    ) -> None:
         self.account, self.month, self.facts = account, month, facts
+        self.norm_codes = norm_codes
         self._backwards = False
 
     def charge(self, stay: Stay, price: ServicePrice, since: date, charge: HouseCharge) -> None:
@@ -475,9 +522,7 @@ class _Water:
             HouseService.COLD_WATER: (Commodity.COLD_WATER,),
             HouseService.HOT_WATER: (Commodity.HOT_WATER,),
         }.get(price.service, tuple(WATERS))
-        volumes = {
-            str(kind): self._volume(kind, price.norm_code, Month.of(since)) for kind in kinds
-        }
+        volumes = {str(kind): self._volume(kind, Month.of(since)) for kind in kinds}
         volume = common_volume(volumes)
         if self._backwards:
             charge.warnings.append(REGISTER_WENT_BACK)
@@ -514,7 +559,7 @@ class _Water:
         if price.basis is Basis.METER:
             charge.meters += self._meters(kinds[0], volume)
 
-    def _volume(self, kind: Commodity, norm_code: str, since: Month) -> Volume | None:
+    def _volume(self, kind: Commodity, since: Month) -> Volume | None:
         in_service = self._in_service(kind)
         try:
             counted = self._counted(kind)
@@ -525,7 +570,7 @@ class _Water:
             counted,
             self.month,
             since,
-            lambda month: self._norm(kind, norm_code, month),
+            lambda month: self._norm(kind, month),
             metered=bool(in_service) or any(Month.of(one.last) == self.month for one in counted),
         )
 
@@ -563,9 +608,9 @@ class _Water:
         """Return the local day a reading closes: one of midnight closes the day before."""
         return local_date(instant - timedelta(microseconds=1), self.account.zone)
 
-    def _norm(self, kind: Commodity, norm_code: str, month: Month) -> int | None:
+    def _norm(self, kind: Commodity, month: Month) -> int | None:
         facts, account = self.facts, self.account
-        code = norm_code or facts.houses[account.building_id].norm_code
+        code = self.norm_codes.get(kind) or facts.houses[account.building_id].norm_code
         persons = facts.persons[account.id]
         norm = norm_in_force(
             facts.norms[kind],
