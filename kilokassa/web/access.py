@@ -51,7 +51,14 @@ COMPLAINTS: Final = Access(
 EXCHANGE: Final = Access(Right.IMPORT_READINGS, whole_retailer=True)
 ACCOUNTS: Final = Access(Right.MANAGE_ACCOUNTS)
 TARIFFS: Final = Access(Right.PUBLISH_TARIFFS)
+PUBLISHING: Final = Access(Right.PUBLISH_TARIFFS, whole_retailer=True)
 BILLING: Final = Access(Right.RUN_BILLING, whole_retailer=True)
+REHEARSING: Final = Access(Right.PUBLISH_TARIFFS, whole_retailer=True)
+CHOOSING: Final = Access(
+    Right.CHOOSE_PLAN, roles=frozenset({Role.OPERATOR, Role.ADMINISTRATOR})
+)
+CHOOSING_OWN: Final = Access(Right.CHOOSE_PLAN, roles=frozenset({Role.RESIDENT}))
+CHOOSING_ANY: Final = Access(Right.CHOOSE_PLAN)
 
 ACCESS: Final[Mapping[str, Access]] = {
     # Pages that stand before the door.
@@ -87,6 +94,17 @@ ACCESS: Final[Mapping[str, Access]] = {
     "console.verifications": STAFF,
     "console.tariffs": STAFF,
     "console.tariff": STAFF,
+    "console.rehearsals": RETAILER,
+    "console.rehearsal": RETAILER,
+    "console.new_rehearsal": REHEARSING,
+    "console.go_on_rehearsal": REHEARSING,
+    "console.comparison": STAFF,
+    "console.choose_plan": CHOOSING,
+    "console.price_series": STAFF,
+    "console.one_price_series": STAFF,
+    "console.begin_price_series": PUBLISHING,
+    "console.import_prices": PUBLISHING,
+    "console.import_peak_hours": PUBLISHING,
     "console.findings": STAFF,
     "console.finding": STAFF,
     "console.accept_findings": FINDINGS,
@@ -123,6 +141,8 @@ ACCESS: Final[Mapping[str, Access]] = {
     "account.home": RESIDENT,
     "account.consumption": RESIDENT,
     "account.charges": RESIDENT,
+    "account.comparison": RESIDENT,
+    "account.choose_plan": CHOOSING_OWN,
     "account.line": RESIDENT,
     "account.operations": RESIDENT,
     "account.documents": RESIDENT,
@@ -153,6 +173,18 @@ ACCESS: Final[Mapping[str, Access]] = {
     "api.replace_meter": METERS,
     "api.tariffs": SIGNED_IN,
     "api.tariff": SIGNED_IN,
+    "api.rehearsals": RETAILER,
+    "api.rehearsal": RETAILER,
+    "api.begin_rehearsal": REHEARSING,
+    "api.comparison": SIGNED_IN,
+    "api.plan_choice": SIGNED_IN,
+    "api.choose_plan": CHOOSING_ANY,
+    "api.price_series": STAFF,
+    "api.begin_price_series": PUBLISHING,
+    "api.price_days": STAFF,
+    "api.send_prices": PUBLISHING,
+    "api.peak_hours": STAFF,
+    "api.send_peak_hours": PUBLISHING,
     "api.house_balance": STAFF,
     "api.services": STAFF,
     "api.service": STAFF,

@@ -39,6 +39,7 @@ from metering.by_hand.service import (
 from metering.events.kinds import QualityBasis, QualityEventKind
 from metering.events.service import QualityOrder, record_quality
 from metering.registry.places import Commodity
+from tariffs.prices.service import SeriesOrder, begin_series, take_file, take_peak_hours_file
 from tariffs.service import PublishOrder, publish_version
 from tests import frozen_town as town
 from wallet.topups import BonusRule
@@ -134,8 +135,29 @@ def _fill(application: Application, folder: Path, *, demo: bool) -> None:
         close_month(application, month, scope=SCOPE)
     rate_running_months(application)
     _record_quality(application)
+    _take_prices(application)
     _add_people(application)
     _begin_walk_round(application)
+
+
+def _take_prices(application: Application) -> None:
+    """Begin a price series; a day of it is missing, and another is revised."""
+    zone = town.ZONE
+    text = "date;hour;price_per_kwh\n" + "".join(
+        f"2023-01-{day:02d};{hour};{(day * hour % 17) - 2},5\n"
+        for day in (1, 2, 4)
+        for hour in range(24)
+    )
+    revised = "date;hour;price_per_kwh\n" + "".join(
+        f"2023-01-02;{hour};4,25\n" for hour in range(24)
+    )
+    with application.database.writing() as session:
+        order = SeriesOrder(SCOPE, "dam", "Рынок на сутки вперёд", zone, name_en="Day-ahead market")
+        begin_series(session, order, application.clock)
+        for name, content in (("first.csv", text), ("second.csv", revised)):
+            take_file(session, SCOPE, "dam", content.encode(), name, application.clock)
+        hours = b"date;time\n2023-01-09;10:00\n2023-01-10;19:00\n"
+        take_peak_hours_file(session, SCOPE, "ats", zone, hours, "peaks.csv", application.clock)
 
 
 def _begin_walk_round(application: Application) -> None:

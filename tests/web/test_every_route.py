@@ -19,6 +19,7 @@ STAFF = ("administrator", "operator", "analyst", "auditor", "company", "other_co
 RETAILER = ("administrator", "operator", "analyst", "auditor")
 RESIDENTS = ("resident", "other_resident")
 DESK = ("administrator", "operator")
+PUBLISHERS = ("administrator", "analyst")
 WATCHERS = (*DESK, "company", "other_company")
 """Who works findings, events and quality."""
 
@@ -125,6 +126,15 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "GET console.verifications": Expected(f"{console}/verifications", open_to(STAFF)),
         "GET console.tariffs": Expected(f"{console}/tariffs", open_to(STAFF)),
         "GET console.tariff": Expected(f"{console}/tariffs/two_zone", open_to(STAFF)),
+        "GET console.price_series": Expected(f"{console}/prices", open_to(STAFF)),
+        "POST console.begin_price_series": Expected(
+            f"{console}/prices", open_to(PUBLISHERS, 422), data={"code": "Not a code"}
+        ),
+        "POST console.import_peak_hours": Expected(
+            f"{console}/prices/peak-hours", open_to(PUBLISHERS, 422)
+        ),
+        "GET console.one_price_series": Expected(f"{console}/prices/dam", open_to(STAFF)),
+        "POST console.import_prices": Expected(f"{console}/prices/dam", open_to(PUBLISHERS, 422)),
         "GET console.findings": Expected(f"{console}/findings", open_to(STAFF)),
         "GET console.finding": Expected(f"{console}/findings/1", open_to(STAFF)),
         "POST console.accept_findings": Expected(
@@ -212,6 +222,16 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
             f"{api}/buildings/KHB-A/suspects?month=2022-12", on_console()
         ),
         "GET api.estimates": Expected(f"{api}/estimates", open_to(STAFF)),
+        "GET api.price_series": Expected(f"{api}/prices", open_to(STAFF)),
+        "POST api.begin_price_series": Expected(
+            f"{api}/prices", open_to(PUBLISHERS, 422), json={"code": "x", "name": "X", "zone": "X"}
+        ),
+        "GET api.price_days": Expected(
+            f"{api}/prices/dam?first=2023-01-01&last=2023-01-31", open_to(STAFF)
+        ),
+        "POST api.send_prices": Expected(f"{api}/prices/dam", open_to(PUBLISHERS, 422)),
+        "GET api.peak_hours": Expected(f"{api}/peak-hours/ats", open_to(STAFF)),
+        "POST api.send_peak_hours": Expected(f"{api}/peak-hours/ats", open_to(PUBLISHERS, 422)),
         "POST api.import_readings": Expected(
             f"{api}/readings", open_to((*DESK, "company", "other_company"), 422)
         ),

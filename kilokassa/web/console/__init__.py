@@ -5,6 +5,7 @@ from flask import Blueprint
 from kilokassa.web.console import (
     accounts,
     balance,
+    comparison,
     documents,
     estimates,
     events,
@@ -13,9 +14,11 @@ from kilokassa.web.console import (
     home,
     house_services,
     lines,
+    prices,
     readings,
     recalculation,
     registry,
+    rehearsals,
     runs,
     tariffs,
     walk_rounds,
@@ -54,6 +57,17 @@ def blueprint() -> Blueprint:
     console.get("/verifications")(registry.verifications)
     console.get("/tariffs")(tariffs.tariffs)
     console.get("/tariffs/<code>")(tariffs.tariff)
+    console.get("/prices")(prices.price_series)
+    console.post("/prices")(prices.begin_price_series)
+    console.post("/prices/peak-hours")(prices.import_peak_hours)
+    console.get("/prices/<code>")(prices.one_price_series)
+    console.post("/prices/<code>")(prices.import_prices)
+    console.get("/rehearsals")(rehearsals.rehearsals)
+    console.route("/rehearsals/new", methods=both)(rehearsals.new_rehearsal)
+    console.get("/rehearsals/<int:rehearsal_id>")(rehearsals.rehearsal)
+    console.post("/rehearsals/<int:rehearsal_id>")(rehearsals.go_on_rehearsal)
+    console.get("/accounts/<number>/plans")(comparison.comparison)
+    console.post("/accounts/<number>/plans")(comparison.choose_plan)
     console.get("/balance")(balance.balances)
     console.get("/balance/<code>")(balance.balance)
     console.get("/estimates")(estimates.estimates)
