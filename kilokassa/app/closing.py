@@ -35,7 +35,7 @@ from billing.recalculation.changes import Suspects
 from billing.recalculation.service import Correction
 from billing.service import LinesOrder
 from invoices import service as invoice_service
-from invoices.payment_document import MeterUse, WalletBox
+from invoices.payment_document import Alternative, MeterUse, WalletBox
 from invoices.service import IssueOrder
 from invoices.statement import Movement, MovementKind
 from kilokassa.app.common_areas import settle_common_areas
@@ -378,6 +378,10 @@ def _account_month(
         plan_name=plan.name,
         plan_name_en=plan.name_en,
         warnings=charge.warnings,
+        alternatives=tuple(
+            Alternative(one.name, one.name_en, one.cost_minor, one.guaranteed, one.own)
+            for one in work.facts.alternatives.get(account.id, ())
+        ),
     )
 
 
