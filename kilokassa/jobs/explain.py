@@ -177,7 +177,7 @@ def _tell(console: Console, found: Any, *, intervals: bool) -> None:  # noqa: AN
     for day in found.days:
         energy = number_text(kwh(day.energy_wh), language, decimals=3)
         revision = console.text(mark("revision %(number)s"), number=day.revision)
-        text = f"{date_text(day.day, language)}  {day.point_code}  {revision}"
+        text = f"{date_text(day.day, language):>11}  {day.point_code}  {revision}"
         click.echo(f"    {text}  {day.digest[:DIGEST_SHOWN]}  {energy:>9} {unit}")
     if intervals and found.intervals:
         console.say(mark("\n  Intervals:"))

@@ -15,7 +15,7 @@ from kilokassa.web.visit import visit
 from tariffs.lines import ChargeKind
 
 
-class StepSchema(Schema):
+class LineStepSchema(Schema):
     """One step: what it says, of what, and a whole number in its unit."""
 
     kind = fields.Enum(StepKind, by_value=True)
@@ -24,14 +24,14 @@ class StepSchema(Schema):
     unit = fields.Enum(StepUnit, by_value=True)
 
 
-class ExactSchema(Schema):
+class ExactAmountSchema(Schema):
     """The amount before it was rounded, once, half up: numerator / divisor kopecks."""
 
     numerator = fields.String()
     divisor = fields.String()
 
 
-class UsedVersionSchema(Schema):
+class LineVersionSchema(Schema):
     """The tariff version that priced the line."""
 
     plan_code = fields.String()
@@ -41,7 +41,7 @@ class UsedVersionSchema(Schema):
     published_at = fields.AwareDateTime()
 
 
-class ReadingDaySchema(Schema):
+class LineReadingDaySchema(Schema):
     """A local day of readings as it was known."""
 
     point = fields.String(attribute="point_code")
@@ -53,7 +53,7 @@ class ReadingDaySchema(Schema):
     energy_wh = fields.Integer(metadata={"description": "Of the intervals of the line."})
 
 
-class IntervalSchema(Schema):
+class LineIntervalSchema(Schema):
     """An interval of the line."""
 
     start = fields.AwareDateTime()
@@ -61,7 +61,7 @@ class IntervalSchema(Schema):
     price = fields.String(metadata={"description": "Roubles per kWh; 0.00 where ranges decide."})
 
 
-class ReplaySchema(Schema):
+class LineReplaySchema(Schema):
     """What came of computing the line again from what was known then."""
 
     verdict = fields.Enum(Verdict, by_value=True)
@@ -80,7 +80,7 @@ class LineLinkSchema(Schema):
     amount = MoneyField(attribute="amount_minor")
 
 
-class ChangeSchema(Schema):
+class LineChangeSchema(Schema):
     """What differs between the inputs of a line that was reversed and of the right one."""
 
     what = fields.String()
@@ -105,24 +105,24 @@ class LineExplanationSchema(Schema):
     unit = fields.Enum(LineUnit, by_value=True)
     rate = fields.String()
     share = fields.String(metadata={"description": "A fraction, such as 11/31 of the days."})
-    exact = fields.Nested(ExactSchema)
+    exact = fields.Nested(ExactAmountSchema)
     rounding = fields.String()
     amount = MoneyField()
     reason = fields.Enum(CorrectionReason, by_value=True, allow_none=True)
     period_start = fields.AwareDateTime()
     period_end = fields.AwareDateTime()
-    version = fields.Nested(UsedVersionSchema, allow_none=True)
-    steps = fields.List(fields.Nested(StepSchema))
-    days = fields.List(fields.Nested(ReadingDaySchema))
-    intervals = fields.List(fields.Nested(IntervalSchema))
+    version = fields.Nested(LineVersionSchema, allow_none=True)
+    steps = fields.List(fields.Nested(LineStepSchema))
+    days = fields.List(fields.Nested(LineReadingDaySchema))
+    intervals = fields.List(fields.Nested(LineIntervalSchema))
     known_at = fields.AwareDateTime(allow_none=True)
     recorded_at = fields.AwareDateTime()
     input_digest = fields.String()
     digest = fields.String(metadata={"description": "Of all the above; the same at every replay."})
-    replay = fields.Nested(ReplaySchema)
+    replay = fields.Nested(LineReplaySchema)
     before = fields.Nested(LineLinkSchema, allow_none=True)
     after = fields.Nested(LineLinkSchema, allow_none=True)
-    changes = fields.List(fields.Nested(ChangeSchema))
+    changes = fields.List(fields.Nested(LineChangeSchema))
 
 
 def add_routes(api: Blueprint) -> None:
