@@ -70,6 +70,17 @@ def read_document(
         ) from None
 
 
+def tree_of(text: str, *, where: str = mark("tariff")) -> dict[str, Any]:
+    """Return a document as text, lists and mappings, unjudged; refuse what is no YAML of fields."""
+    try:
+        tree: dict[str, Any] = _plain(_root(text), ())
+    except Fault as fault:
+        raise BadDocument(
+            where=where, line=fault.line, field="", problem=fault.problem, **fault.values
+        ) from None
+    return tree
+
+
 def _root(text: str) -> yaml.Node:
     if len(text.encode(errors="replace")) > LARGEST_BYTES:
         raise Fault((), mark("the file is larger than %(limit)s bytes"), limit=LARGEST_BYTES)
