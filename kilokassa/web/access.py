@@ -53,7 +53,6 @@ ACCOUNTS: Final = Access(Right.MANAGE_ACCOUNTS)
 TARIFFS: Final = Access(Right.PUBLISH_TARIFFS)
 PUBLISHING: Final = Access(Right.PUBLISH_TARIFFS, whole_retailer=True)
 BILLING: Final = Access(Right.RUN_BILLING, whole_retailer=True)
-REHEARSING: Final = Access(Right.PUBLISH_TARIFFS, whole_retailer=True)
 CHOOSING: Final = Access(
     Right.CHOOSE_PLAN, roles=frozenset({Role.OPERATOR, Role.ADMINISTRATOR})
 )
@@ -96,8 +95,8 @@ ACCESS: Final[Mapping[str, Access]] = {
     "console.tariff": STAFF,
     "console.rehearsals": RETAILER,
     "console.rehearsal": RETAILER,
-    "console.new_rehearsal": REHEARSING,
-    "console.go_on_rehearsal": REHEARSING,
+    "console.new_rehearsal": PUBLISHING,
+    "console.go_on_rehearsal": PUBLISHING,
     "console.comparison": STAFF,
     "console.choose_plan": CHOOSING,
     "console.price_series": STAFF,
@@ -175,7 +174,7 @@ ACCESS: Final[Mapping[str, Access]] = {
     "api.tariff": SIGNED_IN,
     "api.rehearsals": RETAILER,
     "api.rehearsal": RETAILER,
-    "api.begin_rehearsal": REHEARSING,
+    "api.begin_rehearsal": PUBLISHING,
     "api.comparison": SIGNED_IN,
     "api.plan_choice": SIGNED_IN,
     "api.choose_plan": CHOOSING_ANY,

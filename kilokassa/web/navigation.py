@@ -48,6 +48,7 @@ SECTIONS: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
         (
             Place(("console.tariffs",), mark("Tariffs")),
             Place(("console.price_series",), mark("Market prices")),
+            Place(("console.rehearsals",), mark("Rehearsals")),
             Place(("console.services",), mark("Services of houses")),
         ),
     ),
