@@ -171,6 +171,10 @@ def sum_of(line: NewLine, intervals: Sequence[IntervalPart] = ()) -> Sum:
 
     A line without one rate (a guarantee, a share of a whole house) is its own exact amount.
     """
+    whole = Fraction(line.amount_minor)
+    without_rate = Sum(line.quantity, line.unit, 0, Fraction(1), whole, line.amount_minor)
+    if line.charge in {ChargeKind.GUARANTEE, ChargeKind.MINIMUM}:
+        return without_rate
     per_unit = PPM if line.unit is LineUnit.MINOR else _UNITS[line.unit] * RATE_PER_MINOR
     product = line.quantity * line.rate_scaled
     if line.divisor and line.rate_scaled:
@@ -182,10 +186,7 @@ def sum_of(line: NewLine, intervals: Sequence[IntervalPart] = ()) -> Sum:
         costs = sum(part.energy_wh * part.price_scaled for part in intervals)
         exact = Fraction(costs, per_unit)
     found = Sum(line.quantity, line.unit, line.rate_scaled, share, exact, line.amount_minor)
-    if found.holds:
-        return found
-    whole = Fraction(line.amount_minor)
-    return Sum(line.quantity, line.unit, line.rate_scaled, Fraction(1), whole, line.amount_minor)
+    return found if found.holds else without_rate
 
 
 def _product(one: Sum) -> Fraction:

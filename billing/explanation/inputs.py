@@ -21,10 +21,11 @@ from tariffs.lines import VersionInForce
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RatedIntervals:
-    """Energy of one channel of an account on one plan, as it was rated."""
+    """Energy of an account on one plan over one stay, as it was rated."""
 
     account_id: AccountId
-    channel: PremisesChannel
+    channels: Sequence[PremisesChannel]
+    """Those whose energy it is, together."""
     versions: Sequence[VersionInForce]
     energy_wh: WattHours
     """Of shape (1, intervals)."""

@@ -4,7 +4,7 @@ The month is rated again as it was known when the line was written, by the funct
 then; that rating hands over what it read, and the chain is built from it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
@@ -30,6 +30,7 @@ from billing.explanation.explanation import (
 )
 from billing.explanation.inputs import CountedStretch, Inputs, RatedIntervals, RatedRegisters
 from billing.models import AccountRow, ChargeLineRow, LineKind, Service
+from billing.month.alternatives import PlanCost
 from billing.month.service import rate_month
 from billing.store import billed_accounts, line_of
 from kilokassa.core.calendar import Month, local_date
@@ -39,9 +40,10 @@ from kilokassa.core.scope import Scope
 from metering.estimation.store import Estimate
 from metering.registers import RegisterReading
 from metering.registry.places import PPM
+from metering.store import PremisesChannel
 from tariffs import explain as tariff_explain
 from tariffs.explain import Explanation, IntervalPart, explain_line, explain_readings
-from tariffs.lines import ChargeLine
+from tariffs.lines import ChargeKind, ChargeLine
 
 _OF_TARIFF: Final = {
     tariff_explain.StepKind.EXPORTED: (StepKind.EXPORTED, StepUnit.WH),
@@ -91,13 +93,18 @@ def _explained(session: Session, row: ChargeLineRow, account: AccountRow) -> Lin
     zone = accounts[0].zone if accounts else ZoneInfo("UTC")
     inputs = Inputs()
     again: tuple[NewLine, ...] = ()
+    costs: tuple[PlanCost, ...] = ()
     problem: DomainError | None = None
     try:
         rated = rate_month(session, accounts, month, known_at=origin.known_at, inputs=inputs)
-        again = rated.charges[AccountId(row.account_id)].lines if accounts else ()
+        if accounts:
+            again = rated.charges[accounts[0].id].lines
+            costs = rated.alternatives.get(accounts[0].id, ())
     except DomainError as refusal:
         problem = refusal
     chain = _chain(session, charged, again, inputs, origin.known_at)
+    if charged.charge is ChargeKind.GUARANTEE:
+        chain = replace(chain, steps=(*chain.steps, *_compared(costs)))
     if row.kind is LineKind.REVERSAL and before is not None:
         taken: dict[str, str | int] = {
             "line": before.id,
@@ -144,6 +151,14 @@ def _replay(
     return next((one for one in compared if one.verdict is Verdict.SAME), None) or (
         compared[0] if compared else replayed(charged, None)
     )
+
+
+def _compared(costs: Iterable[PlanCost]) -> Iterator[Step]:
+    """Yield what a month cost on the plan itself and on the one that it promises to stay under."""
+    for cost in costs:
+        if cost.own or cost.guaranteed:
+            about: dict[str, str | int] = {"plan": cost.code, "ru": cost.name, "en": cost.name_en}
+            yield Step(StepKind.ALTERNATIVE, cost.cost_minor, StepUnit.MINOR, about)
 
 
 def _link(row: ChargeLineRow | None) -> LineLink | None:
@@ -218,29 +233,38 @@ def _interval_chain(
     for part in found.intervals:
         day = local_date(part.start, zone)
         by_day[day] = by_day.get(day, 0) + part.energy_wh
-    states = {}
-    if by_day:
-        first, last = min(by_day), max(by_day)
-        ids = [rated.channel.channel_id]
-        known = store.day_states(session, ids, first, last, known_at)
-        states = known.get(rated.channel.channel_id, {})
-    days = tuple(
-        ReadingDay(
-            point_code=rated.channel.point_code,
-            day=day,
-            revision=state.revision,
-            digest=state.digest.hex(),
-            source=state.source,
-            recorded_at=state.recorded_at,
-            energy_wh=by_day.get(day, 0),
-        )
-        for day, state in sorted(states.items())
-    )
+    days = _days(session, rated.channels, by_day, known_at)
     steps = [_step(step, found, len(by_day), again) for step in found.steps]
     if found.price_revision:
         about: dict[str, str | int] = {"series": found.line.spec.code}
         steps.append(Step(StepKind.PRICE_REVISION, found.price_revision, StepUnit.TIMES, about))
     return _Chain((*steps, *steps_of_detail(charged)), days, found.intervals)
+
+
+def _days(
+    session: Session,
+    channels: Sequence[PremisesChannel],
+    by_day: Mapping[date, int],
+    known_at: datetime | None,
+) -> tuple[ReadingDay, ...]:
+    """Return the days under a line; the energy of several points is told with the first."""
+    if not by_day:
+        return ()
+    ids = [channel.channel_id for channel in channels]
+    known = store.day_states(session, ids, min(by_day), max(by_day), known_at)
+    return tuple(
+        ReadingDay(
+            point_code=channel.point_code,
+            day=day,
+            revision=state.revision,
+            digest=state.digest.hex(),
+            source=state.source,
+            recorded_at=state.recorded_at,
+            energy_wh=by_day.get(day, 0) if channel is channels[0] else 0,
+        )
+        for channel in channels
+        for day, state in sorted(known.get(channel.channel_id, {}).items())
+    )
 
 
 def _step(

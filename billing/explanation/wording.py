@@ -74,7 +74,7 @@ SENTENCES: Final[Mapping[StepKind, str]] = {
     StepKind.VOLUME: mark("Volume of %(water)s in the month, %(way)s"),
     StepKind.WORKING: "%(name)s",
     StepKind.WORDS: "%(name)s",
-    StepKind.ALTERNATIVE: mark("The same consumption on the plan “%(plan)s”"),
+    StepKind.ALTERNATIVE: mark("The consumption of the month on the plan “%(plan)s”"),
     StepKind.REVERSED: mark("Takes back line %(line)s, written for %(month)s"),
 }
 
@@ -203,6 +203,8 @@ def step_said(step: Step, language: Language, zone: ZoneInfo) -> Said:
     if step.kind is StepKind.LINE:
         own_name = str(step.about.get(str(language), ""))
         about["line"] = own_name or _key_text(str(step.about["line"]), language)
+    if step.kind is StepKind.ALTERNATIVE:
+        about["plan"] = str(step.about.get(str(language)) or step.about["plan"])
     if "name" in step.about:
         named = str(step.about["name"])
         about["name"] = gettext(NAMES.get(named, named), language)

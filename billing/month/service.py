@@ -672,7 +672,7 @@ def _rate_rows(
             asked.inputs.intervals.append(
                 RatedIntervals(
                     account_id=owner.id,
-                    channel=energy.channels[rows[0]],
+                    channels=[energy.channels[row] for row in rows],
                     versions=of_plan.versions,
                     energy_wh=of_plan.energy_wh[place : place + 1],
                     start=of_plan.start,
