@@ -69,6 +69,8 @@ class StepKind(StrEnum):
     """
     BY_DAYS = "by_days"
     """The part of it that falls on the days of the line's price."""
+    OF_STAY = "of_stay"
+    """The part of it that falls on the days that the account had the plan."""
     ESTIMATE = "estimate"
     HOUSE_HEAT = "house_heat"
     HOUSE_AMOUNT = "house_amount"

@@ -36,6 +36,7 @@ from billing.store import billed_accounts, line_of
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.errors import DomainError, NotFound
 from kilokassa.core.ids import AccountId
+from kilokassa.core.period import Period
 from kilokassa.core.scope import Scope
 from metering.estimation.store import Estimate
 from metering.registers import RegisterReading
@@ -315,16 +316,31 @@ def _of_registers(
     steps: list[Step] = []
     for part in found.parts:
         for stretch in rated.stretches:
-            if (stretch.zone, stretch.period) == (part.register, part.period):
+            if stretch.zone is part.register and _holds(stretch.period, part.period):
                 steps.extend(_counted(stretch, rated))
-        steps.extend(
-            _estimated(one, rated.zone) for one in rated.estimates if one.period == part.period
-        )
+                steps.extend(_of_days(stretch.period, part.period, part.counted_wh, rated.zone))
+        for one in rated.estimates:
+            if one.zone in (None, part.register) and _holds(one.period, part.period):
+                steps.append(_estimated(one, rated.zone))
+                steps.extend(_of_days(one.period, part.period, part.counted_wh, rated.zone))
         if part.days != part.whole_days:
             about: dict[str, str | int] = {"days": part.days, "whole": part.whole_days}
             steps.append(Step(StepKind.BY_DAYS, part.share_wh, StepUnit.WH, about))
     steps.extend(_tariff_step(step, again) for step in found.steps)
     return tuple(steps)
+
+
+def _holds(whole: Period, part: Period) -> bool:
+    return whole.intersect(part) == part
+
+
+def _of_days(whole: Period, part: Period, wh: int, zone: ZoneInfo) -> Iterator[Step]:
+    """Yield what of a stretch falls to a stay that has only some of its days."""
+    if part != whole:
+        days, of = (
+            (local_date(one.end, zone) - local_date(one.start, zone)).days for one in (part, whole)
+        )
+        yield Step(StepKind.OF_STAY, wh, StepUnit.WH, {"days": days, "whole": of})
 
 
 def _counted(stretch: CountedStretch, rated: RatedRegisters) -> list[Step]:

@@ -66,6 +66,9 @@ SENTENCES: Final[Mapping[StepKind, str]] = {
     StepKind.BY_DAYS: mark(
         "Shared by days: %(days)s of %(whole)s days between the readings fall to this price"
     ),
+    StepKind.OF_STAY: mark(
+        "Of the days between the readings, %(days)s of %(whole)s were on this plan"
+    ),
     StepKind.ESTIMATE: mark("Estimated for %(first)s – %(last)s: %(method)s"),
     StepKind.HOUSE_HEAT: mark("Heat of the whole house by its meter"),
     StepKind.HOUSE_AMOUNT: mark("Heat of the whole house costs"),
