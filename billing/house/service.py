@@ -400,7 +400,9 @@ def _norm_codes(
     found = {}
     for one in assigned:
         for price in prices.get(one.code, ()):
-            commodity = next((c for c, service in WATERS.items() if service == price.service), None)
+            commodity = next(
+                (c for c, service in WATERS.items() if str(service) == str(price.service)), None
+            )
             if commodity is not None and price.norm_code:
                 found[commodity] = price.norm_code
     return found

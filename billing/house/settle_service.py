@@ -16,16 +16,19 @@ from billing.house import store as house_store
 from billing.house.store import AssignedService, CommonAreaMonth, ServedHouse
 from billing.models import CommonAreaMethod, CommonAreaMonthRow
 from billing.store import areas_of_buildings
-from kilokassa.core.calendar import Month
+from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.clock import Clock
 from kilokassa.core.digest import canonical_json, digest_value
 from kilokassa.core.ids import BuildingId
 from kilokassa.core.money import half_up_ratio
 from kilokassa.core.scope import Scope
 from metering import store as metering_store
+from metering.balance.house import Role
 from metering.balance.service import HouseQuery, house_balance
 from metering.balance.store import HousePoint, points_of_houses
-from metering.estimation.store import kept_estimates
+from metering.estimation.store import kept_estimates, scaling_of_points
+from metering.registers import RegisterBackwards, RegisterReading, register_differences
+from metering.registry.places import PPM
 from metering.registry.store import areas_on
 from tariffs.services.common_area import (
     MonthBasis,
@@ -112,7 +115,7 @@ def settle_house(
         measured = (
             _measured_before(row)
             if back and row is not None and not _changed(session, house, points, one, row)
-            else measure(session, house, points, one, scope, clock)
+            else measure(session, house, points, one, known, scope, clock)
         )
         settled = _settle(
             session, house, service, prices[service.code], one, measured, known, clock.now()
@@ -146,41 +149,110 @@ def measure(
     house: ServedHouse,
     points: Sequence[HousePoint],
     month: Month,
+    known: Mapping[Month, CommonAreaMonth],
     scope: Scope,
     clock: Clock,
 ) -> Measured:
     """Return what a house's meters tell of a month that is over.
 
-    Flats without a meter take part by what they are charged for: their estimate by the norm. Where
-    a value is missing, the house's volume is not known.
+    Points with intervals count them; a register counts in the month that its later reading closes,
+    as it is charged. Flats without a meter take part by their estimate. Where a value is missing,
+    the house's volume is not known; a house register that skipped months gives them back what they
+    were charged without it.
     """
     found = house_balance(session, HouseQuery(scope, house.code, month), clock)
-    totals = found.balance.totals
-    by_code = {point.code: point for point in points}
-    period = month.period(house.zone)
-    estimates = kept_estimates(
-        session, [by_code[code].id for code in found.balance.unread if code in by_code]
-    )
+    by_interval = found.by_interval.totals()
+    incomplete = found.by_interval.incomplete()
+    read = _read_by_registers(session, house, points, month)
+    by_hand = [point for point in points if point.taken_id is None]
+    silent = [
+        point
+        for point in points
+        if point.taken_id is not None and point.code in found.balance.unread
+    ]
+    house_wh = by_interval.input_wh
+    flats_wh = by_interval.flats_wh
     unread: list[str] = []
-    estimated_wh = 0
-    for code in found.balance.unread:
-        of_point = [
-            one
-            for one in estimates.get(by_code[code].id, ())
-            if period.start < one.period.end <= period.end
-        ]
-        if of_point:
-            estimated_wh += sum(one.quantity for one in of_point)
+    for point in (*by_hand, *silent):
+        if point.role is Role.COMMON:
+            continue
+        counted = read.get(point.id)
+        if counted is None:
+            unread.append(point.code)
+        elif point.role is Role.FLAT:
+            flats_wh += counted.energy_wh
         else:
-            unread.append(code)
-    flats_wh = estimated_wh + (0 if totals is None else totals.flats_wh)
-    whole = totals is not None and not found.balance.incomplete and not unread
+            house_wh += counted.energy_wh - _charged_without(counted.since, month, known)
+    whole = not unread and not incomplete and any(point.role is Role.INPUT for point in points)
     return Measured(
-        house_wh=totals.input_wh if whole and totals is not None else None,
+        house_wh=house_wh if whole else None,
         flats_wh=flats_wh,
-        unread=tuple(unread),
-        incomplete=found.balance.incomplete,
+        unread=tuple(sorted(unread)),
+        incomplete=incomplete,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What a point's registers, or its estimates, counted in the stretches that a month closes."""
+
+    energy_wh: int
+    since: Month
+
+
+def _read_by_registers(
+    session: Session, house: ServedHouse, points: Sequence[HousePoint], month: Month
+) -> dict[int, _Counted]:
+    """Return what registers counted by point, with multiplier and losses, and norms without one."""
+    period = month.period(house.zone)
+    meters = {meter.id: (point, meter) for point in points for meter in point.meters}
+    readings: dict[int, list[RegisterReading]] = {}
+    for reading in metering_store.load_registers(session, meters, last=period.end):
+        readings.setdefault(reading.meter_id, []).append(reading)
+    scaling = scaling_of_points(session, {point.id for point in points})
+    found: dict[int, _Counted] = {}
+    for meter_id, of_meter in readings.items():
+        point, meter = meters[meter_id]
+        try:
+            differences = [
+                one
+                for one in register_differences(of_meter, digits=meter.digits)
+                if period.start < one.period.end <= period.end
+            ]
+        except RegisterBackwards:
+            continue
+        if not differences:
+            continue
+        multiplier, loss_ppm = scaling.get(point.id, (1, 0))
+        measured_wh = sum(one.energy for one in differences) * multiplier
+        energy_wh = measured_wh + half_up_ratio(measured_wh * loss_ppm, PPM)
+        since = Month.of(
+            local_date(
+                min(one.period.start for one in differences) - timedelta(microseconds=1), house.zone
+            )
+        )
+        before = found.get(point.id)
+        found[point.id] = (
+            _Counted(energy_wh, since)
+            if before is None
+            else _Counted(before.energy_wh + energy_wh, min(before.since, since))
+        )
+    without = [point.id for point in points if point.id not in found]
+    for point_id, estimates in kept_estimates(session, without).items():
+        of_month = [
+            one
+            for one in estimates
+            if one.meter_id is None and period.start < one.period.end <= period.end
+        ]
+        if of_month:
+            found[point_id] = _Counted(sum(one.quantity for one in of_month), month)
+    return found
+
+
+def _charged_without(since: Month, month: Month, known: Mapping[Month, CommonAreaMonth]) -> int:
+    """Return what months between two readings of the house were charged, flats and common areas."""
+    between = (Month.from_ordinal(n) for n in range(since.ordinal + 1, month.ordinal))
+    return sum(known[one].flats_wh + known[one].own_wh for one in between if one in known)
 
 
 def _service_in(
@@ -210,9 +282,8 @@ def _changed(
     channels = metering_store.changed_since(session, days[0], days[-1], row.recorded_at)
     if {point.taken_id for point in points} & set(channels):
         return True
-    around = timedelta(days=10)
     meters = metering_store.registers_changed_since(
-        session, period.start - around, period.end + around, row.recorded_at
+        session, period.start, period.end, row.recorded_at
     )
     return bool({meter.id for point in points for meter in point.meters} & set(meters))
 

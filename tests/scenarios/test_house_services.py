@@ -242,6 +242,33 @@ def test_where_the_house_was_not_read_the_norm_is_charged_and_it_says_so(databas
     assert charge.warnings == [BY_NORM]
 
 
+def test_a_house_read_every_other_month_gives_back_what_was_charged_without_it(database, tmp_path):
+    house = House(database, tmp_path, COMMON)
+    for point in ("P1", "P2"):
+        house.read(point, date(2026, 2, 1), 10)
+    house.settle(JANUARY)
+    for point in ("P1", "P2"):
+        house.read(point, date(2026, 3, 1), 20)
+    house.read("HOUSE", date(2026, 3, 1), 75)
+    house.settle(FEBRUARY)
+
+    january, february = house.settled(JANUARY), house.settled(FEBRUARY)
+
+    assert (january.charged_wh, february.charged_wh) == (20_000, 15_000)
+    assert january.charged_wh + february.charged_wh == 75_000 - 40_000
+
+
+def test_a_reading_of_the_25th_belongs_to_its_month_and_changes_none_before(database, tmp_path):
+    house = House(database, tmp_path, COMMON)
+    for number, month in enumerate((JANUARY, FEBRUARY), start=1):
+        day = month.first_day.replace(day=25)
+        for point, kwh in (("HOUSE", 30), ("P1", 10), ("P2", 11)):
+            house.read(point, day, kwh * number)
+        house.settle(month)
+
+    assert house.settled(JANUARY).charged_wh == house.settled(FEBRUARY).charged_wh == 9_000
+
+
 def test_a_year_by_the_norm_is_put_right_in_the_march_after_it(database, tmp_path):
     house = House(database, tmp_path, COMMON, method=CommonAreaMethod.NORM)
     for number in range(1, 13):
