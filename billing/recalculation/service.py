@@ -57,13 +57,16 @@ def suspects(
         return found
     places = store.places_of(session, account_ids)
     changes = store.changes_since(session, min(closes.values()))
+    reaches = store.reaches_back(session)
     look_back = in_force(LOOK_BACK_MONTHS, learned_on).value
     estimates_back = in_force(ESTIMATES_BACK_MONTHS, learned_on).value
     for charged, closed_at in closes.items():
         back = month.ordinal - charged.ordinal
         causes = _Causes.of([c for c in changes if c.touches(charged, closed_at)])
+        plans = store.plans_in(session, charged) if causes.by_plan or reaches else {}
         read = store.accounts_with_later_readings(session, charged, closed_at)
-        plans = store.plans_in(session, charged) if causes.by_plan else {}
+        if reaches:
+            read |= _with_earlier_readings(session, charged, closed_at, plans, reaches)
         replaced = (
             store.accounts_with_replaced_estimates(session, charged)
             if look_back < back <= estimates_back
@@ -82,6 +85,30 @@ def suspects(
             within = back <= look_back or place.account_id in replaced
             months = found.months if within else found.beyond
             months.setdefault(charged, {})[place.account_id] = most_specific(reasons)
+    return found
+
+
+def _with_earlier_readings(
+    session: Session,
+    charged: Month,
+    closed_at: datetime,
+    plans: Mapping[AccountId, frozenset[int]],
+    reaches: Mapping[int, tuple[bool, int]],
+) -> set[int]:
+    """Return the accounts whose plan makes the month depend on earlier days that changed since."""
+    found: set[int] = set()
+    by_first: dict[date, set[int]] = {}
+    for plan_id, (yearly, months) in reaches.items():
+        first_on = charged.plus(-months).first_day
+        if yearly:
+            first_on = min(first_on, date(charged.year, 1, 1))
+        by_first.setdefault(first_on, set()).add(plan_id)
+    for first_on, plan_ids in by_first.items():
+        if first_on < charged.first_day:
+            read = store.accounts_with_later_readings(
+                session, charged, closed_at, first_on=first_on
+            )
+            found |= {i for i in read if not plan_ids.isdisjoint(plans.get(AccountId(i), ()))}
     return found
 
 

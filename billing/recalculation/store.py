@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import and_, func, or_, select
@@ -51,7 +51,7 @@ from tariffs.models import (
     TariffPlanRow,
     TariffVersionRow,
 )
-from tariffs.plans import TariffVersion
+from tariffs.plans import RangePeriod, TariffVersion
 from tariffs.store import published_versions
 from wallet.models import WalletRow
 
@@ -358,13 +358,32 @@ def _of_houses(session: Session, since: datetime) -> Iterable[Change]:
         yield Change(CorrectionReason.TARIFF, published_at, valid_from, building_ids=touched)
 
 
-def accounts_with_later_readings(session: Session, month: Month, closed_at: datetime) -> set[int]:
+def reaches_back(session: Session) -> dict[int, tuple[bool, int]]:
+    """Return the plans whose months depend on readings of earlier ones, and on which.
+
+    Of a yearly ladder on those since the year began, of a ratchet on so many months before.
+    """
+    found: dict[int, tuple[bool, int]] = {}
+    for plan_id, _ in session.execute(_PLANS):
+        versions = _versions(session, plan_id)
+        yearly = any(version.range_period is RangePeriod.YEAR for version in versions)
+        capacity = [charge for version in versions for charge in version.charges.capacity]
+        months = max((charge.ratchet_months for charge in capacity), default=0)
+        if yearly or months:
+            found[plan_id] = yearly, months
+    return found
+
+
+def accounts_with_later_readings(
+    session: Session, month: Month, closed_at: datetime, *, first_on: date | None = None
+) -> set[int]:
     """Return the accounts for which a reading or estimate of `month` came after the close.
 
-    A reading of the house's own meter touches every account of the building.
+    A reading of the house's own meter touches every account of the building. With `first_on`,
+    intervals since that earlier day are looked at as well.
     """
     days = month.days
-    changed = changed_since(session, days[0], days[-1], closed_at)
+    changed = changed_since(session, first_on or days[0], days[-1], closed_at)
     # What a register showed long before may be where the month's stretch begins; and as it is read
     # at any hour, a day more after the month only asks once too often.
     last = local_midnight(days[-1], retailer_zone(session)) + timedelta(days=2)

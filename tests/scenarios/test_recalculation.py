@@ -3,6 +3,7 @@
 import random
 from datetime import date, timedelta
 
+import numpy as np
 import pytest
 
 from billing.models import CorrectionReason, LineKind
@@ -12,8 +13,9 @@ from invoices.recalculation import RecalculationDocument
 from invoices.service import verify
 from invoices.store import documents_of
 from kilokassa.app.recalculating import NothingClosed, Wish, preview, recalculate
-from kilokassa.core.calendar import Month, local_midnight
+from kilokassa.core.calendar import Month, intervals_in_day, local_midnight
 from kilokassa.core.clock import FixedClock
+from metering.days import whole_days
 from metering.events.kinds import QualityBasis, QualityEventKind, QualityEventState
 from metering.events.service import (
     DecideOrder,
@@ -22,6 +24,7 @@ from metering.events.service import (
     record_quality,
 )
 from metering.registry.places import Commodity
+from metering.store import write_days
 from tariffs.lines import ChargeKind
 from tariffs.service import PublishOrder, publish_version
 from tests.scenarios.by_hand_town import SCOPE, ZONE, Town, tariff
@@ -300,3 +303,45 @@ def test_any_order_of_arrival_ends_in_the_same_bill(database, tmp_path, seed):
         # January: 90 kWh at 7, 6 hours beyond at 0.15 %; February: 140 kWh, 176 hours beyond.
         assert standing[:2] == [630_00 - 5_67, 980_00 - 258_72]
         assert -owed[account_id] == sum(standing)
+
+
+YEARLY = """
+plan: single
+name: {ru: Тест}
+valid_from: 2017-01-01
+currency: RUB
+vat: included
+ranges: {order: time, basis: total, period: year, borders_kwh: [2000]}
+prices:
+  - {from: 2017-01-01, per_kwh: [5, 10]}
+source: a test
+confidence: high
+"""
+
+
+def measure(town, month, kwh_an_hour, came):
+    """Let all hours of a month of the first flat become known at an instant."""
+    hours = [intervals_in_day(day, ZONE, 60) for day in month.days]
+    blocks = [
+        whole_days(60, [town.channels["P1"]], [day], np.full((1, count), kwh_an_hour * 1000))
+        for day, count in zip(month.days, hours, strict=True)
+    ]
+    with town.database.writing() as session:
+        write_days(session, blocks, FixedClock(came), source="test")
+
+
+def test_what_comes_late_for_january_moves_the_yearly_range_of_later_months(database, tmp_path):
+    town = Town(database, tmp_path, interval_min=60, plan=YEARLY, norm=False)
+    for number in (1, 2, 3):
+        month = Month(2026, number)
+        measure(town, month, 1, local_midnight(month.plus(1).first_day, ZONE))
+        town.close(2026, number)
+    # 744, 672 and 744 kWh: the last 160 of them are beyond 2000 a year.
+    assert town.billed_minor("P1") == 2_000 * 500 + 160 * 1000
+
+    measure(town, Month(2026, 1), 2, at(4, 10))
+    put_right(town, at(4, 12))
+
+    assert town.billed_minor("P1") == 2_000 * 500 + (160 + 744) * 1000
+    assert [str(m.month) for m in differences(town)[0].months] == ["2026-01", "2026-02", "2026-03"]
+    assert put_right(town, at(4, 13)).corrected == 0
