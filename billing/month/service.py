@@ -54,6 +54,7 @@ from tariffs.rating import VersionInForce, rate_population
 from tariffs.store import versions_in_force
 
 ACTIVE_GIVEN: Final = "A-"
+_LONG_AGO: Final = date(1900, 1, 1)
 NO_CHANNEL: Final = mark("The premises has no metering channel: electricity was not charged.")
 INTERVALS_MISSING: Final = mark("Some intervals of the month have no value; they were not charged.")
 HEAT_UNKNOWN: Final = mark("The house's heat of the month is not known: it was not charged yet.")
@@ -610,8 +611,8 @@ def _by_zone_alone(versions: Sequence[VersionInForce]) -> tuple[VersionInForce, 
             held,
             replace(
                 version,
-                valid_from=date.min,
-                rates=(DatedRates(date.min, ((0,) * len(version.zones),)),),
+                valid_from=_LONG_AGO,
+                rates=(DatedRates(_LONG_AGO, ((0,) * len(version.zones),)),),
                 range_borders_wh=(),
                 norm=None,
                 range_period=RangePeriod.MONTH,
