@@ -41,6 +41,12 @@ class HolidayCalendar:
             raise ValueError(f"there is no calendar {self.name!r}")
         object.__setattr__(self, "_by_date", dict(self.overruled))
 
+    def name_of(self, day: date, *, russian: bool) -> str:
+        """Return what a holiday is called, as the named calendar knows it; empty without a name."""
+        if self.name == NO_HOLIDAYS or self.type_of(day) is not DayType.HOLIDAY:
+            return ""
+        return str(_named(self.name, day.year, "ru" if russian else "en_US").get(day, ""))
+
     def type_of(self, day: date) -> DayType:
         """Return the type of a local day.
 
@@ -73,3 +79,8 @@ def _days_of(name: str, year: int) -> tuple[frozenset[date], frozenset[date]]:
     """Return the days off and the worked days of a weekend in one year of a named calendar."""
     known = holidays.country_holidays(COUNTRIES[name], years=year)
     return frozenset(known), frozenset(known.weekend_workdays)
+
+
+@lru_cache(maxsize=64)
+def _named(name: str, year: int, language: str) -> Mapping[date, str]:
+    return dict(holidays.country_holidays(COUNTRIES[name], years=year, language=language))

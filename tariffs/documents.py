@@ -20,11 +20,13 @@ from tariffs.day_types import COUNTRIES, NO_HOLIDAYS, DayType
 from tariffs.document_values import version_of
 from tariffs.plans import RangeBasis, RangeOrder, RangePeriod, TariffVersion
 from tariffs.yaml_fields import (
+    BadDocument,
     NameSchema,
     choice,
     code_field,
     confidence_field,
     dated,
+    faults_of,
     read_document,
     source_field,
 )
@@ -40,6 +42,13 @@ def parse_tariff(
     """
     return read_document(
         text, _TariffSchema, lambda loaded: version_of(loaded, published=published), where=where
+    )
+
+
+def faults_in(text: str, *, where: str = mark("tariff")) -> tuple[BadDocument, ...]:
+    """Return what is wrong with a tariff document, by line; empty where it can be published."""
+    return faults_of(
+        text, _TariffSchema, lambda loaded: version_of(loaded, published=False), where=where
     )
 
 

@@ -49,8 +49,13 @@ class YearDay:
     season: str
     new_prices: bool
     """Says that other rates hold from this day on than on the day before."""
-    known: bool
-    """False before the version begins and after its last price."""
+    zones: DayZones | None
+    """None before the version begins and after its last price."""
+
+    @property
+    def known(self) -> bool:
+        """Say whether the version has a price for the day."""
+        return self.zones is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,7 @@ def year_picture(version: TariffVersion, year: int) -> tuple[tuple[YearDay, ...]
                 version.calendar.type_of(one),
                 version.season_of(one),
                 changed,
-                rates is not None,
+                None if rates is None else version.zones_on(one),
             )
         )
         before = rates

@@ -5,7 +5,7 @@ what is written. Aliases and tags are refused, so a small file cannot grow in me
 but text, lists and mappings can come out of it. What is wrong is one sentence with line and field.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
@@ -61,13 +61,39 @@ def read_document(
         root = _root(text)
         return build(_checked(_plain(root, ()), schema))
     except Fault as fault:
-        raise BadDocument(
-            where=where,
-            line=fault.line or _line_of(root, fault.path),
-            field=".".join(str(part) for part in fault.path),
-            problem=fault.problem,
-            **fault.values,
-        ) from None
+        raise _bad(fault, root, where) from None
+
+
+def faults_of(
+    text: str, schema: type[Schema], build: Callable[[Mapping[str, Any]], object], *, where: str
+) -> tuple[BadDocument, ...]:
+    """Return every fault of a document that can be told apart, by line; empty where it is right.
+
+    Faults of single fields are all found at once. How fields fit together is judged after that, up
+    to the first thing that does not.
+    """
+    root: yaml.Node | None = None
+    try:
+        root = _root(text)
+        tree = _plain(root, ())
+        found = schema(unknown=RAISE).validate(tree)
+        if not found:
+            build(_checked(tree, schema))
+            return ()
+        faults = [_bad(_own_words(path, reason), root, where) for path, reason in _all(found, ())]
+    except Fault as fault:
+        faults = [_bad(fault, root, where)]
+    return tuple(sorted(faults, key=lambda one: one.values["line"] or 0))
+
+
+def _bad(fault: Fault, root: yaml.Node | None, where: str) -> BadDocument:
+    return BadDocument(
+        where=where,
+        line=fault.line or _line_of(root, fault.path),
+        field=".".join(str(part) for part in fault.path),
+        problem=fault.problem,
+        **fault.values,
+    )
 
 
 def tree_of(text: str, *, where: str = mark("tariff")) -> dict[str, Any]:
@@ -221,21 +247,27 @@ def _checked(tree: Mapping[str, Any], schema: type[Schema]) -> Mapping[str, Any]
     try:
         loaded: Mapping[str, Any] = schema(unknown=RAISE).load(tree)
     except ValidationError as error:
-        path, reason = _first(error.messages, ())
-        raise Fault(path, _OUR_WORDS.get(reason) or reason) from None
+        path, reason = next(_all(error.messages, ()))
+        raise _own_words(path, reason) from None
     return loaded
 
 
-def _first(messages: object, path: Path) -> tuple[Path, str]:
-    """Return the path and the sentence of the first thing that marshmallow finds wrong."""
+def _own_words(path: Path, reason: str) -> Fault:
+    return Fault(path, _OUR_WORDS.get(reason) or reason)
+
+
+def _all(messages: object, path: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the path and the sentence of each thing that marshmallow finds wrong."""
     if isinstance(messages, Mapping):
-        key, rest = next(iter(messages.items()))
-        # These three are marshmallow's own words for a place, no fields of the document.
-        part = () if key in {"_schema", "key", "value"} else (getattr(key, "value", key),)
-        return _first(rest, (*path, *part))
-    if isinstance(messages, list) and messages:
-        return _first(messages[0], path)
-    return path, str(messages).replace("%", "%%")
+        for key, rest in messages.items():
+            # These three are marshmallow's own words for a place, no fields of the document.
+            part = () if key in {"_schema", "key", "value"} else (getattr(key, "value", key),)
+            yield from _all(rest, (*path, *part))
+    elif isinstance(messages, list):
+        for one in messages:
+            yield from _all(one, path)
+    else:
+        yield path, str(messages).replace("%", "%%")
 
 
 def _line_of(root: yaml.Node | None, path: Path) -> int | None:
