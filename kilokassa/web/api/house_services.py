@@ -75,7 +75,7 @@ class AssignedSchema(Schema):
     recorded_at = fields.AwareDateTime()
 
 
-class CommonAreaSchema(Schema):
+class CommonAreaMonthSchema(Schema):
     """Common-area electricity of a house in a month, whole watt-hours."""
 
     month = fields.String()
@@ -98,7 +98,7 @@ class HouseServicesSchema(Schema):
 
     building = fields.String()
     services = fields.List(fields.Nested(AssignedSchema))
-    common_area = fields.List(fields.Nested(CommonAreaSchema))
+    common_area = fields.List(fields.Nested(CommonAreaMonthSchema))
 
 
 class MonthsQuery(Schema):
