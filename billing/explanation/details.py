@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from billing.charges import NewLine
+from billing.charges import NewLine, used_estimates
 from billing.explanation.explanation import Step, StepKind, StepUnit
 
 _OF_HOUSE: Final = {
@@ -52,7 +52,17 @@ def steps_of_detail(line: NewLine) -> tuple[Step, ...]:
     """Return the steps that the detail of a line names, in the order of the calculation."""
     detail: dict[str, Any] = json.loads(line.detail) if line.detail else {}
     told: dict[str, Any] = {**detail, **detail.get("service", {}), **detail.get("deduction", {})}
-    return (*_words(told), *_volumes(told), *_figures(told))
+    return (*_estimated(line), *_words(told), *_volumes(told), *_figures(told))
+
+
+def _estimated(line: NewLine) -> Iterator[Step]:
+    for used in used_estimates(line.detail) if line.estimated else ():
+        about: dict[str, str | int] = {
+            "method": str(used.method),
+            "months": used.months,
+            "article": used.article,
+        }
+        yield Step(StepKind.ESTIMATED, line.estimated, StepUnit.WH, about)
 
 
 def _words(told: Mapping[str, Any]) -> Iterator[Step]:

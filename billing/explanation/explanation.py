@@ -71,6 +71,8 @@ class StepKind(StrEnum):
     """The part of it that falls on the days of the line's price."""
     OF_STAY = "of_stay"
     """The part of it that falls on the days that the account had the plan."""
+    ESTIMATED = "estimated"
+    """How much of a line by intervals was not measured, and how it came about."""
     ESTIMATE = "estimate"
     HOUSE_HEAT = "house_heat"
     HOUSE_AMOUNT = "house_amount"

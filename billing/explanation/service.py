@@ -6,7 +6,7 @@ then; that rating hands over what it read, and the chain is built from it.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -382,7 +382,7 @@ def _reading_step(kind: StepKind, reading: RegisterReading, serial: str) -> Step
 def _estimated(one: Estimate, zone: ZoneInfo) -> Step:
     about: dict[str, str | int] = {
         "first": local_date(one.period.start, zone).isoformat(),
-        "last": local_date(one.period.end, zone).isoformat(),
+        "last": local_date(one.period.end - timedelta(microseconds=1), zone).isoformat(),
         "method": str(one.method),
         "months": int(one.basis.get("months", 0)),
         "article": str(one.basis.get("article", "")),

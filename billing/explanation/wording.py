@@ -69,6 +69,7 @@ SENTENCES: Final[Mapping[StepKind, str]] = {
     StepKind.OF_STAY: mark(
         "Of the days between the readings, %(days)s of %(whole)s were on this plan"
     ),
+    StepKind.ESTIMATED: mark("Of it not measured: %(method)s"),
     StepKind.ESTIMATE: mark("Estimated for %(first)s – %(last)s: %(method)s"),
     StepKind.HOUSE_HEAT: mark("Heat of the whole house by its meter"),
     StepKind.HOUSE_AMOUNT: mark("Heat of the whole house costs"),
@@ -201,7 +202,7 @@ class Said:
 def step_said(step: Step, language: Language, zone: ZoneInfo) -> Said:
     """Return what a step says, its instants told by the clock of `zone`."""
     about = {name: _word(name, value, language, zone) for name, value in step.about.items()}
-    if step.kind is StepKind.ESTIMATE:
+    if "method" in step.about:
         about["method"] = _method(step.about, language)
     if step.kind is StepKind.LINE:
         own_name = str(step.about.get(str(language), ""))
