@@ -118,7 +118,7 @@ class AssignRequest(Schema):
     document = fields.String(load_default="", validate=validate.Length(max=200))
 
 
-class EndRequest(Schema):
+class EndServiceRequest(Schema):
     """The last day of a service."""
 
     code = fields.String(required=True, validate=validate.Length(1, 64))
@@ -152,7 +152,7 @@ def add_routes(api: Blueprint) -> None:
         api.arguments(AssignRequest)(api.response(200, ChangedAnswer)(assign))
     )
     api.route(f"{of_house}/end", methods=["POST"], endpoint="end_house_service")(
-        api.arguments(EndRequest)(api.response(200, ChangedAnswer)(end))
+        api.arguments(EndServiceRequest)(api.response(200, ChangedAnswer)(end))
     )
 
 
