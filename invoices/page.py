@@ -7,16 +7,34 @@ from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from billing.models import LineKind, Service
+from billing.models import LineKind, LineUnit, Service
 from billing.wording import estimate_text
 from invoices.chart import COLOURS, consumption_svg, zones_shown
-from invoices.payment_document import DocumentLine, MeterUse, PaymentDocument, Requisites, WalletBox
+from invoices.line_words import (
+    METERED,
+    SERVICES,
+    ZONES,
+    label_of,
+    quantity_text,
+    rate_text,
+    share_text,
+    unit_of,
+    unit_text,
+)
+from invoices.payment_document import (
+    Alternative,
+    DocumentLine,
+    MeterUse,
+    PaymentDocument,
+    Requisites,
+    WalletBox,
+)
 from invoices.payment_qr import Payment
 from invoices.receipt import MoneyReceipt
 from invoices.statement import Balance, Movement, MovementKind, Statement
 from invoices.words import amount_in_words
-from kilokassa.core.money import rate_from_scaled
-from kilokassa.core.quantity import gcal, kwh
+from kilokassa.core.money import half_up_ratio
+from kilokassa.core.quantity import WH_PER_KWH
 from kilokassa.core.text import (
     Language,
     amount_text,
@@ -27,22 +45,8 @@ from kilokassa.core.text import (
     month_text,
     number_text,
 )
+from tariffs.lines import ChargeKind
 
-SERVICES: Final = {
-    Service.ELECTRICITY: mark("Electricity"),
-    Service.HEAT: mark("Heating"),
-}
-UNITS: Final = {
-    Service.ELECTRICITY: mark("kWh"),
-    Service.HEAT: mark("Gcal"),
-}
-ZONES: Final = {
-    "peak": mark("peak zone"),
-    "semi_peak": mark("semi-peak zone"),
-    "day": mark("day zone"),
-    "night": mark("night zone"),
-    "all": mark("all day"),
-}
 MOVEMENTS: Final = {
     MovementKind.CHARGE: mark("Charged for the month"),
     MovementKind.CORRECTION: mark("Recalculation of earlier months"),
@@ -97,6 +101,28 @@ class ChargeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ChargeSection:
+    """The lines of one service, with what they come to together where there are several."""
+
+    title: str
+    """Empty where the rows say their service themselves."""
+    rows: tuple[ChargeRow, ...]
+    total: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AlternativeRow:
+    """What the same consumption would have cost on a plan."""
+
+    plan: str
+    note: str
+    cost: str
+    difference: str
+    """How much more, or less, than on the own plan."""
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MeterRow:
     """A row of the table of meters; `previous` and `current` are empty for interval metering."""
 
@@ -145,13 +171,15 @@ class DocumentPage:
     to_pay: str
     in_words: str
     advance: str
-    charges: tuple[ChargeRow, ...]
+    charges: tuple[ChargeSection, ...]
     corrections: tuple[ChargeRow, ...]
     charges_total: str
     corrections_total: str
     total: str
     vat_label: str
     vat: str
+    vat_on_top: bool
+    alternatives: tuple[AlternativeRow, ...]
     statement: tuple[StatementRow, ...]
     wallet: tuple[Fact, ...]
     expiring: tuple[str, ...]
@@ -200,7 +228,7 @@ def document_page(document: PaymentDocument, language: Language) -> DocumentPage
         to_pay=amount_text(document.to_pay_minor, language),
         in_words=amount_in_words(document.to_pay_minor, language) if document.to_pay_minor else "",
         advance=amount_text(statement.closing.advance_minor, language),
-        charges=tuple(charge_row(line, language) for line in charges),
+        charges=_sections(charges, language),
         corrections=tuple(charge_row(line, language) for line in corrections),
         charges_total=amount_text(sum(c.amount_minor for c in charges), language, unit=False),
         corrections_total=amount_text(
@@ -209,6 +237,8 @@ def document_page(document: PaymentDocument, language: Language) -> DocumentPage
         total=amount_text(document.total_minor, language, unit=False),
         vat_label=vat_label % {"percent": document.vat_percent},
         vat=amount_text(document.vat_minor, language, unit=False),
+        vat_on_top=document.vat_on_top,
+        alternatives=_alternatives(document.alternatives, language),
         statement=_statement(statement, language),
         wallet=() if document.wallet is None else _wallet(document.wallet, language),
         expiring=() if document.wallet is None else _expiring(document.wallet, language),
@@ -347,56 +377,133 @@ def _facts(document: PaymentDocument, language: Language) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def charge_row(line: DocumentLine, language: Language) -> ChargeRow:
-    """Return how a line is printed."""
-    label = [gettext(SERVICES[line.service], language)]
-    if line.zone and line.zone != "all":
-        label.append(gettext(ZONES[line.zone], language))
-    if line.range_number:
-        label.append(gettext(mark("range %(number)s"), language) % {"number": line.range_number})
-    detail = []
-    if line.kind in KINDS:
-        kind = gettext(KINDS[line.kind], language)
-        detail.append(f"{month_text(line.month, language)}: {kind}" if line.month else kind)
-    elif line.month is not None:
-        detail.append(month_text(line.month, language))
-    if line.first_on is not None and line.last_on is not None:
-        detail.append(f"{date_text(line.first_on, language)} – {date_text(line.last_on, language)}")
+def _sections(lines: Sequence[DocumentLine], language: Language) -> tuple[ChargeSection, ...]:
+    """Return the lines by service, where any of them says more than energy and heat."""
+    if all(_says_service(line) for line in lines):
+        rows = tuple(charge_row(line, language) for line in lines)
+        return (ChargeSection("", rows),) if rows else ()
+    by_service: dict[Service, list[DocumentLine]] = {}
+    for line in lines:
+        by_service.setdefault(line.service, []).append(line)
+    sections = []
+    for service in sorted(by_service, key=list(SERVICES).index):
+        of_service = by_service[service]
+        if len(of_service) == 1:
+            sections.append(ChargeSection("", (charge_row(of_service[0], language),)))
+            continue
+        total = sum(line.amount_minor for line in of_service)
+        sections.append(
+            ChargeSection(
+                gettext(SERVICES[service], language),
+                tuple(charge_row(line, language, within=True) for line in of_service),
+                amount_text(total, language, unit=False),
+            )
+        )
+    return tuple(sections)
+
+
+def _says_service(line: DocumentLine) -> bool:
+    """Say whether a line is what documents had before there was anything beside energy."""
+    return line.charge is ChargeKind.ENERGY or line.service is Service.HEAT
+
+
+def charge_row(line: DocumentLine, language: Language, *, within: bool = False) -> ChargeRow:
+    """Return how a line is printed; `within` the section of its service, or by itself."""
+    service = gettext(SERVICES[line.service], language)
+    label = label_of(
+        line.charge,
+        name=line.label_ru if language is Language.RUSSIAN else line.label_en or line.label_ru,
+        zone=line.zone,
+        range_number=line.range_number,
+        language=language,
+    )
+    if not within:
+        label = f"{service}, {label}" if label else service
+    elif not label:
+        label = gettext(mark("Energy"), language) if line.unit is LineUnit.WH else service
+    unit = unit_of(line.unit, line.service)
+    quantity, shown_unit, share = line.quantity, unit_text(line.charge, unit, language), line.share
+    if unit is LineUnit.DAY and share != (1, 1):
+        # A price by the month: so many of its days, not so many times the price.
+        quantity, share = 1, (line.quantity * share[0], share[1])
+        shown_unit = gettext(mark("month"), language)
+        share = (1, 1) if share[0] == share[1] else share
+    detail = [*_when(line, language), share_text(share, language)]
+    if line.charge is ChargeKind.HOURLY and line.quantity:
+        detail.append(_mean(line, language))
     if line.note:
         detail.append(gettext(line.note, language))
     if line.estimated:
         detail.append(_estimated(line, language))
     return ChargeRow(
-        label=", ".join(label),
-        detail="; ".join(detail),
-        quantity=_quantity(line.service, line.quantity, language),
-        unit=gettext(UNITS[line.service], language),
-        rate=_rate(line.rate_scaled, language),
+        label=label,
+        detail="; ".join(filter(None, detail)),
+        quantity=quantity_text(line.charge, quantity, unit, language),
+        unit=shown_unit,
+        rate=rate_text(line.charge, line.rate_scaled, unit, language),
         amount=amount_text(line.amount_minor, language, unit=False),
     )
 
 
+def _when(line: DocumentLine, language: Language) -> list[str]:
+    """Return the month a line belongs to, and its days where they are a part of one."""
+    found = []
+    if line.kind in KINDS:
+        kind = gettext(KINDS[line.kind], language)
+        found.append(f"{month_text(line.month, language)}: {kind}" if line.month else kind)
+    elif line.month is not None:
+        found.append(month_text(line.month, language))
+    if line.first_on is not None and line.last_on is not None:
+        found.append(f"{date_text(line.first_on, language)} – {date_text(line.last_on, language)}")
+    return found
+
+
+def _mean(line: DocumentLine, language: Language) -> str:
+    """Return what a kWh of hourly energy cost on average, to the kopeck."""
+    mean_minor = half_up_ratio(line.amount_minor * WH_PER_KWH, line.quantity)
+    text = mark("each hour at its own price, on average %(price)s")
+    return gettext(text, language) % {"price": amount_text(mean_minor, language)}
+
+
 def _estimated(line: DocumentLine, language: Language) -> str:
     """Return how much of a line was not measured, and by which method it came about."""
-    unit = gettext(UNITS[line.service], language)
-    amount = f"{_quantity(line.service, line.estimated, language)} {unit}"
+    unit = unit_of(line.unit, line.service)
+    name = unit_text(line.charge, unit, language)
+    amount = f"{quantity_text(line.charge, line.estimated, unit, language)} {name}"
     if line.estimates:
         part = "" if line.estimated == line.quantity else amount
         return estimate_text(line.estimates, language, part=part)
     return gettext(mark("estimated: %(quantity)s"), language) % {"quantity": amount}
 
 
-def _quantity(service: Service, quantity: int, language: Language) -> str:
-    """Return a quantity exactly, so that quantity x rate can be checked by hand."""
-    value = kwh(quantity) if service is Service.ELECTRICITY else gcal(quantity)
-    return number_text(value.normalize() + 0, language)
+def _alternatives(found: Sequence[Alternative], language: Language) -> tuple[AlternativeRow, ...]:
+    """Return the plans with what they would have cost, the own one first."""
+    own = next((one for one in found if one.own), None)
+    rows = []
+    for one in found:
+        note = ""
+        if one.own:
+            note = gettext(mark("your plan"), language)
+        elif one.guaranteed:
+            note = gettext(mark("your plan never costs more than this"), language)
+        compared = own is not None and not one.own
+        more_minor = one.cost_minor - own.cost_minor if own is not None else 0
+        name = one.plan_name if language is Language.RUSSIAN else one.plan_name_en
+        rows.append(
+            AlternativeRow(
+                plan=name or one.plan_name,
+                note=note,
+                cost=amount_text(one.cost_minor, language, unit=False),
+                difference=_signed(more_minor, language) if compared else "",
+                own=one.own,
+            )
+        )
+    return tuple(rows)
 
 
-def _rate(rate_scaled: int, language: Language) -> str:
-    rate = rate_from_scaled(rate_scaled)
-    exponent = rate.as_tuple().exponent
-    assert isinstance(exponent, int)
-    return number_text(rate, language, decimals=max(2, -exponent))
+def _signed(amount_minor: int, language: Language) -> str:
+    sign = "+" if amount_minor > 0 else ""
+    return sign + amount_text(amount_minor, language, unit=False)
 
 
 def _statement(statement: Statement, language: Language) -> tuple[StatementRow, ...]:
@@ -480,6 +587,10 @@ def _expiring(wallet: WalletBox, language: Language) -> tuple[str, ...]:
     )
 
 
+def _measured(meter: MeterUse, quantity: int, language: Language) -> str:
+    return quantity_text(ChargeKind.ENERGY, quantity, METERED[meter.service], language)
+
+
 def _meter(meter: MeterUse, language: Language) -> MeterRow:
     service = gettext(SERVICES[meter.service], language)
     if meter.zone and meter.zone != "all":
@@ -489,10 +600,10 @@ def _meter(meter: MeterUse, language: Language) -> MeterRow:
         serial=meter.serial,
         point=meter.point,
         service=service,
-        previous=_quantity(meter.service, meter.previous or 0, language) if by_register else "",
-        current=_quantity(meter.service, meter.current or 0, language) if by_register else "",
-        used=_quantity(meter.service, meter.measured, language),
-        estimated=_quantity(meter.service, meter.estimated, language) if meter.estimated else "",
-        unit=gettext(UNITS[meter.service], language),
+        previous=_measured(meter, meter.previous or 0, language) if by_register else "",
+        current=_measured(meter, meter.current or 0, language) if by_register else "",
+        used=_measured(meter, meter.measured, language),
+        estimated=_measured(meter, meter.estimated, language) if meter.estimated else "",
+        unit=unit_text(ChargeKind.ENERGY, METERED[meter.service], language),
         verified_until=date_text(meter.verified_until, language) if meter.verified_until else "",
     )

@@ -25,6 +25,9 @@ SNAPSHOT_VERSION: Final = 1
 
 HISTORY_MONTHS: Final = 12
 
+VAT_CODE: Final = "vat"
+"""Code that a tariff document gives VAT on top."""
+
 
 @dataclass(frozen=True, slots=True)
 class Requisites:
@@ -104,6 +107,10 @@ class DocumentLine:
     label_en: str = ""
     reason: CorrectionReason | None = None
     """Of a reversing and a right line: what came or changed later."""
+    code: str = ""
+    """Of a tax or a deduction: its code in the tariff, or the item of the rules."""
+    share: tuple[int, int] = (1, 1)
+    """The amount is quantity x rate x share: days of a month, for what is priced by the month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +200,19 @@ class PaymentDocument:
 
     @property
     def vat_minor(self) -> int:
-        """The VAT that the total contains: half up of total x rate / (100 + rate)."""
-        return included_vat_minor(self.total_minor, self.vat_percent)
+        """The VAT of the document: what is on top as its lines say, and what the rest contains.
+
+        Of the rest it is half up of its total x rate / (100 + rate).
+        """
+        taxed = {line.service for line in self.lines if _vat_on_top(line)}
+        on_top = sum(line.amount_minor for line in self.lines if _vat_on_top(line))
+        rest = sum(line.amount_minor for line in self.lines if line.service not in taxed)
+        return on_top + included_vat_minor(rest, self.vat_percent)
+
+    @property
+    def vat_on_top(self) -> bool:
+        """Say whether a line of the document is VAT on top of others."""
+        return any(_vat_on_top(line) for line in self.lines)
 
     @property
     def to_pay_minor(self) -> int:
@@ -293,6 +311,10 @@ class PaymentDocument:
         )
 
 
+def _vat_on_top(line: DocumentLine) -> bool:
+    return line.charge is ChargeKind.TAX and line.code == VAT_CODE
+
+
 def statement_snapshot(statement: Statement) -> dict[str, Any]:
     """Return a statement as JSON keeps it."""
     return {
@@ -377,6 +399,10 @@ def line_snapshot(line: DocumentLine) -> dict[str, Any]:
         fields["label"] = [line.label_ru, line.label_en]
     if line.reason is not None:
         fields["reason"] = line.reason.value
+    if line.code:
+        fields["code"] = line.code
+    if line.share != (1, 1):
+        fields["share"] = list(line.share)
     return fields
 
 
@@ -420,6 +446,8 @@ def read_line(fields: Mapping[str, Any]) -> DocumentLine:
         label_ru=label[0],
         label_en=label[1],
         reason=CorrectionReason(fields["reason"]) if "reason" in fields else None,
+        code=fields.get("code", ""),
+        share=tuple(fields.get("share", (1, 1))),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from billing.accounts import BilledAccount
@@ -11,6 +12,7 @@ from billing.charges import NewLine, by_zone, name_of, range_of, used_estimates,
 from billing.law import VAT_PERCENT, due_on, in_force
 from billing.models import LineKind, RetailerRow
 from invoices.documents import Draft
+from invoices.line_words import share_of
 from invoices.numbering import DocumentKind
 from invoices.payment_document import (
     Alternative,
@@ -27,6 +29,9 @@ from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.digest import digest_text
 from kilokassa.core.text import Language
 from tariffs.lines import ChargeKind
+
+_CODED: Final = frozenset({ChargeKind.TAX, ChargeKind.DEDUCTION})
+"""Kinds of lines whose code a document has to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +190,8 @@ def document_line(issuer: Issuer, month: Month, line: NewLine) -> DocumentLine:
         label_ru=name_of(line.detail, "ru"),
         label_en=name_of(line.detail, "en"),
         reason=line.reason,
+        code=line.code if line.charge in _CODED else "",
+        share=share_of(line),
     )
 
 

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from billing.models import LineKind, Service
+from billing.models import CorrectionReason, LineKind, LineUnit, Service
 from invoices.payment_document import (
+    Alternative,
     DocumentLine,
     ExpiringLot,
     MeterUse,
@@ -18,6 +19,7 @@ from invoices.receipt import MoneyReceipt
 from invoices.statement import Balance, Movement, MovementKind, Statement
 from kilokassa.core.calendar import Month
 from kilokassa.core.money import half_up_ratio
+from tariffs.lines import ChargeKind
 
 OCTOBER = Month(2026, 10)
 
@@ -129,7 +131,7 @@ def debtor(**fields):
     )
 
 
-def prepaid(**fields):
+def prepaid(lines=ZONED_LINES, **fields):
     """A prepaid account in advance, with a bonus that will expire."""
     values = {
         "prepaid": True,
@@ -142,7 +144,7 @@ def prepaid(**fields):
         ),
     }
     paid = ((1_500_00, date(2026, 10, 2)), (2_000_00, date(2026, 10, 19)))
-    return document(opening=352_27, paid=paid, **(values | fields))
+    return document(lines, opening=352_27, paid=paid, **(values | fields))
 
 
 def long_document(**fields):
@@ -191,6 +193,181 @@ def long_document(**fields):
         ),
         **fields,
     )
+
+
+def beside(service, charge, unit, quantity, rate_scaled, amount_minor, names=("", ""), **fields):
+    return DocumentLine(
+        service,
+        quantity,
+        rate_scaled,
+        amount_minor,
+        charge=charge,
+        unit=unit,
+        label_ru=names[0],
+        label_en=names[1],
+        **fields,
+    )
+
+
+def digital(**fields):
+    """A prepaid account on the digital plan, with a discount, a concession and the guarantee."""
+    electricity, minor = Service.ELECTRICITY, LineUnit.MINOR
+    energy_minor = sum(one.amount_minor for one in ZONED_LINES)
+    lines = (
+        *ZONED_LINES,
+        beside(
+            electricity,
+            ChargeKind.CONCESSION,
+            minor,
+            -energy_minor,
+            30_000,
+            -half_up_ratio(energy_minor * 3, 100),
+            ("Скидка цифрового тарифа", "Discount of the digital tariff"),
+        ),
+        beside(
+            electricity,
+            ChargeKind.GUARANTEE,
+            minor,
+            -12_345,
+            0,
+            -123_45,
+            ("Одноставочный", "Single rate"),
+            code="single",
+        ),
+    )
+    alternatives = (
+        Alternative("Цифровой", "Digital", 1_571_43, own=True),
+        Alternative("Одноставочный", "Single rate", 1_447_98, guaranteed=True),
+        Alternative("Двухзонный", "Two zones", 1_602_10),
+    )
+    return prepaid(lines=lines, alternatives=alternatives, **fields)
+
+
+def shop(**fields):
+    """A shop by the hour: components in the price, capacity, a fixed charge, VAT on top."""
+    electricity = Service.ELECTRICITY
+    net_minor = 31_407_18 + 5_687_50 + 450_00 - 120_00
+    lines = (
+        beside(electricity, ChargeKind.HOURLY, LineUnit.WH, 8_412_500, 0, 31_407_18, code="dam"),
+        beside(
+            electricity,
+            ChargeKind.CAPACITY,
+            LineUnit.W,
+            7_000,
+            812_500_000,
+            5_687_50,
+            ("Мощность", "Capacity"),
+        ),
+        beside(
+            electricity,
+            ChargeKind.FIXED,
+            LineUnit.DAY,
+            31,
+            450_000_000,
+            450_00,
+            ("Обслуживание учёта", "Metering service"),
+            share=(1, 31),
+        ),
+        beside(electricity, ChargeKind.EXPORT, LineUnit.WH, -40_000, 3_000_000, -120_00),
+        beside(
+            electricity,
+            ChargeKind.TAX,
+            LineUnit.MINOR,
+            net_minor,
+            220_000,
+            half_up_ratio(net_minor * 22, 100),
+            ("НДС", "VAT"),
+            code="vat",
+        ),
+    )
+    return document(lines, plan_name="По часовым ценам", plan_name_en="By the hour", **fields)
+
+
+def house(**fields):
+    """A flat with all services of its house, a deduction and a recalculation by persons."""
+    water = Service.HOT_WATER
+    lines = (
+        *ZONED_LINES,
+        beside(
+            Service.COMMON_ELECTRICITY,
+            ChargeKind.SERVICE,
+            LineUnit.WH,
+            17_472,
+            5_540_000,
+            96_79,
+            ("КР на СОИ: электроэнергия", "Common areas: electricity"),
+        ),
+        HEAT_LINE,
+        beside(
+            Service.COLD_WATER,
+            ChargeKind.SERVICE,
+            LineUnit.LITRE,
+            5_250,
+            38_120_000,
+            200_13,
+            ("Холодная вода", "Cold water"),
+            estimated=5_250,
+        ),
+        beside(
+            water,
+            ChargeKind.SERVICE,
+            LineUnit.LITRE,
+            3_500,
+            50_120_000,
+            175_42,
+            ("Горячая вода: компонент на холодную воду", "Hot water: the water"),
+        ),
+        beside(
+            water,
+            ChargeKind.SERVICE,
+            LineUnit.KCAL,
+            184_100,
+            2288_380_000,
+            421_29,
+            ("Горячая вода: компонент на тепловую энергию", "Hot water: its heat"),
+        ),
+        beside(
+            water,
+            ChargeKind.DEDUCTION,
+            LineUnit.MINOR,
+            596_71,
+            15_000,
+            -8_95,
+            ("Отклонение температуры горячей воды", "Temperature of hot water"),
+            code="5",
+        ),
+        beside(
+            Service.DRAINAGE,
+            ChargeKind.SERVICE,
+            LineUnit.LITRE,
+            8_750,
+            29_410_000,
+            257_34,
+            ("Водоотведение", "Drainage"),
+        ),
+        beside(
+            Service.HOUSING,
+            ChargeKind.SERVICE,
+            LineUnit.DM2,
+            5_430,
+            27_350_000,
+            1_485_11,
+            ("Содержание жилого помещения", "Upkeep of the house"),
+        ),
+        beside(
+            Service.HOUSING,
+            ChargeKind.SERVICE,
+            LineUnit.PERSON,
+            3,
+            112_400_000,
+            228_45,
+            ("Обращение с ТКО", "Waste"),
+            share=(63, 93),
+        ),
+        replace(CORRECTIONS[0], reason=CorrectionReason.FACTS),
+        replace(CORRECTIONS[1], reason=CorrectionReason.FACTS),
+    )
+    return document(lines, opening=-2_310_00, paid=((2_310_00, date(2026, 10, 12)),), **fields)
 
 
 def receipt(**fields):

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 import invoices
-from billing.models import LineKind, Service
-from invoices.page import KINDS, MOVEMENTS, SERVICES, UNITS, ZONES
+from billing.models import LineKind, LineUnit, Service
+from invoices.line_words import SERVICES, UNITS, ZONES
+from invoices.page import KINDS, MOVEMENTS
 from invoices.statement import MovementKind
 from kilokassa.core.text import Language, gettext, ngettext
 from kilokassa.core.zones import Zone
@@ -52,7 +53,8 @@ def test_money_has_three_plural_forms():
 
 
 def test_every_kind_of_thing_has_a_name():
-    assert set(SERVICES) == set(UNITS) == set(Service)
+    assert set(SERVICES) == set(Service)
+    assert set(UNITS) == set(LineUnit)
     assert set(MOVEMENTS) == set(MovementKind)
     assert set(ZONES) == {str(zone) for zone in Zone}
     assert set(KINDS) == set(LineKind) - {LineKind.ORIGINAL}

@@ -29,7 +29,7 @@ from tariffs.prices.store import PeakHour, Series
 _MOST_DAYS: Final = 400
 
 
-class SeriesSchema(Schema):
+class PriceSeriesSchema(Schema):
     """A price series with what it holds."""
 
     code = fields.String()
@@ -52,7 +52,7 @@ def _known_zone(name: str) -> None:
         raise ValidationError("A zone is an IANA name such as Europe/Moscow.") from None
 
 
-class BeginSchema(Schema):
+class BeginPriceSeriesSchema(Schema):
     """A series to begin; the same again changes nothing, another grid is refused."""
 
     code = fields.String(required=True, validate=validate.Regexp(r"[a-z0-9][a-z0-9_-]{0,63}\Z"))
@@ -63,14 +63,14 @@ class BeginSchema(Schema):
     source = fields.String(load_default="", validate=validate.Length(max=500))
 
 
-class DaysQuery(Schema):
+class PriceDaysQuery(Schema):
     """Which days are asked for, 400 at most."""
 
     first = fields.Date(required=True)
     last = fields.Date(required=True)
 
 
-class DaySchema(Schema):
+class PriceDaySchema(Schema):
     """A revision of the prices of one local day; the highest revision holds."""
 
     day = fields.Date()
@@ -84,7 +84,7 @@ class DaySchema(Schema):
     recorded_at = fields.AwareDateTime()
 
 
-class TakenSchema(Schema):
+class PricesTakenSchema(Schema):
     """What became of the days of a file."""
 
     new = fields.List(fields.Date())
@@ -92,7 +92,7 @@ class TakenSchema(Schema):
     same = fields.List(fields.Date())
 
 
-class NameQuery(Schema):
+class PriceFileQuery(Schema):
     """What the file is called in lists."""
 
     name = fields.String(load_default="prices.csv", validate=validate.Regexp(r"[\w. -]{1,100}\Z"))
@@ -108,7 +108,7 @@ class PeakHourSchema(Schema):
     recorded_at = fields.AwareDateTime()
 
 
-class NamedSchema(Schema):
+class PeakHoursNamedSchema(Schema):
     """What became of the hours of a file; of each month that it names it states all."""
 
     months = fields.List(fields.String())
@@ -124,24 +124,26 @@ BODY: Final = {
 
 def add_routes(api: Blueprint) -> None:
     """Add the routes of prices."""
-    api.route("/prices")(api.response(200, SeriesSchema(many=True))(price_series))
+    api.route("/prices")(api.response(200, PriceSeriesSchema(many=True))(price_series))
     api.route("/prices", methods=["POST"])(
-        api.arguments(BeginSchema)(api.response(201, SeriesSchema)(begin_price_series))
+        api.arguments(BeginPriceSeriesSchema)(
+            api.response(201, PriceSeriesSchema)(begin_price_series)
+        )
     )
     api.route("/prices/<code>")(
-        api.arguments(DaysQuery, location="query")(
-            api.response(200, DaySchema(many=True))(price_days)
+        api.arguments(PriceDaysQuery, location="query")(
+            api.response(200, PriceDaySchema(many=True))(price_days)
         )
     )
     api.route("/prices/<code>", methods=["POST"])(
-        api.arguments(NameQuery, location="query")(
-            api.response(200, TakenSchema)(api.doc(**BODY)(send_prices))
+        api.arguments(PriceFileQuery, location="query")(
+            api.response(200, PricesTakenSchema)(api.doc(**BODY)(send_prices))
         )
     )
     api.route("/peak-hours/<list_code>")(api.response(200, PeakHourSchema(many=True))(peak_hours))
     api.route("/peak-hours/<list_code>", methods=["POST"])(
-        api.arguments(NameQuery, location="query")(
-            api.response(200, NamedSchema)(api.doc(**BODY)(send_peak_hours))
+        api.arguments(PriceFileQuery, location="query")(
+            api.response(200, PeakHoursNamedSchema)(api.doc(**BODY)(send_peak_hours))
         )
     )
 
@@ -168,7 +170,7 @@ def price_days(asked: dict[str, Any], code: str) -> list[dict[str, Any]]:
     first, last = asked["first"], asked["last"]
     if not first <= last < first + timedelta(days=_MOST_DAYS):
         raise Invalid(
-            where=mark("days"),
+            where="last",
             problem=mark("a request asks for 1 to %(most)s days"),
             most=_MOST_DAYS,
         )
