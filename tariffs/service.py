@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kilokassa.core.clock import Clock
@@ -57,21 +57,15 @@ def publish_version(session: Session, order: PublishOrder, clock: Clock) -> Publ
         )
         session.add(plan)
         session.flush()
-    same_day = (TariffVersionRow.plan_id == plan.id) & (
-        TariffVersionRow.valid_from == version.valid_from
-    )
-    latest = session.scalars(
-        select(TariffVersionRow).where(same_day).order_by(TariffVersionRow.revision.desc())
-    ).first()
+    latest = clashing_version(session, version)
     if latest is not None and latest.digest == version.digest:
         return Publication(TariffPlanId(plan.id), TariffVersionId(latest.id), version, new=False)
     if latest is not None and not order.replaces:
         raise VersionExists(plan=version.plan_code, day=str(version.valid_from))
-    revision = session.scalar(select(func.count()).where(same_day)) or 0
     row = TariffVersionRow(
         plan_id=plan.id,
         valid_from=version.valid_from,
-        revision=revision + 1,
+        revision=1 if latest is None else latest.revision + 1,
         document=order.document,
         digest=version.digest,
         published_at=clock.now(),
@@ -80,3 +74,16 @@ def publish_version(session: Session, order: PublishOrder, clock: Clock) -> Publ
     session.add(row)
     session.flush()
     return Publication(TariffPlanId(plan.id), TariffVersionId(row.id), version, new=True)
+
+
+def clashing_version(session: Session, version: TariffVersion) -> TariffVersionRow | None:
+    """Return what was published last for the same plan and date."""
+    return session.scalars(
+        select(TariffVersionRow)
+        .join(TariffPlanRow, TariffPlanRow.id == TariffVersionRow.plan_id)
+        .where(
+            TariffPlanRow.code == version.plan_code,
+            TariffVersionRow.valid_from == version.valid_from,
+        )
+        .order_by(TariffVersionRow.revision.desc())
+    ).first()

@@ -23,6 +23,8 @@ from metering.meters.life import EVENT_NAMES, STAGE_NAMES, DueBand, DueReason
 from metering.meters.verification_periods import MeterType
 from metering.registry.places import Commodity, CommonAreaKind
 from notices.notice import NoticeState
+from tariffs.day_types import DayType
+from tariffs.drafts.draft import DraftState, DraftStepKind
 from tariffs.services.common_area import MonthBasis
 from tariffs.services.prices import Basis
 from wallet.ledger import Reason
@@ -165,6 +167,19 @@ _PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
     (NoticeState.SENT, mark("Delivered")),
     (NoticeState.FAILED, mark("Put off")),
     (NoticeState.GIVEN_UP, mark("Given up")),
+    (DayType.WORKING, mark("Working day")),
+    (DayType.WEEKEND, mark("Weekend")),
+    (DayType.HOLIDAY, mark("Holiday")),
+    (DraftState.WRITING, mark("Being written")),
+    (DraftState.SUBMITTED, mark("Waits for review")),
+    (DraftState.PUBLISHED, mark("Published")),
+    (DraftState.WITHDRAWN, mark("Withdrawn")),
+    (DraftStepKind.CREATED, mark("Begun")),
+    (DraftStepKind.CHANGED, mark("Changed")),
+    (DraftStepKind.SUBMITTED, mark("Submitted")),
+    (DraftStepKind.RETURNED, mark("Returned")),
+    (DraftStepKind.PUBLISHED, mark("Published")),
+    (DraftStepKind.WITHDRAWN, mark("Withdrawn")),
     (Role.ADMINISTRATOR, mark("Administrator")),
     (Role.OPERATOR, mark("Operator")),
     (Role.ANALYST, mark("Tariff analyst")),

@@ -13,7 +13,13 @@ from tariffs.documents import parse_tariff
 from tariffs.drafts.draft import WRITING_STEPS, Draft, DraftState, DraftStepKind
 from tariffs.drafts.store import demand_staff, draft_by_id
 from tariffs.models import TariffDraftRow, TariffDraftStepRow
-from tariffs.service import Publication, PublishOrder, publish_version
+from tariffs.service import (
+    Publication,
+    PublishOrder,
+    VersionExists,
+    clashing_version,
+    publish_version,
+)
 from tariffs.yaml_fields import LARGEST_BYTES, BadDocument
 
 TITLE_MOST = 200
@@ -64,7 +70,7 @@ class DraftStepOrder:
     revision: int
     note: str = ""
     replaces: bool = False
-    """Of publishing: the version takes the place of one for the same date."""
+    """Of submitting and publishing: the version takes the place of one for the same date."""
 
 
 def save_draft(session: Session, order: DraftText, clock: Clock) -> Draft:
@@ -116,7 +122,10 @@ def save_draft(session: Session, order: DraftText, clock: Clock) -> Draft:
 def submit_draft(session: Session, order: DraftStepOrder, clock: Clock) -> Draft:
     """Hand a draft to a second person; a text with a fault is refused with its line."""
     row = _in_state(session, order, DraftState.WRITING)
-    parse_tariff(row.document)
+    version = parse_tariff(row.document)
+    published = clashing_version(session, version)
+    if published is not None and not order.replaces:
+        raise VersionExists(plan=version.plan_code, day=str(version.valid_from))
     row.state = DraftState.SUBMITTED
     _take(session, row, DraftStepKind.SUBMITTED, order.scope, order.note, clock)
     return draft_by_id(session, order.scope, row.id)
