@@ -499,6 +499,7 @@ def _known_accounts(session: Session, file: AccountsFile) -> dict[str, _KnownAcc
     """Return the accounts of the file that exist, with their latest terms."""
     latest = (
         select(AccountTermRow.account_id, func.max(AccountTermRow.valid_from).label("valid_from"))
+        .where(AccountTermRow.superseded_at.is_(None))
         .group_by(AccountTermRow.account_id)
         .subquery()
     )
@@ -517,7 +518,8 @@ def _known_accounts(session: Session, file: AccountsFile) -> dict[str, _KnownAcc
         .join(
             AccountTermRow,
             (AccountTermRow.account_id == AccountRow.id)
-            & (AccountTermRow.valid_from == latest.c.valid_from),
+            & (AccountTermRow.valid_from == latest.c.valid_from)
+            & AccountTermRow.superseded_at.is_(None),
         )
         .join(TariffPlanRow, TariffPlanRow.id == AccountTermRow.plan_id)
     )

@@ -137,7 +137,7 @@ def listed_account(
 def _accounts(on: date) -> Select[*tuple[Any, ...]]:
     newest = (
         select(AccountTermRow.account_id, func.max(AccountTermRow.valid_from).label("valid_from"))
-        .where(AccountTermRow.valid_from <= on)
+        .where(AccountTermRow.valid_from <= on, AccountTermRow.superseded_at.is_(None))
         .group_by(AccountTermRow.account_id)
         .subquery()
     )
@@ -164,6 +164,7 @@ def _accounts(on: date) -> Select[*tuple[Any, ...]]:
             and_(
                 AccountTermRow.account_id == AccountRow.id,
                 AccountTermRow.valid_from == newest.c.valid_from,
+                AccountTermRow.superseded_at.is_(None),
             ),
         )
         .join(TariffPlanRow, TariffPlanRow.id == AccountTermRow.plan_id)
@@ -356,7 +357,11 @@ def terms_of(session: Session, scope: Scope, account_id: AccountId) -> tuple[Lis
         )
         .join(TariffPlanRow, TariffPlanRow.id == AccountTermRow.plan_id)
         .join(AccountRow, AccountRow.id == AccountTermRow.account_id)
-        .where(AccountTermRow.account_id == account_id, _in_reach(scope))
+        .where(
+            AccountTermRow.account_id == account_id,
+            AccountTermRow.superseded_at.is_(None),
+            _in_reach(scope),
+        )
         .order_by(AccountTermRow.valid_from.desc())
     )
     return tuple(
