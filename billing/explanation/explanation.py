@@ -16,6 +16,7 @@ from billing.charges import NewLine, name_of
 from billing.models import CorrectionReason, LineKind, LineUnit
 from kilokassa.core.calendar import Month
 from kilokassa.core.digest import digest_value
+from kilokassa.core.errors import DomainError
 from kilokassa.core.money import RATE_SCALE, half_up_ratio
 from kilokassa.core.quantity import KCAL_PER_GCAL, LITRES_PER_M3, WH_PER_KWH
 from kilokassa.core.zones import Zone
@@ -211,7 +212,7 @@ class Verdict(StrEnum):
     NOT_RECORDED = "not_recorded"
     """The line does not say when its inputs were gathered: it was written by an older release."""
     REFUSED = "refused"
-    """The month cannot be rated again; `Replay.problem` says why."""
+    """The month cannot be rated again; `Replay.refusal` says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,12 @@ class Replay:
     quantity: int | None = None
     amount_minor: int | None = None
     input_digest: str = ""
-    problem: str = ""
+    refusal: DomainError | None = None
+
+    @property
+    def problem(self) -> str:
+        """Why the month cannot be rated again, in English; empty where it can."""
+        return "" if self.refusal is None else str(self.refusal)
 
 
 def replayed(line: NewLine, again: NewLine | None) -> Replay:

@@ -32,7 +32,7 @@ from billing.explanation.inputs import CountedStretch, Inputs, RatedIntervals, R
 from billing.models import AccountRow, ChargeLineRow, LineKind, Service
 from billing.month.alternatives import PlanCost
 from billing.month.service import rate_month
-from billing.store import billed_accounts, line_of
+from billing.store import billed_accounts, line_of, retailer_zone
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.errors import DomainError, NotFound
 from kilokassa.core.ids import AccountId
@@ -91,7 +91,7 @@ def _explained(session: Session, row: ChargeLineRow, account: AccountRow) -> Lin
     accounts = billed_accounts(
         session, [AccountId(row.account_id)], month, known_at=origin.known_at
     )
-    zone = accounts[0].zone if accounts else ZoneInfo("UTC")
+    zone = accounts[0].zone if accounts else retailer_zone(session)
     inputs = Inputs()
     again: tuple[NewLine, ...] = ()
     costs: tuple[PlanCost, ...] = ()
@@ -144,7 +144,7 @@ def _replay(
     problem: DomainError | None,
 ) -> Replay:
     if problem is not None:
-        return Replay(Verdict.REFUSED, problem=str(problem))
+        return Replay(Verdict.REFUSED, refusal=problem)
     if origin.known_at is None:
         return Replay(Verdict.NOT_RECORDED)
     of_key = [one for one in again if (one.service, one.key) == (charged.service, charged.key)]

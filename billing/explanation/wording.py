@@ -332,7 +332,9 @@ def verdict_text(one: LineExplanation, language: Language) -> str:
     replay = one.replay
     amount = "" if replay.amount_minor is None else amount_text(replay.amount_minor, language)
     sentence = gettext(VERDICTS[replay.verdict], language)
-    return sentence % {"amount": amount, "problem": gettext(replay.problem, language)}
+    refused = replay.refusal
+    problem = "" if refused is None else refused.sentence(lambda text: gettext(text, language))
+    return sentence % {"amount": amount, "problem": problem}
 
 
 def change_said(

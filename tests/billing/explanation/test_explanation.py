@@ -26,6 +26,7 @@ from billing.explanation.explanation import (
 from billing.explanation.wording import SENTENCES, step_said, sum_text, value_text, verdict_text
 from billing.models import LineKind, LineUnit, Service
 from kilokassa.core.calendar import Month
+from kilokassa.core.errors import NotFound
 from kilokassa.core.money import half_up_ratio
 from kilokassa.core.text import Language
 from tariffs.explain import IntervalPart
@@ -217,7 +218,7 @@ def test_the_digest_does_not_change_with_what_came_later():
 
     later = replace(
         one,
-        replay=Replay(Verdict.REFUSED, problem="x"),
+        replay=Replay(Verdict.REFUSED, refusal=NotFound(what="account", name="1")),
         after=link,
         changes=(Change("quantity", "1", "2"),),
     )
@@ -285,7 +286,10 @@ def test_every_step_and_verdict_has_words(language):
 
     said = [step_said(Step(kind, 1000, StepUnit.WH, about), language, ZONE) for kind in StepKind]
     verdicts = [
-        verdict_text(explained(replay=Replay(verdict, 1, 100, "x", "y")), language)
+        verdict_text(
+            explained(replay=Replay(verdict, 1, 100, "x", NotFound(what="account", name="1"))),
+            language,
+        )
         for verdict in Verdict
     ]
 
