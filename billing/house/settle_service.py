@@ -26,7 +26,8 @@ from metering import store as metering_store
 from metering.balance.house import Role
 from metering.balance.service import HouseQuery, house_balance
 from metering.balance.store import HousePoint, points_of_houses
-from metering.estimation.store import kept_estimates, scaling_of_points
+from metering.estimation.store import kept_estimates, scaling_of_points, verifications
+from metering.estimation.trust import trusted_series, trusted_spans
 from metering.registers import RegisterBackwards, RegisterReading, register_differences
 from metering.registry.places import PPM
 from metering.registry.store import areas_on
@@ -210,13 +211,17 @@ def _read_by_registers(
     for reading in metering_store.load_registers(session, meters, last=period.end):
         readings.setdefault(reading.meter_id, []).append(reading)
     scaling = scaling_of_points(session, {point.id for point in points})
+    verified = verifications(session, meters)
     found: dict[int, _Counted] = {}
     for meter_id, of_meter in readings.items():
         point, meter = meters[meter_id]
         try:
+            # Of a flat whose meter's verification ran out, what is charged counts: its estimate.
+            spans = trusted_spans(meter.verified_until, verified.get(meter_id, ()), house.zone)
             differences = [
                 one
-                for one in register_differences(of_meter, digits=meter.digits)
+                for series in trusted_series(of_meter, spans)
+                for one in register_differences(series, digits=meter.digits)
                 if period.start < one.period.end <= period.end
             ]
         except RegisterBackwards:

@@ -64,6 +64,7 @@ from kilokassa.demo.series import (
     readings_csv,
     register_readings,
 )
+from kilokassa.demo.services import live_services
 from metering import store as metering_store
 from metering.days import exact_days, whole_days
 from metering.models import BuildingRow
@@ -147,6 +148,8 @@ def ensure_demo(
         echo(mark("Founding the demo town…"))
         _found(application, plan, series)
     here = _here(application, plan, series)
+    # The houses' own meters come first: what they leave is charged when a month is closed.
+    ensure_house_balance(application, plan, SCOPE)
     days_added = months_closed = 0
     with database.reading() as session:
         last = max(
@@ -174,7 +177,6 @@ def ensure_demo(
     for month in plan.closed_months[-2:]:
         # A bill's day may come after the month was closed: the key makes paying again harmless.
         _pay_bills(application, here, month)
-    ensure_house_balance(application, plan, SCOPE)
     ensure_registry(application, plan, SCOPE)
     rate_running_months(application)
     with database.writing() as session:
@@ -382,6 +384,7 @@ def _live(application: Application, here: _Town, month: Month, next_day: date) -
     _store_registers(application, here, month, came)
     live_by_hand(application, plan, month, here.account_ids)
     live_estimates(application, plan, month)
+    live_services(application, plan, month)
     _take_top_ups(application, here, month)
     return max(0, (end - first).days)
 
