@@ -124,7 +124,6 @@ def _pending_table(items: tuple[Pending, ...]) -> Table[Pending]:
             Column("payer", mark("Payer"), lambda one: one.payer_name, minor=True),
             Column("place", mark("Address"), lambda one: one.building_address, minor=True),
             Column("month", mark("Month"), lambda one: one.month, Kind.MONTH),
-            Column("reason", mark("Reason"), lambda one: REASONS[one.reason], Kind.MESSAGE),
             Column(
                 "difference",
                 mark("Difference"),
@@ -132,6 +131,7 @@ def _pending_table(items: tuple[Pending, ...]) -> Table[Pending]:
                 Kind.MONEY,
                 tone=lambda one: _tone(one.difference_minor),
             ),
+            Column("reason", mark("Reason"), lambda one: REASONS[one.reason], Kind.MESSAGE),
         ),
         items=items,
         empty=mark("All closed months are as they should be."),
@@ -183,7 +183,9 @@ def _posted_table(items: list[RecalculationDocument]) -> Table[RecalculationDocu
                 lambda one: ", ".join(_months(one.months)),
                 minor=True,
             ),
-            Column("reason", mark("Reason"), lambda one: "; ".join(_reasons(one.months))),
+            Column(
+                "reason", mark("Reason"), lambda one: "; ".join(_reasons(one.months)), minor=True
+            ),
             Column(
                 "difference",
                 mark("Difference"),
