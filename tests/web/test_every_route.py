@@ -19,6 +19,7 @@ STAFF = ("administrator", "operator", "analyst", "auditor", "company", "other_co
 RETAILER = ("administrator", "operator", "analyst", "auditor")
 RESIDENTS = ("resident", "other_resident")
 DESK = ("administrator", "operator")
+ANALYSTS = ("administrator", "analyst")
 PUBLISHERS = ("administrator", "analyst")
 WATCHERS = (*DESK, "company", "other_company")
 """Who works findings, events and quality."""
@@ -102,6 +103,20 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "POST console.top_up": Expected(f"{console}/accounts/{PREPAID}/top-up", open_to(DESK, 422)),
         "GET console.buildings": Expected(f"{console}/buildings", open_to(STAFF)),
         "GET console.building": Expected(f"{console}/buildings/KHB-A", on_console()),
+        "GET console.house_services": Expected(
+            f"{console}/buildings/KHB-A/services", on_console()
+        ),
+        "POST console.assign_house_service": Expected(
+            f"{console}/buildings/KHB-A/services", open_to(DESK, 422)
+        ),
+        "POST console.end_house_service": Expected(
+            f"{console}/buildings/KHB-A/services/end", open_to(DESK, 422)
+        ),
+        "GET console.services": Expected(f"{console}/services", open_to(STAFF)),
+        "POST console.publish_service": Expected(
+            f"{console}/services", open_to(("administrator", "analyst"), 422)
+        ),
+        "GET console.service": Expected(f"{console}/services/none", open_to(STAFF, 404)),
         "GET console.edit_building": Expected(f"{console}/buildings/KHB-A/edit", open_to(DESK)),
         "POST console.edit_building": Expected(
             f"{console}/buildings/KHB-A/edit", open_to(DESK, 422)
@@ -125,6 +140,31 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         ),
         "GET console.verifications": Expected(f"{console}/verifications", open_to(STAFF)),
         "GET console.tariffs": Expected(f"{console}/tariffs", open_to(STAFF)),
+        "GET console.rehearsals": Expected(f"{console}/rehearsals", open_to(RETAILER)),
+        "GET console.rehearsal": Expected(f"{console}/rehearsals/1", open_to(RETAILER)),
+        "GET console.new_rehearsal": Expected(f"{console}/rehearsals/new", open_to(ANALYSTS)),
+        "POST console.new_rehearsal": Expected(f"{console}/rehearsals/new", open_to(ANALYSTS, 422)),
+        "POST console.go_on_rehearsal": Expected(f"{console}/rehearsals/1", open_to(ANALYSTS, 302)),
+        "GET console.comparison": Expected(f"{console}/accounts/{PREPAID}/plans", on_console()),
+        "POST console.choose_plan": Expected(
+            f"{console}/accounts/{PREPAID}/plans", open_to(DESK, 302), data={"plan": "no such"}
+        ),
+        "GET account.comparison": Expected(f"{page}/plans", on_account_page()),
+        "POST account.choose_plan": Expected(
+            f"{page}/plans", on_account_page(302), data={"plan": "no such"}
+        ),
+        "GET api.rehearsals": Expected(f"{api}/rehearsals", open_to(RETAILER)),
+        "GET api.rehearsal": Expected(f"{api}/rehearsals/1", open_to(RETAILER)),
+        "POST api.begin_rehearsal": Expected(
+            f"{api}/rehearsals", open_to(ANALYSTS, 422), json={"changes": []}
+        ),
+        "GET api.comparison": Expected(f"{account}/comparison", of_account()),
+        "GET api.plan_choice": Expected(f"{account}/plan", of_account()),
+        "POST api.choose_plan": Expected(
+            f"{account}/plan",
+            open_to(DESK, 422) | {"resident": 422, "other_resident": 404},
+            json={"plan": "no such"},
+        ),
         "GET console.tariff": Expected(f"{console}/tariffs/two_zone", open_to(STAFF)),
         "GET console.price_series": Expected(f"{console}/prices", open_to(STAFF)),
         "POST console.begin_price_series": Expected(
@@ -217,6 +257,24 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         ),
         "GET api.tariffs": Expected(f"{api}/tariffs", open_to(tuple(PEOPLE))),
         "GET api.tariff": Expected(f"{api}/tariffs/single", open_to(tuple(PEOPLE))),
+        "GET api.services": Expected(f"{api}/services", open_to(STAFF)),
+        "GET api.service": Expected(f"{api}/services/none", open_to(STAFF, 404)),
+        "POST api.publish_service": Expected(
+            f"{api}/services",
+            open_to(("administrator", "analyst"), 422),
+            json={"document": "x"},
+        ),
+        "GET api.house_services": Expected(f"{api}/buildings/KHB-A/services", on_console()),
+        "POST api.assign_house_service": Expected(
+            f"{api}/buildings/KHB-A/services",
+            open_to(DESK, 422),
+            json={"code": "none", "valid_from": "2023-01-01"},
+        ),
+        "POST api.end_house_service": Expected(
+            f"{api}/buildings/KHB-A/services/end",
+            open_to(DESK, 422),
+            json={"code": "none", "last_day": "2023-01-01"},
+        ),
         "GET api.house_balance": Expected(f"{api}/buildings/KHB-A/balance", on_console()),
         "GET api.house_suspects": Expected(
             f"{api}/buildings/KHB-A/suspects?month=2022-12", on_console()
