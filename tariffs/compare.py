@@ -84,8 +84,7 @@ def _chosen(facts: AccountFacts, rows: Sequence[int]) -> AccountFacts:
 
 def _measured_in(quality: npt.NDArray[np.uint8]) -> int:
     measured = (quality == Quality.ACTUAL) | (quality == Quality.CUSTOMER_READ)
-    count = int(np.count_nonzero(measured))
-    return count
+    return int(np.count_nonzero(measured))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,15 +181,6 @@ def costs(
     return Costs(_by_billing(columns, billings), by_rates)
 
 
-def cost_minor(versions: Sequence[VersionInForce], use: Use) -> Columns:
-    """Return what each account would have paid for all of `use` on one plan, by its rates alone.
-
-    What a guarantee gives back is left out.
-    """
-    whole: Columns = _rated(versions, use).amount_minor.sum(axis=1)
-    return whole
-
-
 def _rated(versions: Sequence[VersionInForce], use: Use) -> LineColumns:
     return rate_population(
         versions,
@@ -218,13 +208,15 @@ def gain_of_shifting(
     *,
     away_from: Sequence[tuple[int, int]] = EVENING_PEAK,
     into: Sequence[tuple[int, int]] = NIGHT,
+    named: Mapping[str, Sequence[VersionInForce]] | None = None,
 ) -> Columns:
     """Return what each account would have saved by moving a share of its evening into the night.
 
-    A negative gain means that it would have paid more.
+    A negative gain means that it would have paid more. `named` as for `costs`.
     """
     moved = replace(use, energy_wh=shifted(use, share_ppm, away_from, into))
-    gain: Columns = cost_minor(versions, use) - cost_minor(versions, moved)
+    before, after = (costs(versions, one, named).paid_minor.sum(axis=1) for one in (use, moved))
+    gain: Columns = before - after
     return gain
 
 

@@ -170,7 +170,7 @@ class _Tally:
         for code in codes:
             try:
                 own = costs(priced[code], use, priced)
-                gain = int(gain_of_shifting(priced[code], use, shift_ppm).sum())
+                gain = int(gain_of_shifting(priced[code], use, shift_ppm, named=priced).sum())
             except CannotRate as refusal:
                 self.refused[code] = refusal
                 continue
@@ -219,8 +219,8 @@ class Choice:
     """Says that the meter is read by registers, so that nothing can be chosen yet."""
     offered: tuple[Plan, ...]
     """The plans that may be chosen, the own one not among them."""
-    guarantees: Mapping[str, str]
-    """Of plans that promise it: the code of the plan they are never dearer than."""
+    guarantees: Mapping[str, Plan]
+    """Of plans that promise it: the plan they are never dearer than."""
 
 
 def choice_of(session: Session, scope: Scope, account_id: AccountId, now: datetime) -> Choice:
@@ -243,6 +243,7 @@ def choice_of(session: Session, scope: Scope, account_id: AccountId, now: dateti
     start = Month.of(today).plus(1).first_day
     offered = open_plans(session, account, start)
     own = known[current.plan_id]
+    by_code = {plan.code: plan for plan in known.values()}
     codes = set(offered) - {own.code}
     if former is not None and _in_force(session, account, former, start):
         codes.add(known[former].code)
@@ -255,7 +256,11 @@ def choice_of(session: Session, scope: Scope, account_id: AccountId, now: dateti
         next_period=start,
         by_registers=current.measurement is Measurement.REGISTERS,
         offered=tuple(plan for plan in known.values() if plan.code in codes),
-        guarantees={code: promise for code, one in offered.items() if (promise := _promise(one))},
+        guarantees={
+            code: by_code[promise]
+            for code, one in offered.items()
+            if (promise := _promise(one)) in by_code
+        },
     )
 
 

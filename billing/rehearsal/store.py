@@ -102,5 +102,6 @@ def building_names(session: Session, building_ids: Sequence[int]) -> dict[int, s
     found: dict[int, str] = {}
     for ids in in_slices(sorted(set(building_ids))):
         query = select(BuildingRow.id, BuildingRow.address).where(BuildingRow.id.in_(ids))
-        found |= dict(session.execute(query).tuples().all())
+        rows: Sequence[Any] = session.execute(query).all()
+        found |= {row.id: row.address for row in rows}
     return found

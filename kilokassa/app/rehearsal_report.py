@@ -209,11 +209,7 @@ def _values(report: Report, language: Language) -> dict[str, Any]:
     figures = report.figures
     say = partial(gettext, language=language)
     old, new = figures["figures"]["old_minor"], figures["figures"]["new_minor"]
-    one_year = len({month[:4] for month, _, _ in figures["months"]}) == 1
-    months = [
-        (month[5:] if one_year else f"{month[5:]}.{month[2:4]}", was, will)
-        for month, was, will in figures["months"]
-    ]
+    months = [(f"{month[5:]}.{month[2:4]}", was, will) for month, was, will in figures["months"]]
     return {
         "_": say,
         "report": report,

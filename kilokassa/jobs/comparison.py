@@ -98,11 +98,12 @@ def _say_comparison(console: Console, account: str, found: "Comparison") -> None
         own = " *" if cost.plan.code == found.current else ""
         click.echo(f"  {amount_text(cost.cost_minor, language):>16}  {name}{own}")
         if cost.shift_gain_minor is not None:
-            console.say(
-                mark("                    moving %(share)s%% of the evening saves %(amount)s"),
+            saved = console.text(
+                mark("moving %(share)s%% of the evening saves %(amount)s"),
                 share=found.shift_percent,
                 amount=amount_text(cost.shift_gain_minor, language),
             )
+            click.echo(f"{'':20}{saved}")
     for _, why in found.refused:
         click.echo(f"  — {console.sentence(why)}")
     console.say(

@@ -53,9 +53,7 @@ ACCOUNTS: Final = Access(Right.MANAGE_ACCOUNTS)
 TARIFFS: Final = Access(Right.PUBLISH_TARIFFS)
 PUBLISHING: Final = Access(Right.PUBLISH_TARIFFS, whole_retailer=True)
 BILLING: Final = Access(Right.RUN_BILLING, whole_retailer=True)
-CHOOSING: Final = Access(
-    Right.CHOOSE_PLAN, roles=frozenset({Role.OPERATOR, Role.ADMINISTRATOR})
-)
+CHOOSING: Final = Access(Right.CHOOSE_PLAN, roles=frozenset({Role.OPERATOR, Role.ADMINISTRATOR}))
 CHOOSING_OWN: Final = Access(Right.CHOOSE_PLAN, roles=frozenset({Role.RESIDENT}))
 CHOOSING_ANY: Final = Access(Right.CHOOSE_PLAN)
 
@@ -93,6 +91,12 @@ ACCESS: Final[Mapping[str, Access]] = {
     "console.verifications": STAFF,
     "console.tariffs": STAFF,
     "console.tariff": STAFF,
+    "console.tariff_drafts": RETAILER,
+    "console.new_tariff_draft": PUBLISHING,
+    "console.check_tariff": PUBLISHING,
+    "console.tariff_draft": RETAILER,
+    "console.save_tariff_draft": PUBLISHING,
+    "console.step_tariff_draft": PUBLISHING,
     "console.rehearsals": RETAILER,
     "console.rehearsal": RETAILER,
     "console.new_rehearsal": PUBLISHING,
@@ -172,6 +176,12 @@ ACCESS: Final[Mapping[str, Access]] = {
     "api.replace_meter": METERS,
     "api.tariffs": SIGNED_IN,
     "api.tariff": SIGNED_IN,
+    "api.tariff_drafts": RETAILER,
+    "api.begin_tariff_draft": PUBLISHING,
+    "api.tariff_draft": RETAILER,
+    "api.save_tariff_draft": PUBLISHING,
+    "api.step_tariff_draft": PUBLISHING,
+    "api.check_tariff": PUBLISHING,
     "api.rehearsals": RETAILER,
     "api.rehearsal": RETAILER,
     "api.begin_rehearsal": PUBLISHING,

@@ -57,21 +57,23 @@ def comparison_part(here: Visit, row: AccountRow) -> dict[str, Any]:
 def costs_table(found: Comparison, russian: bool) -> Table[Any]:
     """Return the plans with what each would have cost."""
     own = found.own
-    columns = [
-        Column[Any](
-            "plan", mark("Plan"), lambda one: one.plan.name if russian else one.plan.name_en
-        ),
-        Column[Any]("cost", mark("Cost"), lambda one: one.cost_minor, Kind.MONEY),
+    columns: list[Column[Any]] = [
+        Column("plan", mark("Plan"), lambda one: one.plan.name if russian else one.plan.name_en),
+        Column("cost", mark("Cost"), lambda one: one.cost_minor, Kind.MONEY),
     ]
     if found.discounts_differ:
         columns.append(
-            Column[Any](
-                "rates", mark("Before discounts"), lambda one: one.by_rates_minor, Kind.MONEY
+            Column(
+                "rates",
+                mark("Before discounts"),
+                lambda one: one.by_rates_minor,
+                Kind.MONEY,
+                minor=True,
             )
         )
     if own is not None:
         columns.append(
-            Column[Any](
+            Column(
                 "difference",
                 mark("Against your plan"),
                 lambda one: one.cost_minor - own.cost_minor,
@@ -81,7 +83,7 @@ def costs_table(found: Comparison, russian: bool) -> Table[Any]:
         )
     if any(one.shift_gain_minor is not None for one in found.costs):
         columns.append(
-            Column[Any](
+            Column(
                 "shift",
                 mark("Saved by moving the evening"),
                 lambda one: one.shift_gain_minor,

@@ -47,6 +47,7 @@ SECTIONS: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
         mark("Tariffs"),
         (
             Place(("console.tariffs",), mark("Tariffs")),
+            Place(("console.tariff_drafts",), mark("Drafts")),
             Place(("console.price_series",), mark("Market prices")),
             Place(("console.rehearsals",), mark("Rehearsals")),
             Place(("console.services",), mark("Services of houses")),

@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from billing.rehearsal.order import Change, RehearsalOrder
 from billing.service import RetailerOrder, establish_retailer
 from billing.store import accounts_by_numbers
 from heating.service import HeatPriceOrder, publish_heat_price
@@ -19,6 +20,7 @@ from kilokassa.app.accounts_import import import_accounts_data
 from kilokassa.app.closing import close_month
 from kilokassa.app.payments import Payment, take_payments
 from kilokassa.app.readings_import import import_readings
+from kilokassa.app.rehearsing import rehearse
 from kilokassa.app.running import rate_running_months
 from kilokassa.app.settings import Settings
 from kilokassa.app.user_admin import NewUser, add_user
@@ -138,6 +140,7 @@ def _fill(application: Application, folder: Path, *, demo: bool) -> None:
     _take_prices(application)
     _add_people(application)
     _begin_walk_round(application)
+    _rehearse(application)
 
 
 def _take_prices(application: Application) -> None:
@@ -189,6 +192,17 @@ def _broken_csv() -> str:
         f"{point};2023-01-14T14:00:00+10:00;0.3",
     ]
     return "\n".join(["point;time;value", *rows]) + "\n"
+
+
+def _rehearse(application: Application) -> None:
+    """Rehearse the single rate for those who have two zones."""
+    order = RehearsalOrder(
+        name="Одна зона вместо двух",
+        changes=(Change("two_zone", to_plan="single"),),
+        first=Month(2022, 11),
+        last=Month(2022, 12),
+    )
+    rehearse(application, order, scope=SCOPE)
 
 
 def _take_money(application: Application) -> None:

@@ -27,6 +27,7 @@ from kilokassa.web.api import (
     recalculation,
     registry,
     rehearsals,
+    tariff_drafts,
     tariffs,
 )
 from kilokassa.web.api.base import blueprint
@@ -65,6 +66,7 @@ def install_api(app: Flask) -> None:
         registry,
         balance,
         tariffs,
+        tariff_drafts,
         comparison,
         rehearsals,
         prices,

@@ -20,6 +20,7 @@ from kilokassa.web.console import (
     registry,
     rehearsals,
     runs,
+    tariff_drafts,
     tariffs,
     walk_rounds,
 )
@@ -57,6 +58,13 @@ def blueprint() -> Blueprint:
     console.get("/verifications")(registry.verifications)
     console.get("/tariffs")(tariffs.tariffs)
     console.get("/tariffs/<code>")(tariffs.tariff)
+    console.get("/tariff-drafts")(tariff_drafts.tariff_drafts)
+    console.post("/tariff-drafts")(tariff_drafts.new_tariff_draft)
+    console.post("/tariff-drafts/check")(tariff_drafts.check_tariff)
+    draft = "/tariff-drafts/<int:draft_id>"
+    console.get(draft)(tariff_drafts.tariff_draft)
+    console.post(draft)(tariff_drafts.save_tariff_draft)
+    console.post(f"{draft}/step")(tariff_drafts.step_tariff_draft)
     console.get("/prices")(prices.price_series)
     console.post("/prices")(prices.begin_price_series)
     console.post("/prices/peak-hours")(prices.import_peak_hours)

@@ -19,6 +19,7 @@ from kilokassa.core.calendar import Month
 from kilokassa.core.errors import DomainError, Invalid
 from kilokassa.core.scope import Scope
 from kilokassa.core.text import mark, month_text, sentence
+from kilokassa.web.doers import Doers
 from kilokassa.web.forms import FileForm
 from kilokassa.web.kit import Column, Kind, Table, export_asked
 from kilokassa.web.language import translate
@@ -64,7 +65,8 @@ class ListedRehearsal:
 def rehearsals() -> ResponseReturnValue:
     """List the rehearsals, the latest first."""
     here = visit()
-    table = _table(store.rehearsals(here.session, here.scope))
+    rows = store.rehearsals(here.session, here.scope)
+    table = _table(rows, Doers(here, [row.actor for row in rows]))
     if export_asked():
         return table.csv()
     return render_template("console/rehearsals.html", active="console.rehearsals", table=table)
@@ -93,11 +95,8 @@ def rehearsal(rehearsal_id: int) -> ResponseReturnValue:
     """Show how far a rehearsal is, or its report; `export` names a file of it."""
     here = visit()
     row = store.rehearsal(here.session, here.scope, rehearsal_id)
-    done = len(store.parts_done(here.session, rehearsal_id))
     if row.state is not RunState.DONE:
-        return render_template(
-            "console/rehearsal.html", active="console.rehearsals", row=row, done=done, body=None
-        )
+        return _page(here, row, None)
     if export_asked() == "csv":
         content = rehearsal_report.report_csv(here.session, here.scope, row.id, here.language)
         return _file(content, "text/csv", f"rehearsal-{row.id}.csv")
@@ -112,8 +111,17 @@ def rehearsal(rehearsal_id: int) -> ResponseReturnValue:
     body = rehearsal_report.report_body(
         report, here.language, lambda number: url_for("console.account", number=number)
     )
+    return _page(here, row, body)
+
+
+def _page(here: Visit, row: RehearsalRow, body: str | None) -> str:
     return render_template(
-        "console/rehearsal.html", active="console.rehearsals", row=row, done=done, body=body
+        "console/rehearsal.html",
+        active="console.rehearsals",
+        row=row,
+        by=Doers(here, [row.actor]).name(row.actor),
+        done=len(store.parts_done(here.session, row.id)),
+        body=body,
     )
 
 
@@ -207,7 +215,7 @@ def _offer(here: Visit, form: RehearsalForm) -> None:
         form.prices.data = str(PriceBasis.NEWEST)
 
 
-def _table(rows: tuple[RehearsalRow, ...]) -> Table[ListedRehearsal]:
+def _table(rows: tuple[RehearsalRow, ...], doers: Doers) -> Table[ListedRehearsal]:
     return Table(
         name="rehearsals",
         caption=mark("Rehearsals"),
@@ -221,7 +229,7 @@ def _table(rows: tuple[RehearsalRow, ...]) -> Table[ListedRehearsal]:
             ),
             Column("months", mark("Months"), lambda one: one.months, minor=True),
             Column("state", mark("State"), lambda one: one.row.state, Kind.WORD, tone=_tone),
-            Column("by", mark("By"), lambda one: one.row.actor, minor=True),
+            Column("by", mark("By"), lambda one: doers.name(one.row.actor), minor=True),
             Column("at", mark("Started"), lambda one: one.row.started_at, Kind.INSTANT),
         ),
         items=[ListedRehearsal(row) for row in rows],
