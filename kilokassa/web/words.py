@@ -25,7 +25,6 @@ from metering.registry.places import Commodity, CommonAreaKind
 from notices.notice import NoticeState
 from tariffs.day_types import DayType
 from tariffs.drafts.draft import DraftState, DraftStepKind
-from tariffs.drafts.draft import DraftState, DraftStepKind
 from tariffs.services.common_area import MonthBasis
 from tariffs.services.prices import Basis
 from wallet.ledger import Reason
@@ -46,16 +45,6 @@ _PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
     (LineKind.ORIGINAL, mark("Charge")),
     (LineKind.REVERSAL, mark("Reversal")),
     (LineKind.CORRECTION, mark("Correction")),
-    (DraftState.WRITING, mark("Being written")),
-    (DraftState.SUBMITTED, mark("Waits for a second person")),
-    (DraftState.PUBLISHED, mark("Published")),
-    (DraftState.WITHDRAWN, mark("Laid aside")),
-    (DraftStepKind.CREATED, mark("Begun")),
-    (DraftStepKind.CHANGED, mark("Changed")),
-    (DraftStepKind.SUBMITTED, mark("Handed to a second person")),
-    (DraftStepKind.RETURNED, mark("Returned")),
-    (DraftStepKind.PUBLISHED, mark("Published")),
-    (DraftStepKind.WITHDRAWN, mark("Laid aside")),
     (RunState.OPEN, mark("Running")),
     (RunState.DONE, mark("Done")),
     (RunState.FAILED, mark("Failed")),

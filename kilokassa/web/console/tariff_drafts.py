@@ -224,7 +224,7 @@ def step_tariff_draft(draft_id: int) -> ResponseReturnValue:
 
 
 def check_tariff() -> str:
-    """Return the picture of a text, or its fault at its line: what the editor shows as one types."""
+    """Return the picture of a text, or its faults by line: what shows while one types."""
     here = visit()
     text = request.form.get("document", "")[: LONGEST + 1].replace("\r\n", "\n")
     return render_template("console/tariff_draft_checked.html", **_checked(here, text))
