@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from billing.charges import NewLine, used_estimates
+from billing.charges import NewLine, estimates_detail, used_estimates
 from billing.explanation.explanation import Step, StepKind, StepUnit
 
 _OF_HOUSE: Final = {
@@ -56,12 +56,9 @@ def steps_of_detail(line: NewLine) -> tuple[Step, ...]:
 
 
 def _estimated(line: NewLine) -> Iterator[Step]:
-    for used in used_estimates(line.detail) if line.estimated else ():
-        about: dict[str, str | int] = {
-            "method": str(used.method),
-            "months": used.months,
-            "article": used.article,
-        }
+    used = used_estimates(line.detail) if line.estimated else ()
+    if used:
+        about: dict[str, str | int] = {"estimates": estimates_detail(used)}
         yield Step(StepKind.ESTIMATED, line.estimated, StepUnit.WH, about)
 
 

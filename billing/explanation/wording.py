@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from billing.charges import UsedEstimate
+from billing.charges import UsedEstimate, used_estimates
 from billing.explanation.explanation import (
     Change,
     LineExplanation,
@@ -20,6 +20,7 @@ from billing.explanation.explanation import (
 )
 from billing.models import LineUnit, Service
 from billing.wording import method_text
+from kilokassa.core.calendar import Month
 from kilokassa.core.money import rate_from_scaled
 from kilokassa.core.text import (
     Language,
@@ -28,6 +29,7 @@ from kilokassa.core.text import (
     gettext,
     instant_text,
     mark,
+    month_text,
     ngettext,
     number_text,
 )
@@ -69,7 +71,7 @@ SENTENCES: Final[Mapping[StepKind, str]] = {
     StepKind.OF_STAY: mark(
         "Of the days between the readings, %(days)s of %(whole)s were on this plan"
     ),
-    StepKind.ESTIMATED: mark("Of it not measured: %(method)s"),
+    StepKind.ESTIMATED: mark("Of it not measured: %(methods)s"),
     StepKind.ESTIMATE: mark("Estimated for %(first)s – %(last)s: %(method)s"),
     StepKind.HOUSE_HEAT: mark("Heat of the whole house by its meter"),
     StepKind.HOUSE_AMOUNT: mark("Heat of the whole house costs"),
@@ -204,6 +206,9 @@ def step_said(step: Step, language: Language, zone: ZoneInfo) -> Said:
     about = {name: _word(name, value, language, zone) for name, value in step.about.items()}
     if "method" in step.about:
         about["method"] = _method(step.about, language)
+    if "estimates" in step.about:
+        used = used_estimates(str(step.about["estimates"]))
+        about["methods"] = "; ".join(method_text(one, language) for one in used)
     if step.kind is StepKind.LINE:
         own_name = str(step.about.get(str(language), ""))
         about["line"] = own_name or _key_text(str(step.about["line"]), language)
@@ -231,6 +236,8 @@ def _word(name: str, value: str | int, language: Language, zone: ZoneInfo) -> st
         return gettext(WAYS.get(str(value), str(value)), language)
     if name in {"zone", "register"}:
         return gettext(ZONES.get(str(value), str(value)), language)
+    if name == "month":
+        return month_text(Month.parse(str(value)), language)
     if name == "at":
         return instant_text(datetime.fromisoformat(str(value)), zone, language)
     if name in {"first", "last", "day"}:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.charges import NewLine
+from billing.charges import NewLine, UsedEstimate, estimates_detail
 from billing.explanation.explanation import (
     Change,
     LineExplanation,
@@ -29,6 +29,7 @@ from kilokassa.core.calendar import Month
 from kilokassa.core.errors import NotFound
 from kilokassa.core.money import half_up_ratio
 from kilokassa.core.text import Language
+from metering.estimation.methods import EstimationMethod
 from tariffs.explain import IntervalPart
 from tariffs.lines import RATE_DIVISOR, ChargeKind
 
@@ -282,6 +283,7 @@ def test_every_step_and_verdict_has_words(language):
         "way": "meter",
         "word": "norm",
         "month": "2022-11",
+        "estimates": estimates_detail([UsedEstimate(EstimationMethod.NORM, article="п. 42")]),
     }
 
     said = [step_said(Step(kind, 1000, StepUnit.WH, about), language, ZONE) for kind in StepKind]
