@@ -172,6 +172,8 @@ class DocumentPage:
     in_words: str
     advance: str
     charges: tuple[ChargeSection, ...]
+    sectioned: bool
+    """Says that the charges stand by service."""
     corrections: tuple[ChargeRow, ...]
     charges_total: str
     corrections_total: str
@@ -229,6 +231,7 @@ def document_page(document: PaymentDocument, language: Language) -> DocumentPage
         in_words=amount_in_words(document.to_pay_minor, language) if document.to_pay_minor else "",
         advance=amount_text(statement.closing.advance_minor, language),
         charges=_sections(charges, language),
+        sectioned=not all(map(_says_service, charges)),
         corrections=tuple(charge_row(line, language) for line in corrections),
         charges_total=amount_text(sum(c.amount_minor for c in charges), language, unit=False),
         corrections_total=amount_text(
@@ -417,7 +420,7 @@ def charge_row(line: DocumentLine, language: Language, *, within: bool = False) 
         range_number=line.range_number,
         language=language,
     )
-    if not within:
+    if not within and not (label and line.charge is ChargeKind.SERVICE):
         label = f"{service}, {label}" if label else service
     elif not label:
         label = gettext(mark("Energy"), language) if line.unit is LineUnit.WH else service

@@ -47,7 +47,7 @@ def test_a_revised_day_shows_the_price_of_each_hour_before_and_now(clients):
     assert "Цены дня" in page
     rows = clients["analyst"].get(f"{url}&export=prices-dam-2023-01-02").text.splitlines()
     assert len(rows) == 25
-    assert rows[2].split(";") == ["01:00", "4,250000", "-0,500000", "4,750000"]
+    assert rows[2].split(";") == ["01:00", "4,250000", "0,500000", "3,750000"]
     for wrong in ("2023-01-03", "yesterday", "2023-02-30"):
         assert clients["analyst"].get(f"/console/prices/dam?day={wrong}").status_code == 200
     assert clients["analyst"].get("/console/prices/none").status_code == 404

@@ -1,6 +1,5 @@
 """Price series and peak hours: the list, the days of a series with their revisions, files in."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -148,10 +147,10 @@ def add_routes(api: Blueprint) -> None:
     )
 
 
-def price_series() -> tuple[Series, ...]:
+def price_series() -> list[Series]:
     """List the price series."""
     here = visit()
-    return store.all_series(here.session, here.scope)
+    return list(store.all_series(here.session, here.scope))
 
 
 def begin_price_series(asked: dict[str, Any]) -> Series:
@@ -196,10 +195,10 @@ def send_prices(asked: dict[str, Any], code: str) -> PricesTaken:
         return take_file(session, scope, code, content, asked["name"], here.application.clock)
 
 
-def peak_hours(list_code: str) -> Sequence[PeakHour]:
+def peak_hours(list_code: str) -> list[PeakHour]:
     """List the standing hours of regulated peak of a list."""
     here = visit()
-    return store.peak_hours(here.session, here.scope, list_code)
+    return list(store.peak_hours(here.session, here.scope, list_code))
 
 
 def send_peak_hours(asked: dict[str, Any], list_code: str) -> PeakHoursNamed:
