@@ -2,18 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 from flask import request, url_for
 
-from billing.charges import used_estimates
-from billing.models import ChargeLineRow, LineKind, RunState, Service
+from billing.charges import name_of, range_of, used_estimates, zone_of
+from billing.models import ChargeLineRow, LineKind, LineUnit, RunState
 from billing.wording import method_text
+from invoices.line_words import (
+    label_of,
+    quantity_text,
+    rate_text,
+    unit_of,
+    unit_text,
+)
 from invoices.numbering import DocumentKind
 from kilokassa.core.calendar import Month
 from kilokassa.core.money import rate_from_scaled
-from kilokassa.core.text import Language, mark, number_text
+from kilokassa.core.text import Language, amount_text, mark, number_text
 from kilokassa.core.zones import Zone, clock_text
 from kilokassa.web.kit import Column, Kind, Table
 from kilokassa.web.language import translate
@@ -21,6 +27,7 @@ from kilokassa.web.queries import ListedAccount, ListedDocument, ListedMeter, Li
 from kilokassa.web.visit import visit
 from kilokassa.web.words import word
 from notices.store import NoticeSummary
+from tariffs.lines import ChargeKind
 from tariffs.plans import TariffVersion
 from tariffs.store import Plan, PublishedVersion
 from wallet.ledger import Reason
@@ -143,7 +150,7 @@ def charge_lines(
                 "month", mark("Month"), lambda one: Month.from_ordinal(one.charge_month), Kind.MONTH
             ),
             Column("service", mark("Service"), lambda one: one.service, Kind.WORD, minor=True),
-            Column("zone", mark("Zone"), line_name, link=explained_at),
+            Column("zone", mark("Charge"), line_name, link=explained_at),
             Column(
                 "kind",
                 mark("Kind"),
@@ -153,7 +160,7 @@ def charge_lines(
                 minor=True,
             ),
             Column("quantity", mark("Quantity"), quantity_text_of, Kind.TEXT),
-            Column("rate", mark("Rate, ₽"), lambda one: one.rate_scaled, Kind.RATE),
+            Column("rate", mark("Rate, ₽"), rate_of, Kind.RATE),
             Column("amount", mark("Amount"), lambda one: one.amount_minor, Kind.MONEY),
             *((how,) if any(one.estimated for one in items) else ()),
         ),
@@ -164,25 +171,35 @@ def charge_lines(
 
 
 def line_name(line: ChargeLineRow) -> str:
-    """Return what a line is for within its service: its zone and, where there are some, range."""
-    if line.service is Service.HEAT:
-        return translate(word(line.service))
-    zone, *more = line.line_key.split("/")
-    name = translate(word(Zone(zone))) if zone in set(Zone) else zone
-    if more and more[0].isdigit() and int(more[0]):
-        name += ", " + translate(mark("range %(number)s")) % {"number": more[0]}
-    return name
+    """Return what a line is for within its service: its zone and range, or the charge's name."""
+    language = visit().language
+    energy = line.charge is ChargeKind.ENERGY
+    name = label_of(
+        line.charge,
+        name=name_of(line.detail, str(language)),
+        zone=zone_of(line.line_key) if energy else "",
+        range_number=range_of(line.line_key) if energy else 0,
+        language=language,
+    )
+    return name or translate(word(line.service))
 
 
 def quantity_text_of(line: ChargeLineRow) -> str:
-    """Return the quantity of a line with its unit."""
+    """Return the quantity of a line with its unit; of a share what it is a share of."""
     language = visit().language
-    if line.service is Service.HEAT:
-        unit, scale, decimals = mark("Gcal"), -6, 6
-    else:
-        unit, scale, decimals = mark("kWh"), -3, 3
-    value = Decimal(line.quantity).scaleb(scale)
-    return f"{number_text(value, language, decimals=decimals)} {translate(unit)}"
+    unit = unit_of(line.unit, line.service)
+    quantity = quantity_text(line.charge, line.quantity, unit, language)
+    if quantity and unit is LineUnit.MINOR:
+        share = rate_text(line.charge, line.rate_scaled, unit, language)
+        text = translate(mark("%(share)s of %(amount)s"))
+        return text % {"share": share, "amount": amount_text(line.quantity, language)}
+    return f"{quantity} {unit_text(line.charge, unit, language)}".strip()
+
+
+def rate_of(line: ChargeLineRow) -> int | None:
+    """Return the rate of a line in millionths of a rouble; None where there is no one rate."""
+    priced = line.rate_scaled and line.unit is not LineUnit.MINOR
+    return line.rate_scaled if priced else None
 
 
 def estimated_text_of(line: ChargeLineRow) -> str:
@@ -191,8 +208,9 @@ def estimated_text_of(line: ChargeLineRow) -> str:
         return ""
     language = visit().language
     used = used_estimates(line.detail)
-    unit = translate(mark("kWh"))
-    amount = f"{number_text(Decimal(line.estimated).scaleb(-3).normalize() + 0, language)} {unit}"
+    unit = unit_of(line.unit, line.service)
+    quantity = quantity_text(line.charge, line.estimated, unit, language)
+    amount = f"{quantity} {unit_text(line.charge, unit, language)}"
     if not used:
         return amount
     how = "; ".join(method_text(one, language) for one in used)

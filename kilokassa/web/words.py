@@ -4,7 +4,15 @@ from enum import StrEnum
 from typing import Final
 
 from billing.house.store import CommonFlow
-from billing.models import CommonAreaMethod, LineKind, Measurement, RunState, Service, Settlement
+from billing.models import (
+    CommonAreaMethod,
+    CorrectionReason,
+    LineKind,
+    Measurement,
+    RunState,
+    Service,
+    Settlement,
+)
 from invoices.numbering import DocumentKind
 from kilokassa.core.scope import Role
 from kilokassa.core.text import mark
@@ -42,9 +50,22 @@ _PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
     (Measurement.REGISTERS, mark("Read by hand")),
     (Service.ELECTRICITY, mark("Electricity")),
     (Service.HEAT, mark("Heat")),
+    (Service.COMMON_ELECTRICITY, mark("Electricity of common areas")),
+    (Service.COLD_WATER, mark("Cold water")),
+    (Service.HOT_WATER, mark("Hot water")),
+    (Service.DRAINAGE, mark("Drainage")),
+    (Service.HOUSING, mark("Upkeep of the house")),
     (LineKind.ORIGINAL, mark("Charge")),
     (LineKind.REVERSAL, mark("Reversal")),
     (LineKind.CORRECTION, mark("Correction")),
+    (CorrectionReason.READINGS, mark("Readings came or changed")),
+    (CorrectionReason.TARIFF, mark("The tariff changed back-dated")),
+    (CorrectionReason.PRICES, mark("Hourly prices were revised")),
+    (CorrectionReason.TERMS, mark("The plan was changed back-dated")),
+    (CorrectionReason.FACTS, mark("Area, persons or rights changed back-dated")),
+    (CorrectionReason.ABSENCE, mark("Temporary absence")),
+    (CorrectionReason.QUALITY, mark("Outage or lack of quality")),
+    (CorrectionReason.COMMON_AREA, mark("Common areas settled anew")),
     (RunState.OPEN, mark("Running")),
     (RunState.DONE, mark("Done")),
     (RunState.FAILED, mark("Failed")),
@@ -141,7 +162,7 @@ _PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
     (MonthBasis.AVERAGE, mark("By the average")),
     (MonthBasis.ACTUAL, mark("By the meter")),
     (CommonFlow.USED, mark("Used")),
-    (CommonFlow.CHARGED, mark("Charged")),
+    (CommonFlow.CHARGED, mark("Volume charged")),
     (Basis.METER, mark("m³ by the meter")),
     (Basis.WATER, mark("m³ of cold and hot water")),
     (Basis.AREA, mark("m² of the flat")),
