@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -137,39 +137,6 @@ def open_accounts(session: Session, orders: Sequence[AccountOrder], clock: Clock
         changed=tuple(sorted(touched)),
         unchanged=tuple(sorted(set(numbers) - touched - new)),
     )
-
-
-def change_terms(session: Session, order: "TermsOrder", clock: Clock) -> None:
-    """Let other terms hold for an account from the first day of a month on."""
-    if order.valid_from.day != 1:
-        raise Invalid(
-            where=mark("valid from"),
-            problem="%(day)s is not the first day of a month",
-            day=str(order.valid_from),
-        )
-    key = (AccountTermRow.account_id == order.account_id) & (
-        AccountTermRow.valid_from == order.valid_from
-    )
-    row = session.scalars(select(AccountTermRow).where(key)).one_or_none()
-    if row is None:
-        row = AccountTermRow(account_id=order.account_id, valid_from=order.valid_from)
-        session.add(row)
-    row.plan_id = order.plan_id
-    row.settlement = order.settlement
-    row.measurement = order.measurement
-    row.recorded_at = clock.now()
-    session.flush()
-
-
-@dataclass(frozen=True, slots=True)
-class TermsOrder:
-    """Terms that shall hold for an account from a day on."""
-
-    account_id: AccountId
-    valid_from: date
-    plan_id: TariffPlanId
-    settlement: Any
-    measurement: Any
 
 
 @dataclass(frozen=True, slots=True)

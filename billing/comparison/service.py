@@ -24,9 +24,9 @@ from billing.comparison.store import (
     stays_of,
 )
 from billing.facts.facts import Term
+from billing.facts.service import TermsOrder, change_terms
 from billing.models import Measurement
 from billing.month.store import plans_on_offer
-from billing.service import TermsOrder, change_terms
 from billing.store import account_in_reach, billed_accounts
 from kilokassa.core.calendar import Month, local_date, local_midnight
 from kilokassa.core.clock import Clock
@@ -291,6 +291,7 @@ def choose_plan(
         plan_id=allowed[plan_code].id,
         settlement=begun[-1].settlement,
         measurement=begun[-1].measurement,
+        actor=scope.actor,
     )
     change_terms(session, order, clock)
     return choice_of(session, scope, account_id, clock.now())
