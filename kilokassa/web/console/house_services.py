@@ -66,7 +66,7 @@ class EndForm(Form):
     """The last day of a service."""
 
     service = SelectField(mark("Service"), choices=[])
-    last_day = DateField(mark("Last day"), validators=[InputRequired()])
+    last_day = DateField(mark("The last day"), validators=[InputRequired()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +363,7 @@ def _months(months: Sequence[CommonAreaMonth]) -> Table[CommonAreaMonth]:
                 tone=lambda one: "bad" if (one.actual_wh or 0) < 0 else "",
             ),
             energy("in", mark("Carried in"), lambda one: one.carried_in_wh, minor=True),
-            energy("charged", mark("Charged"), lambda one: one.charged_wh),
+            energy("charged", mark("Volume charged"), lambda one: one.charged_wh),
             energy("out", mark("Carried out"), lambda one: one.carried_out_wh, minor=True),
             Column("m2", mark("Per m²"), per_m2, minor=True),
         ),
@@ -418,7 +418,7 @@ def _yearly(year: Sequence[YearLine]) -> Table[YearLine]:
         caption=mark("What the year's recalculation comes to, kWh"),
         columns=(
             Column("month", mark("Month"), lambda one: one.month, Kind.MONTH),
-            Column("charged", mark("Charged"), lambda one: one.charged_wh, Kind.KWH),
+            Column("charged", mark("Volume charged"), lambda one: one.charged_wh, Kind.KWH),
             Column("actual", mark("Really used"), lambda one: one.actual_wh, Kind.KWH),
             Column(
                 "difference",
@@ -448,7 +448,7 @@ def _services(lines: Sequence[ServiceLine]) -> Table[ServiceLine]:
             Column("from", mark("From"), lambda one: one.assigned.valid_from, Kind.DATE),
             Column(
                 "until",
-                mark("Last day"),
+                mark("Provided until"),
                 lambda one: one.assigned.valid_until,
                 Kind.DATE,
                 minor=True,
