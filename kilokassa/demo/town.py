@@ -56,6 +56,7 @@ from kilokassa.demo.population import (
 )
 from kilokassa.demo.prices import HEAT_PLAN, demo_heat_prices, demo_tariffs
 from kilokassa.demo.real import RealSeries, real_series
+from kilokassa.demo.recalculations import live_recalculations
 from kilokassa.demo.registry import ensure_registry
 from kilokassa.demo.series import (
     RegisterReadingPlan,
@@ -174,6 +175,7 @@ def ensure_demo(
             months_closed += 1
             _pay_bills(application, here, month)
         _correct_late(application, here, month)
+        live_recalculations(application, plan, month, SCOPE)
     for month in plan.closed_months[-2:]:
         # A bill's day may come after the month was closed: the key makes paying again harmless.
         _pay_bills(application, here, month)
