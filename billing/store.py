@@ -1,6 +1,7 @@
 """Queries about accounts, charge lines and runs; those that serve a person take their `Scope`."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from billing.accounts import BilledAccount, Stay
 from billing.charges import ENERGY_KINDS, NewLine
+from billing.facts.store import persons_on
 from billing.models import (
     AccountRow,
     AccountTermRow,
@@ -34,6 +36,7 @@ from metering.models import (
     BuildingRow,
     PremisesRow,
 )
+from metering.registry.store import areas_on
 from wallet import store as wallet_store
 
 EVER: Final = datetime(1, 1, 2, tzinfo=UTC)
@@ -70,13 +73,25 @@ def billed_accounts(
 ) -> tuple[BilledAccount, ...]:
     """Return those of the accounts that were open in `month`, with the terms that held then.
 
-    With `known_at`, the terms are those that had been stated by then.
+    Persons and area are those of the month's last day. With `known_at`, all is as it had been
+    stated by then.
     """
     found: list[BilledAccount] = []
     for ids in in_slices(account_ids):
         changes = _plan_changes(session, ids, month, known_at)
         query = _billed_query(month, known_at).where(AccountRow.id.in_(ids)).order_by(AccountRow.id)
-        found.extend(_billed(row, month, changes.get(row.id, ())) for row in session.execute(query))
+        rows = session.execute(query).all()
+        on = month.days[-1]
+        persons = persons_on(session, ids, on, known_at=known_at)
+        areas = areas_on(session, [row.premises_id for row in rows], on, known_at=known_at)
+        found.extend(
+            replace(
+                _billed(row, month, changes.get(row.id, ())),
+                persons=persons[AccountId(row.id)],
+                area_dm2=areas[row.premises_id],
+            )
+            for row in rows
+        )
     return tuple(found)
 
 
@@ -434,17 +449,27 @@ def parts_of(session: Session, run_id: int) -> tuple[BillingPartRow, ...]:
 
 
 def areas_of_buildings(
-    session: Session, building_ids: Iterable[int]
+    session: Session,
+    building_ids: Iterable[int],
+    on: date | None = None,
+    *,
+    known_at: datetime | None = None,
 ) -> dict[int, list[tuple[PremisesId, int]]]:
-    """Return every premises of the buildings with its area, billed or not."""
+    """Return every premises of the buildings with its area, billed or not.
+
+    The area is that of the day `on`, where one is given, as it was known at an instant.
+    """
     found: dict[int, list[tuple[PremisesId, int]]] = {}
     query = (
         select(PremisesRow.building_id, PremisesRow.id, PremisesRow.area_dm2)
         .where(PremisesRow.building_id.in_(sorted(set(building_ids))))
         .order_by(PremisesRow.building_id, PremisesRow.id)
     )
-    for building_id, premises_id, area_dm2 in session.execute(query):
-        found.setdefault(building_id, []).append((PremisesId(premises_id), area_dm2))
+    rows = session.execute(query).all()
+    dated = {} if on is None else areas_on(session, [row.id for row in rows], on, known_at=known_at)
+    for building_id, premises_id, area_dm2 in rows:
+        area = dated.get(premises_id, area_dm2)
+        found.setdefault(building_id, []).append((PremisesId(premises_id), area))
     return found
 
 

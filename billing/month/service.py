@@ -24,6 +24,7 @@ from billing.month.alternatives import (
     has_benefit,
     together,
 )
+from billing.month.days import part_of_days
 from billing.month.facts import digest_with, highest_demand_w, row_of
 from billing.month.lines import LineContext, names_of, new_line, zoneless
 from billing.month.needs import Needs, needs_of
@@ -887,7 +888,7 @@ def _share_heat(
         for meter in metering_store.meters_of_buildings(session, houses)
         if meter.commodity is Commodity.HEAT
     ]
-    areas = areas_of_buildings(session, houses)
+    areas = areas_of_buildings(session, houses, month.days[-1], known_at=known_at)
     for meter in meters:
         house = houses[meter.building_id]
         mine = [a for a in accounts if a.building_id == meter.building_id]
@@ -920,18 +921,22 @@ def _share_heat(
         by_premises = {share.premises_id: share for share in shares.shares}
         whole_dm2 = sum(flat.area_dm2 for flat in flats)
         for account in mine:
-            share = by_premises[account.premises_id]
-            if not share.heat_kcal and not share.amount_minor:
+            whole = by_premises[account.premises_id]
+            of_month = month.first_day, month.plus(1).first_day
+            days = account.stays[0].first, account.stays[-1].end
+            heat = part_of_days(whole.heat_kcal, of_month, *days)
+            amount_minor = part_of_days(whole.amount_minor, of_month, *days)
+            if not heat and not amount_minor:
                 continue
             gathered.lines[account.id].append(
                 NewLine(
                     service=Service.HEAT,
                     key=f"heat/{house.plan_code}",
-                    quantity=share.heat_kcal,
+                    quantity=heat,
                     rate_scaled=rate_scaled,
-                    amount_minor=share.amount_minor,
-                    period_start=period.start,
-                    period_end=period.end,
+                    amount_minor=amount_minor,
+                    period_start=local_midnight(days[0], zone),
+                    period_end=local_midnight(days[1], zone),
                     input_digest=shares.input_digest,
                     charge=ChargeKind.SERVICE,
                     unit=LineUnit.KCAL,
@@ -940,7 +945,7 @@ def _share_heat(
                             "house_kcal": heat_kcal,
                             "house_minor": shares.amount_minor,
                             "house_area_dm2": whole_dm2,
-                            "area_dm2": account.area_dm2,
+                            "area_dm2": dict(areas[meter.building_id])[account.premises_id],
                         }
                     ),
                 )

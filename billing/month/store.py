@@ -10,11 +10,10 @@ from sqlalchemy.orm import Session
 
 from billing.accounts import BilledAccount
 from billing.facts.store import contracted_w_on, entitled_on, persons_on
-from billing.house.store import common_area_months
+from billing.house.service import common_area_wh
 from billing.month.needs import Needs
 from kilokassa.core.calendar import Month
 from kilokassa.core.ids import TariffPlanId
-from kilokassa.core.money import half_up_ratio
 from kilokassa.core.period import Period
 from metering.registry.store import areas_on
 from tariffs.facts import AccountFacts
@@ -39,8 +38,8 @@ def stated_facts(
     What is measured (export, demand before, energy of the year) is not among it.
     """
     ids = sorted({owner.id for owner in owners})
-    area_dm2 = persons = contracted_w = common_area_wh = None
-    if needs.area or needs.common_area:
+    area_dm2 = persons = contracted_w = common_wh = None
+    if needs.area:
         areas = areas_on(session, [o.premises_id for o in owners], on, known_at=known_at)
         area_dm2 = _column([areas[owner.premises_id] for owner in owners])
     if needs.persons:
@@ -51,9 +50,8 @@ def stated_facts(
         if len(contracted) == len(ids):
             contracted_w = _column([contracted[owner.id] for owner in owners])
     if needs.common_area:
-        assert area_dm2 is not None
-        shares = _common_area(session, owners, Month.of(on), area_dm2.tolist(), known_at)
-        common_area_wh = _column(shares)
+        shares = common_area_wh(session, owners, Month.of(on), known_at=known_at)
+        common_wh = _column([shares.get(owner.id, 0) for owner in owners])
     entitled: Mapping[str, npt.NDArray[np.bool_]] = {}
     if needs.entitlements:
         rights = entitled_on(session, ids, on, known_at=known_at)
@@ -62,10 +60,10 @@ def stated_facts(
             for code in sorted(needs.entitlements)
         }
     return AccountFacts(
-        area_dm2=area_dm2 if needs.area else None,
+        area_dm2=area_dm2,
         persons=persons,
         contracted_w=contracted_w,
-        common_area_wh=common_area_wh,
+        common_area_wh=common_wh,
         entitled=entitled,
         price_series=series_for(session, needs.series, period, known_at) if needs.series else {},
         regulated_hours=regulated_hours(session, needs.hour_lists, period, known_at)
@@ -77,27 +75,6 @@ def stated_facts(
 
 def _column(values: Sequence[int]) -> npt.NDArray[np.int64]:
     return np.array(values, dtype=np.int64)
-
-
-def _common_area(
-    session: Session,
-    owners: Sequence[BilledAccount],
-    month: Month,
-    areas_dm2: Sequence[int],
-    known_at: datetime | None,
-) -> list[int]:
-    """Return each flat's share, by area, of what its house is charged for common areas, in Wh."""
-    houses = {owner.building_id for owner in owners}
-    settled = common_area_months(session, houses, month, month, known_at=known_at)
-    found = []
-    for owner, area_dm2 in zip(owners, areas_dm2, strict=True):
-        house = settled.get((owner.building_id, month))
-        charged_wh = 0 if house is None else max(0, house.charged_wh)
-        if house is None or not house.area_dm2:
-            found.append(0)
-        else:
-            found.append(half_up_ratio(charged_wh * area_dm2, house.area_dm2))
-    return found
 
 
 def plans_on_offer(
