@@ -259,13 +259,14 @@ def compare_documents(
     month = Month.of(after.valid_from)
     return Compared(
         differences(old, new),
-        tuple(_diff_lines(old, new)),
+        tuple(diff_lines(old, new)),
         (example_minor(before, month, zone), example_minor(after, month, zone)),
         month,
     )
 
 
-def _diff_lines(old: str, new: str) -> list[DiffLine]:
+def diff_lines(old: str, new: str) -> list[DiffLine]:
+    """Return what differs line by line, with two lines around it; nothing of very long texts."""
     if old.count("\n") + new.count("\n") > MOST_LINES_COMPARED:
         return []  # the comparison's time grows with the product of both
     lines = list(unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2))[2:]

@@ -1,12 +1,32 @@
-"""Tariff plans and their published versions."""
+"""Tariff plans and their published versions, each with its picture and who stands behind it."""
+
+from dataclasses import dataclass
 
 from flask import render_template
 from flask.typing import ResponseReturnValue
 
 from kilokassa.web import tables
-from kilokassa.web.kit import export_asked
-from kilokassa.web.visit import visit
+from kilokassa.web.doers import Doers
+from kilokassa.web.kit import Table, export_asked
+from kilokassa.web.tariff_view import TariffPicture, picture_of
+from kilokassa.web.visit import Visit, visit
 from tariffs import store as tariffs_store
+from tariffs.drafts.draft import Draft
+from tariffs.drafts.store import drafts_of_versions
+from tariffs.store import PublishedVersion
+
+
+@dataclass(frozen=True, slots=True)
+class ShownVersion:
+    """A published version as the page of its plan shows it."""
+
+    published: PublishedVersion
+    picture: TariffPicture
+    prices: Table[tuple[object, ...]]
+    published_by: str
+    written_by: str
+    """Empty where it was published from the command line, or who looks may see no drafts."""
+    draft_id: int | None
 
 
 def tariffs() -> ResponseReturnValue:
@@ -23,14 +43,39 @@ def tariffs() -> ResponseReturnValue:
 
 
 def tariff(code: str) -> str:
-    """Show a plan: its prices by date, zones of the day, ranges, and the text as published."""
+    """Show a plan: every version with its picture, prices, text, and who wrote and published it."""
     here = visit()
     plan = tariffs_store.plan_by_code(here.session, code)
     versions = tariffs_store.published_versions(here.session, plan.id)
+    begun = [one for one in versions if one.version.valid_from <= here.today]
     return render_template(
         "console/tariff.html",
         active="console.tariffs",
         plan=plan,
-        zone_windows=tables.zone_windows,
-        prices=[(one, tables.prices(one.version)) for one in versions],
+        in_force=(begun or versions)[0],
+        versions=_shown(here, versions),
     )
+
+
+def _shown(here: Visit, versions: tuple[PublishedVersion, ...]) -> list[ShownVersion]:
+    drafts: dict[int, Draft] = {}
+    if here.scope.whole_retailer:  # drafts are shown to the retailer's own staff alone
+        ids = [one.version.id for one in versions]
+        drafts = drafts_of_versions(here.session, here.scope, ids)
+    actors = [one.published_by for one in versions]
+    doers = Doers(here, [*actors, *(name for one in drafts.values() for name in one.authors)])
+    found = []
+    for one in versions:
+        draft = drafts.get(one.version.id)
+        authors = () if draft is None else draft.authors
+        found.append(
+            ShownVersion(
+                one,
+                picture_of(one.version, here.language, here.today),
+                tables.prices(one.version),
+                doers.name(one.published_by),
+                ", ".join(doers.name(actor) for actor in authors),
+                None if draft is None else draft.id,
+            )
+        )
+    return found
