@@ -5,7 +5,7 @@ figures in its detail when it is written, and they never change.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from billing.charges import NewLine, estimates_detail, used_estimates
@@ -20,7 +20,7 @@ _OF_HOUSE: Final = {
 }
 """Figures of a detail that have a step of their own."""
 
-WORKINGS: Final[Mapping[str, StepUnit]] = {
+HOUSE_WORKINGS: Final[Mapping[str, StepUnit]] = {
     "house_wh": StepUnit.WH,
     "flats_wh": StepUnit.WH,
     "actual_wh": StepUnit.WH,
@@ -29,6 +29,8 @@ WORKINGS: Final[Mapping[str, StepUnit]] = {
     "charged_wh": StepUnit.WH,
     "carried_out_wh": StepUnit.WH,
     "yearly_house_wh": StepUnit.WH,
+}
+OWN_WORKINGS: Final[Mapping[str, StepUnit]] = {
     "share_wh": StepUnit.WH,
     "litres": StepUnit.LITRE,
     "kcal_per_m3": StepUnit.KCAL,
@@ -42,17 +44,30 @@ WORKINGS: Final[Mapping[str, StepUnit]] = {
     "guaranteed_minor": StepUnit.MINOR,
     "cost_minor": StepUnit.MINOR,
 }
-"""Figures that are told by their name, in the order of the calculation."""
+"""Figures of a house and of a premises that are told by their name, in the order of the sum."""
 
-WORDS: Final = ("method", "settled_by", "item", "source", "confidence")
-"""What a detail says in words."""
+WAY: Final = ("method", "settled_by", "item")
+ORIGIN: Final = ("source", "confidence")
+"""What a detail says in words: before the figures how, after them by what authority."""
 
 
 def steps_of_detail(line: NewLine) -> tuple[Step, ...]:
     """Return the steps that the detail of a line names, in the order of the calculation."""
     detail: dict[str, Any] = json.loads(line.detail) if line.detail else {}
     told: dict[str, Any] = {**detail, **detail.get("service", {}), **detail.get("deduction", {})}
-    return (*_estimated(line), *_words(told), *_volumes(told), *_figures(told))
+    return (
+        *_estimated(line),
+        *_words(told, WAY),
+        *_figures(told, HOUSE_WORKINGS),
+        *(
+            Step(kind, told[name], unit)
+            for name, (kind, unit) in _OF_HOUSE.items()
+            if isinstance(told.get(name), int)
+        ),
+        *_volumes(told),
+        *_figures(told, OWN_WORKINGS),
+        *_words(told, ORIGIN),
+    )
 
 
 def _estimated(line: NewLine) -> Iterator[Step]:
@@ -62,8 +77,8 @@ def _estimated(line: NewLine) -> Iterator[Step]:
         yield Step(StepKind.ESTIMATED, line.estimated, StepUnit.WH, about)
 
 
-def _words(told: Mapping[str, Any]) -> Iterator[Step]:
-    for name in WORDS:
+def _words(told: Mapping[str, Any], names: Sequence[str]) -> Iterator[Step]:
+    for name in names:
         text = told.get(name)
         if isinstance(text, str) and text:
             yield Step(StepKind.WORDS, 0, StepUnit.WORD, {"name": name, "word": text})
@@ -75,10 +90,9 @@ def _volumes(told: Mapping[str, Any]) -> Iterator[Step]:
         yield Step(StepKind.VOLUME, int(volume["litres"]), StepUnit.LITRE, about)
 
 
-def _figures(told: Mapping[str, Any]) -> Iterator[Step]:
-    for name, unit in WORKINGS.items():
-        if isinstance(told.get(name), int):
-            yield Step(StepKind.WORKING, told[name], unit, {"name": name})
-    for name, (kind, unit) in _OF_HOUSE.items():
-        if isinstance(told.get(name), int):
-            yield Step(kind, told[name], unit)
+def _figures(told: Mapping[str, Any], units: Mapping[str, StepUnit]) -> Iterator[Step]:
+    for name, unit in units.items():
+        value = told.get(name)
+        nothing = value == 0 and name.startswith("carried")
+        if isinstance(value, int) and not nothing:
+            yield Step(StepKind.WORKING, value, unit, {"name": name})
