@@ -62,7 +62,11 @@ def overviews(
         for month_ in (before, month)
     }
     open_ids = wallet_store.open_in(session, account_ids, before.ordinal)
-    still_open = [account for account in accounts if account.id in open_ids]
+    still_open = [
+        account
+        for account in billing_store.billed_accounts(session, account_ids, before)
+        if account.id in open_ids
+    ]
     rated = {
         before: month_service.rate_month(
             session, still_open, before, until=min(today, month.first_day)
