@@ -9,9 +9,11 @@ from billing import store
 from billing.facts.store import persons_on
 from billing.models import AccountFactRow, EntitlementRow, FactKind, LineUnit, Measurement
 from billing.month.service import rate_month
+from invoices.payment_document import PaymentDocument
+from invoices.store import documents_of
 from kilokassa.core.calendar import Month, local_midnight
 from tariffs.lines import ChargeKind
-from tests.scenarios.by_hand_town import ZONE, tariff
+from tests.scenarios.by_hand_town import SCOPE, ZONE, tariff
 from tests.scenarios.plans_town import LEARNED, TWO_ZONES, ZONES, PlansTown
 
 OCTOBER = date(2026, 10, 1), date(2026, 11, 1)
@@ -367,3 +369,54 @@ def test_what_was_known_before_a_plan_changed_backwards_is_rated_as_then(databas
 
     assert list(before) == ["all/-/2017-01-01"]
     assert sorted(now) == ["day/-/2017-01-01", "night/-/2017-01-01"]
+
+
+def test_the_document_names_what_the_same_consumption_would_have_cost(database, tmp_path):
+    town = PlansTown(database, tmp_path, GUARANTEED, TWO_ZONES + "category: homes\n")
+    town.has_plan("digital", date(2026, 10, 1))
+    town.uses(*OCTOBER, lambda _day, hour: 1000 if 7 <= hour < 23 else 0)
+
+    report = town.close(2026, 10)
+
+    with database.reading() as session:
+        (stored,) = documents_of(session, SCOPE, town.account)
+    document = PaymentDocument.from_snapshot(stored.snapshot, stored.number)
+    kwh = 31 * 16
+    assert report.warnings == ()
+    assert [(one.plan_name, one.cost_minor) for one in document.alternatives] == [
+        ("Тест", kwh * 6_00),
+        ("Тест", kwh * 5_00),
+        ("Тест", kwh * 6_00),
+    ]
+    assert [one.guaranteed for one in document.alternatives] == [False, True, False]
+    guarantee = document.lines[-1]
+    assert (guarantee.charge, guarantee.label_ru) == (ChargeKind.GUARANTEE, "Тест")
+    assert document.total_minor == kwh * 5_00 - kopecks(Decimal(kwh * 6) * 3 / 100)
+
+
+def test_a_month_that_is_closed_with_every_kind_of_line_stands_as_it_was_rated(database, tmp_path):
+    town = PlansTown(database, tmp_path, EVERYTHING_STATED, persons=2)
+    town.has_plan("stated", date(2026, 10, 1))
+    town.uses(*OCTOBER, 100)
+    with database.writing() as session:
+        session.add(
+            AccountFactRow(
+                account_id=town.account,
+                kind=FactKind.CONTRACTED_W,
+                valid_from=date(2026, 1, 1),
+                value=5500,
+                actor="test",
+                recorded_at=LEARNED,
+            )
+        )
+
+    town.close(2026, 10)
+    again = town.close(2026, 10)
+
+    rated = town.month(2026, 10).charges[town.account].lines
+    with database.reading() as session:
+        standing = store.standing_lines(session, [town.account], Month(2026, 10))
+        used = store.consumption_by_month(session, [town.account], Month(2026, 10), Month(2026, 10))
+    assert standing[town.account] == rated
+    assert used[town.account][Month(2026, 10)] == {"all/-/2017-01-01": 74_400}
+    assert (again.lines, again.documents) == (0, 0)
