@@ -4,6 +4,7 @@ Colours never stand alone: zones are named where they stand and differ in height
 a pattern each, and every picture says in its description what it shows.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -312,4 +313,34 @@ def _head(width: int, height: int, words: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" role="img" aria-label="{escape(words)}" {_FONT}>'
+    )
+
+
+_SIZE: Final = re.compile(r'viewBox="0 0 (\d+) (\d+)"')
+_TITLE_HEIGHT: Final = 30
+_SHEET_LEFT: Final = 16
+
+
+def sheet_svg(title: str, parts: Sequence[tuple[str, str]]) -> str:
+    """Return pictures one below the other, each under its title: a file that stands alone."""
+    top, width, drawn = _TITLE_HEIGHT + 10, 0, []
+    for name, svg in parts:
+        found = _SIZE.search(svg)
+        assert found is not None, "every picture begins with its size"
+        wide, high = int(found[1]), int(found[2])
+        drawn.append(
+            f'<text x="{_SHEET_LEFT}" y="{top + 18}" font-size="15" font-weight="600">'
+            f"{escape(name)}</text>"
+            f'<svg x="{_SHEET_LEFT}" y="{top + _TITLE_HEIGHT}"{svg[len("<svg") :]}'
+        )
+        top += _TITLE_HEIGHT + high + 14
+        width = max(width, wide + 2 * _SHEET_LEFT)
+    return "".join(
+        [
+            _head(width, top, title),
+            f'<rect width="{width}" height="{top}" fill="#fff"/>',
+            f'<text x="{_SHEET_LEFT}" y="26" font-size="19" font-weight="600">{escape(title)}</text>',
+            *drawn,
+            "</svg>",
+        ]
     )

@@ -7,6 +7,7 @@ import click
 from kilokassa.core.money import rate_from_scaled
 from kilokassa.core.text import Language, mark
 from kilokassa.jobs.console import Console, emit, existing_file, json_option, pass_console
+from kilokassa.jobs.tariff_drafts import diff, draft, picture
 
 
 @click.group()
@@ -46,6 +47,8 @@ def check(console: Console, file: Path) -> None:
 @pass_console
 def publish(console: Console, file: Path, replaces: bool) -> None:
     """Publish the tariff document in FILE for ever; the same document again changes nothing.
+
+    Nobody reviews it: on the pages a second person publishes (kilokassa tariff draft).
 
     Example: kilokassa tariff publish three-zone.yaml
     """
@@ -151,5 +154,9 @@ def show(
                 )
                 click.echo(f"  {dated.valid_from}  {prices}")
 
+
+tariff.add_command(draft)
+tariff.add_command(diff)
+tariff.add_command(picture)
 
 COMMANDS = (tariff,)
