@@ -67,6 +67,17 @@ class MonthDifference:
     after_digest: str
 
     @property
+    def reasons(self) -> tuple[CorrectionReason, ...]:
+        """Why its lines changed, each cause once."""
+        told = dict.fromkeys(
+            line.reason
+            for row in self.rows
+            for line in (row.before, row.after)
+            if line is not None and line.reason is not None
+        )
+        return tuple(told) or (self.reason,)
+
+    @property
     def difference_minor(self) -> int:
         """What the month's rows come to together."""
         return sum(row.difference_minor for row in self.rows)

@@ -93,7 +93,7 @@ def _month(one: MonthDifference, language: Language) -> ShownMonth:
     after = [row.after.amount_minor for row in one.rows if row.after is not None]
     return ShownMonth(
         month=month_text(one.month, language),
-        reason=gettext(REASONS[one.reason], language),
+        reason="; ".join(gettext(REASONS[reason], language) for reason in one.reasons),
         rows=tuple(_row(row, language) for row in one.rows),
         before=amount_text(sum(before), language, unit=False),
         after=amount_text(sum(after), language, unit=False),

@@ -1,15 +1,17 @@
 """What was learned of closed months, and which of several causes a correction names; pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
 
+from billing.charges import NewLine
 from billing.law import Rule
-from billing.models import CorrectionReason
+from billing.models import CorrectionReason, Service
 from kilokassa.core.calendar import Month
 from kilokassa.core.confidence import Confidence
 from kilokassa.core.ids import AccountId
+from tariffs.lines import ChargeKind
 
 LOOK_BACK_MONTHS: Final[tuple[Rule[int], ...]] = (
     Rule(12, date(2005, 3, 1), "правило поставщика", Confidence.HIGH),
@@ -36,6 +38,10 @@ SPECIFICITY: Final = (
 """Causes from the one that is most an account's own to the one that is least."""
 
 
+Reasons = tuple[CorrectionReason, ...]
+"""All that may have moved a month, the most specific first."""
+
+
 def most_specific(reasons: Iterable[CorrectionReason]) -> CorrectionReason:
     """Return the cause that a correction names where there are several.
 
@@ -43,6 +49,26 @@ def most_specific(reasons: Iterable[CorrectionReason]) -> CorrectionReason:
     'facts'
     """
     return min(reasons, key=SPECIFICITY.index)
+
+
+def cause_of(line: NewLine, reasons: Collection[CorrectionReason]) -> CorrectionReason:
+    """Return the cause that a line of a correction names: one that can move such a line at all."""
+    fitting = [reason for reason in reasons if _can_move(reason, line)]
+    return most_specific(fitting or reasons)
+
+
+def _can_move(reason: CorrectionReason, line: NewLine) -> bool:
+    match reason:
+        case CorrectionReason.QUALITY:
+            return line.charge is ChargeKind.DEDUCTION
+        case CorrectionReason.COMMON_AREA:
+            return line.service is Service.COMMON_ELECTRICITY
+        case CorrectionReason.READINGS:
+            return line.service not in {Service.COMMON_ELECTRICITY, Service.HOUSING}
+        case CorrectionReason.ABSENCE:
+            return line.service not in {Service.COMMON_ELECTRICITY, Service.HEAT}
+        case _:
+            return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +97,6 @@ class Change:
             and (self.last_on is None or self.last_on >= month.first_day)
         )
 
-    def concerns(self, place: "Place", plan_ids: frozenset[int]) -> bool:
-        """Say whether an account at a place, on these plans in the month, is concerned."""
-        return (
-            place.account_id in self.account_ids
-            or place.premises_id in self.premises_ids
-            or place.building_id in self.building_ids
-            or not self.plan_ids.isdisjoint(plan_ids)
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -95,7 +112,7 @@ class Place:
 class Suspects:
     """Closed months that may not be as they should, and why, by month and account."""
 
-    months: dict[Month, dict[AccountId, CorrectionReason]] = field(default_factory=dict)
+    months: dict[Month, dict[AccountId, Reasons]] = field(default_factory=dict)
     """Within the look-back limit: these are rated again."""
-    beyond: dict[Month, dict[AccountId, CorrectionReason]] = field(default_factory=dict)
+    beyond: dict[Month, dict[AccountId, Reasons]] = field(default_factory=dict)
     """Further back: listed, and left as they are."""

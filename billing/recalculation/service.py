@@ -14,9 +14,12 @@ from billing.recalculation import store
 from billing.recalculation.changes import (
     ESTIMATES_BACK_MONTHS,
     LOOK_BACK_MONTHS,
+    SPECIFICITY,
     Change,
     Place,
+    Reasons,
     Suspects,
+    cause_of,
     most_specific,
 )
 from billing.store import billed_accounts, last_line_ids, standing_lines
@@ -33,6 +36,7 @@ class Correction:
     charge: AccountCharge
     """Reversing and right lines, each with the reason."""
     reason: CorrectionReason
+    """The most specific of its lines."""
     before_digest: str
     after_digest: str
 
@@ -84,7 +88,8 @@ def suspects(
                 continue
             within = back <= look_back or place.account_id in replaced
             months = found.months if within else found.beyond
-            months.setdefault(charged, {})[place.account_id] = most_specific(reasons)
+            in_order = tuple(sorted(reasons, key=SPECIFICITY.index))
+            months.setdefault(charged, {})[place.account_id] = in_order
     return found
 
 
@@ -150,7 +155,7 @@ class _Causes:
 
 def corrections(
     session: Session,
-    suspected: Mapping[Month, Mapping[AccountId, CorrectionReason]],
+    suspected: Mapping[Month, Mapping[AccountId, Reasons]],
     *,
     known_at: datetime | None = None,
 ) -> dict[Month, dict[AccountId, Correction]]:
@@ -168,9 +173,9 @@ def corrections(
         right = rate_month(session, accounts, charged, known_at=known_at).charges
         for account in accounts:
             before, after = standing.get(account.id, ()), right[account.id]
-            reason = reasons[account.id]
             lines = tuple(
-                replace(line, reason=reason) for line in correcting_lines(before, after.lines)
+                replace(line, reason=cause_of(line, reasons[account.id]))
+                for line in correcting_lines(before, after.lines)
             )
             if lines:
                 found.setdefault(charged, {})[account.id] = Correction(
@@ -178,7 +183,7 @@ def corrections(
                     AccountCharge(
                         account.id, lines, after.warnings, follows=last.get(account.id, 0)
                     ),
-                    reason,
+                    most_specific(filter(None, (line.reason for line in lines))),
                     before_digest=_digest(before),
                     after_digest=_digest(after.lines),
                 )

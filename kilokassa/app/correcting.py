@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from billing import store as billing_store
 from billing.accounts import BilledAccount
 from billing.charges import NewLine
-from billing.models import CorrectionReason, Service
-from billing.recalculation.changes import Suspects
+from billing.models import Service
+from billing.recalculation.changes import Reasons, Suspects
 from billing.recalculation.service import Correction
 from billing.service import LinesOrder, record_lines
 from invoices.documents import Draft
@@ -35,7 +35,7 @@ from wallet.service import ChargeBatch, ChargeOrder, charge_batch
 JOB_ACTOR: Final = "job:close"
 """Who charges: keys of closes and corrections are unique for it, whoever presses the button."""
 
-Suspected = tuple[tuple[Month, tuple[tuple[AccountId, CorrectionReason], ...]], ...]
+Suspected = tuple[tuple[Month, tuple[tuple[AccountId, Reasons], ...]], ...]
 """Closed months with the accounts that are suspected and why, as they travel to a worker."""
 
 
@@ -79,7 +79,7 @@ def suspected_among(found: Suspects, account_ids: Sequence[AccountId]) -> Suspec
     return tuple(pair for pair in mine if pair[1])
 
 
-def by_month(suspected: Suspected) -> dict[Month, dict[AccountId, CorrectionReason]]:
+def by_month(suspected: Suspected) -> dict[Month, dict[AccountId, Reasons]]:
     """Return suspects that came to a worker, by month and account."""
     return {month: dict(reasons) for month, reasons in suspected}
 

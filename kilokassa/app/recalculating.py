@@ -21,7 +21,7 @@ from billing.charges import NewLine
 from billing.models import BillingPartRow, BillingRunRow, CorrectionReason, RunKind, RunState
 from billing.recalculation import service as recalculation
 from billing.recalculation import store as recalculation_store
-from billing.recalculation.changes import Suspects
+from billing.recalculation.changes import Reasons, Suspects, most_specific
 from billing.recalculation.service import Correction
 from invoices import service as invoice_service
 from invoices.service import IssueOrder
@@ -330,11 +330,9 @@ def _suspects(
     )
 
 
-def _latest(
-    found: Suspects, most: int
-) -> tuple[dict[Month, dict[AccountId, CorrectionReason]], int]:
+def _latest(found: Suspects, most: int) -> tuple[dict[Month, dict[AccountId, Reasons]], int]:
     """Return the latest suspects, so many months of accounts at most, and how many remain."""
-    chosen: dict[Month, dict[AccountId, CorrectionReason]] = {}
+    chosen: dict[Month, dict[AccountId, Reasons]] = {}
     room, left = most, 0
     for month in sorted(found.months, reverse=True):
         mine = sorted(found.months[month].items())
@@ -372,9 +370,9 @@ def _pending(account: BilledAccount, one: Correction) -> Pending:
 
 def _beyond(found: Suspects, accounts: Mapping[AccountId, BilledAccount]) -> tuple[Beyond, ...]:
     return tuple(
-        Beyond(accounts[account_id].number, month, reason)
+        Beyond(accounts[account_id].number, month, most_specific(reasons))
         for month, mine in sorted(found.beyond.items())
-        for account_id, reason in mine.items()
+        for account_id, reasons in mine.items()
         if account_id in accounts
     )
 

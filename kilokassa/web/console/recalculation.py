@@ -207,4 +207,6 @@ def _months(differences: Sequence[MonthDifference]) -> list[str]:
 
 
 def _reasons(differences: Sequence[MonthDifference]) -> list[str]:
-    return [translate(REASONS[one]) for one in dict.fromkeys(d.reason for d in differences)]
+    return [
+        translate(REASONS[one]) for one in dict.fromkeys(r for d in differences for r in d.reasons)
+    ]
