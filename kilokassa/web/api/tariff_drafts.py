@@ -68,7 +68,7 @@ class TakeStepSchema(Schema):
     replaces = fields.Boolean(load_default=False)
 
 
-class DocumentSchema(Schema):
+class TariffTextSchema(Schema):
     """A tariff document to read; nothing is stored."""
 
     document = fields.String(required=True, validate=validate.Length(max=_LONGEST))
@@ -122,7 +122,7 @@ def add_routes(api: Blueprint) -> None:
     api.route(one, methods=["PUT"])(save)
     step = api.arguments(TakeStepSchema)(api.response(200, TariffDraftSchema)(step_tariff_draft))
     api.route(f"{one}/steps", methods=["POST"])(step)
-    check = api.arguments(DocumentSchema)(api.response(200, CheckedSchema)(check_tariff))
+    check = api.arguments(TariffTextSchema)(api.response(200, CheckedSchema)(check_tariff))
     api.route("/tariffs/check", methods=["POST"])(check)
 
 
