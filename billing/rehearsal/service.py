@@ -64,12 +64,14 @@ def demand(scope: Scope) -> None:
 def begin(
     session: Session, order: RehearsalOrder, scope: Scope, parts: int, clock: Clock
 ) -> RehearsalRow:
-    """Write down that a rehearsal was asked for."""
+    """Write down that a rehearsal was asked for; refuse what could not be priced by anyone."""
     demand(scope)
     for change in order.changes:
         plan_by_code(session, change.plan_code)
         if change.to_plan:
             plan_by_code(session, change.to_plan)
+        else:
+            parse_tariff(change.document)
     row = RehearsalRow(
         name=order.name,
         order=order.to_json(),

@@ -5,11 +5,13 @@ once, so a rehearsal that was interrupted goes on where it stood.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
 
 from billing.models import RehearsalRow, RunState
 from billing.rehearsal import service, store
@@ -141,7 +143,7 @@ def _rehearse_part(order: PartOrder, database: Database) -> int:
         kept = session.get_one(RehearsalRow, order.rehearsal_id).order
 
         def sides_in(zone: ZoneInfo) -> service.Sides:
-            return _sides(order.database_url, kept, order.at, zone.key)
+            return _sides(_Asked(order.database_url, kept, order.at, zone.key, session))
 
         asked = RehearsalOrder.from_json(kept)
         outcome, refused = service.price_part(session, asked, order.account_ids, sides_in)
@@ -151,11 +153,22 @@ def _rehearse_part(order: PartOrder, database: Database) -> int:
     return len(order.account_ids)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Which versions are asked for; the session only serves to read them."""
+
+    database_url: str
+    kept: str
+    at: datetime
+    zone: str
+    session: Session = field(compare=False)
+
+
 @lru_cache(maxsize=16)
-def _sides(database_url: str, kept: str, at: datetime, zone: str) -> service.Sides:
+def _sides(asked: _Asked) -> service.Sides:
     """Return the versions of a rehearsal, the same objects for every part a process prices.
 
     What is compiled for them is kept by the very objects (`tariffs.compiled`).
     """
-    with open_database(database_url).reading() as session:
-        return service.sides(session, RehearsalOrder.from_json(kept), at, ZoneInfo(zone))
+    order = RehearsalOrder.from_json(asked.kept)
+    return service.sides(asked.session, order, asked.at, ZoneInfo(asked.zone))

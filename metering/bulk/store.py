@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, LargeBinary, Select, String, cast, func, select
+from sqlalchemy import ColumnElement, LargeBinary, Select, String, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
@@ -99,7 +99,7 @@ def _by_channel(session: Session, channel_ids: Sequence[int], grid: _Grid) -> Se
     else:
 
         def joined(column: ColumnElement[Any]) -> ColumnElement[Any]:
-            nothing = cast("", column.type)
+            nothing = literal(b"" if isinstance(column.type, LargeBinary) else "", column.type)
             return func.string_agg(column, aggregate_order_by(nothing, _rows.c.day))
 
     # SQLite keeps a day as this very text and joins bytes untouched; the cast says so. In which
