@@ -74,7 +74,7 @@ class TariffTextSchema(Schema):
     document = fields.String(required=True, validate=validate.Length(max=_LONGEST))
 
 
-class WindowSchema(Schema):
+class ZoneWindowSchema(Schema):
     """A stretch of a local day in one zone."""
 
     opens_minute = fields.Integer()
@@ -89,7 +89,7 @@ class DayPictureSchema(Schema):
     day_types = fields.List(fields.String())
     season = fields.String()
     example = fields.Date()
-    windows = fields.List(fields.Nested(WindowSchema))
+    windows = fields.List(fields.Nested(ZoneWindowSchema))
 
 
 class FaultSchema(Schema):
