@@ -339,7 +339,8 @@ def sheet_svg(title: str, parts: Sequence[tuple[str, str]]) -> str:
         [
             _head(width, top, title),
             f'<rect width="{width}" height="{top}" fill="#fff"/>',
-            f'<text x="{_SHEET_LEFT}" y="26" font-size="19" font-weight="600">{escape(title)}</text>',
+            f'<text x="{_SHEET_LEFT}" y="26" font-size="19" font-weight="600">'
+            f"{escape(title)}</text>",
             *drawn,
             "</svg>",
         ]

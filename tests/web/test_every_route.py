@@ -103,9 +103,7 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "POST console.top_up": Expected(f"{console}/accounts/{PREPAID}/top-up", open_to(DESK, 422)),
         "GET console.buildings": Expected(f"{console}/buildings", open_to(STAFF)),
         "GET console.building": Expected(f"{console}/buildings/KHB-A", on_console()),
-        "GET console.house_services": Expected(
-            f"{console}/buildings/KHB-A/services", on_console()
-        ),
+        "GET console.house_services": Expected(f"{console}/buildings/KHB-A/services", on_console()),
         "POST console.assign_house_service": Expected(
             f"{console}/buildings/KHB-A/services", open_to(DESK, 422)
         ),
@@ -149,6 +147,7 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "POST console.choose_plan": Expected(
             f"{console}/accounts/{PREPAID}/plans", open_to(DESK, 302), data={"plan": "no such"}
         ),
+        "GET account.plan": Expected(f"{page}/plan", on_account_page()),
         "GET account.comparison": Expected(f"{page}/plans", on_account_page()),
         "POST account.choose_plan": Expected(
             f"{page}/plans", on_account_page(302), data={"plan": "no such"}
@@ -257,6 +256,7 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         ),
         "GET api.tariffs": Expected(f"{api}/tariffs", open_to(tuple(PEOPLE))),
         "GET api.tariff": Expected(f"{api}/tariffs/single", open_to(tuple(PEOPLE))),
+        "GET api.tariff_picture": Expected(f"{api}/tariffs/single/picture", open_to(tuple(PEOPLE))),
         "GET api.services": Expected(f"{api}/services", open_to(STAFF)),
         "GET api.service": Expected(f"{api}/services/none", open_to(STAFF, 404)),
         "POST api.publish_service": Expected(

@@ -1,13 +1,13 @@
 """Drafts of tariffs: write, check, submit, return, withdraw, publish."""
 
-from datetime import date
 from typing import Any
 
 from flask_smorest import Blueprint  # type: ignore[import-untyped]
 from marshmallow import Schema, fields, validate
 
-from kilokassa.web.tariff_view import check_document
+from kilokassa.web.tariff_view import charge_words, check_document
 from kilokassa.web.visit import Visit, visit
+from tariffs import store as tariffs_store
 from tariffs.drafts import store
 from tariffs.drafts.draft import Draft
 from tariffs.drafts.service import (
@@ -21,7 +21,7 @@ from tariffs.drafts.service import (
     submit_draft,
     withdraw_draft,
 )
-from tariffs.picture import day_pictures, shown_from
+from tariffs.picture import day_pictures, ladder, shown_from, year_picture
 from tariffs.plans import TariffVersion
 
 _LONGEST = 256 * 1024
@@ -100,15 +100,42 @@ class FaultSchema(Schema):
     message = fields.String(attribute="sentence")
 
 
-class CheckedSchema(Schema):
+class RungSchema(Schema):
+    """A range of consumption; without a border it is the last, or follows from a norm."""
+
+    number = fields.Integer()
+    above_wh = fields.Integer()
+    up_to_wh = fields.Integer(allow_none=True)
+    percent = fields.Integer(allow_none=True)
+    rates_scaled = fields.Function(lambda one: {str(zone): rate for zone, rate in one.rates})
+
+
+class ChargeWordsSchema(Schema):
+    """What is charged beside energy by zone, in words of the reader's language."""
+
+    name = fields.String()
+    words = fields.String()
+
+
+class TariffPictureSchema(Schema):
+    """What a version looks like from today on."""
+
+    plan = fields.String()
+    valid_from = fields.Date()
+    digest = fields.String()
+    days = fields.List(fields.Nested(DayPictureSchema))
+    ladder = fields.List(fields.Nested(RungSchema))
+    charges = fields.List(fields.Nested(ChargeWordsSchema))
+    new_prices = fields.List(
+        fields.Date(), metadata={"description": "Days of this year from which other prices hold."}
+    )
+
+
+class CheckedSchema(TariffPictureSchema):
     """What a document says, or what is wrong with it and where."""
 
     right = fields.Boolean()
     faults = fields.List(fields.Nested(FaultSchema))
-    plan = fields.String()
-    valid_from = fields.Date(allow_none=True)
-    digest = fields.String()
-    days = fields.List(fields.Nested(DayPictureSchema))
 
 
 def add_routes(api: Blueprint) -> None:
@@ -124,6 +151,8 @@ def add_routes(api: Blueprint) -> None:
     api.route(f"{one}/steps", methods=["POST"])(step)
     check = api.arguments(TariffTextSchema)(api.response(200, CheckedSchema)(check_tariff))
     api.route("/tariffs/check", methods=["POST"])(check)
+    picture = api.response(200, TariffPictureSchema)(tariff_picture)
+    api.route("/tariffs/<code>/picture")(picture)
 
 
 def tariff_drafts() -> list[Draft]:
@@ -174,16 +203,30 @@ def check_tariff(body: dict[str, Any]) -> dict[str, Any]:
     found = check_document(body["document"], here.language, here.today)
     if found.version is None:
         return {"right": False, "faults": found.faults}
-    return _said(found.version, here.today)
+    return {"right": True, "faults": []} | _said(here, found.version)
 
 
-def _said(version: TariffVersion, today: date) -> dict[str, Any]:
-    day = shown_from(version, max(today, version.valid_from))
+def tariff_picture(code: str) -> dict[str, Any]:
+    """Show what the version of a plan that holds today looks like."""
+    here = visit()
+    plan = tariffs_store.plan_by_code(here.session, code)
+    published = tariffs_store.published_versions(here.session, plan.id)
+    begun = [one for one in published if one.version.valid_from <= here.today]
+    return _said(here, (begun or published)[0].version)
+
+
+def _said(here: Visit, version: TariffVersion) -> dict[str, Any]:
+    day = shown_from(version, max(here.today, version.valid_from))
+    year = year_picture(version, day.year)
     return {
-        "right": True,
-        "faults": [],
         "plan": version.plan_code,
         "valid_from": version.valid_from,
         "digest": version.digest,
         "days": day_pictures(version, day),
+        "ladder": ladder(version, day),
+        "charges": [
+            {"name": name, "words": words}
+            for name, words in charge_words(version, day, here.language)
+        ],
+        "new_prices": [one.day for month in year for one in month if one.new_prices],
     }
