@@ -335,13 +335,9 @@ def sheet_svg(title: str, parts: Sequence[tuple[str, str]]) -> str:
         )
         top += _TITLE_HEIGHT + high + 14
         width = max(width, wide + 2 * _SHEET_LEFT)
-    return "".join(
-        [
-            _head(width, top, title),
-            f'<rect width="{width}" height="{top}" fill="#fff"/>',
-            f'<text x="{_SHEET_LEFT}" y="26" font-size="19" font-weight="600">'
-            f"{escape(title)}</text>",
-            *drawn,
-            "</svg>",
-        ]
+    head = (
+        f"{_head(width, top, title)}"
+        f'<rect width="{width}" height="{top}" fill="#fff"/>'
+        f'<text x="{_SHEET_LEFT}" y="26" font-size="19" font-weight="600">{escape(title)}</text>'
     )
+    return "".join([head, *drawn, "</svg>"])
