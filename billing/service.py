@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from billing.accounts import AccountOrder
 from billing.charges import AccountCharge, NewLine
+from billing.facts.service import keep_persons_told
 from billing.models import (
     AccountRow,
     AccountTermRow,
@@ -72,13 +73,17 @@ def establish_retailer(session: Session, order: RetailerOrder, clock: Clock) -> 
     return row
 
 
+ACCOUNTS_FILE: Final = "accounts file"
+"""Who states persons that came with a file of accounts."""
+
 _ACCOUNT_FIELDS = ("payer_name", "email", "phone", "premises_id", "persons", "language", "note")
 
 
 def open_accounts(session: Session, orders: Sequence[AccountOrder], clock: Clock) -> OpenedAccounts:
     """Open the accounts that do not exist, change what differs in those that do.
 
-    Terms of an existing account are left alone: they change by `change_terms`, from a month on.
+    Terms of an existing account are left alone: they change by `billing.facts`. Persons that differ
+    are registered from the month that is running; what held before stays as it was.
     """
     numbers = [order.number for order in orders]
     if len(set(numbers)) != len(numbers):
@@ -114,6 +119,12 @@ def open_accounts(session: Session, orders: Sequence[AccountOrder], clock: Clock
         )
         known |= ids
     if changed:
+        told = {
+            known[order.number]: order.persons
+            for order in changed
+            if order.persons != existing[known[order.number]]["persons"]
+        }
+        keep_persons_told(session, told, ACCOUNTS_FILE, clock)
         table = AccountRow.__table__
         statement = (
             update(AccountRow)

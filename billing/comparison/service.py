@@ -23,8 +23,8 @@ from billing.comparison.store import (
     standing_terms,
     stays_of,
 )
-from billing.facts.facts import Term
-from billing.facts.service import TermsOrder, change_terms
+from billing.facts.facts import Term, TermsOrder
+from billing.facts.service import change_terms
 from billing.models import Measurement
 from billing.month.store import plans_on_offer
 from billing.store import account_in_reach, billed_accounts

@@ -1,26 +1,42 @@
 """Queries of dated facts of accounts, as they stand or as they were known at an instant."""
 
-from collections.abc import Sequence
-from datetime import date, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from sqlalchemy.orm import Session
 
-from billing.facts.facts import Absence, Dated, Entitlement, Term, value_on
+from billing.facts.facts import (
+    Absence,
+    Dated,
+    Entitlement,
+    Statement,
+    Subject,
+    Term,
+    value_on,
+)
 from billing.models import (
     AbsenceRow,
     AccountFactRow,
     AccountRow,
     AccountTermRow,
+    ChargeLineRow,
     EntitlementRow,
     FactKind,
 )
 from kilokassa.core.calendar import Month
 from kilokassa.core.ids import AccountId, TariffPlanId
+from kilokassa.core.scope import Scope
+from kilokassa.db.rights import account_in_scope
 from kilokassa.db.slices import in_slices
-from metering.models import MeteringPointRow
+from metering.models import BuildingRow, MeteringPointRow, PremisesRow
+from metering.registry.areas import BEGINNING
 from metering.registry.places import Commodity
+from metering.registry.store import dated_areas
+from tariffs.models import TariffPlanRow
+from tariffs.store import plans, published_versions
 
 
 def stands(table: Any, known_at: datetime | None) -> ColumnElement[bool]:  # noqa: ANN401 - a mapped class
@@ -173,6 +189,192 @@ def absences_of(
                 Absence(row.first_on, row.last_on, row.persons, row.document)
             )
     return {account_id: tuple(absences) for account_id, absences in found.items()}
+
+
+def charged_months_from(
+    session: Session, account_id: AccountId, since: date, until: date | None = None
+) -> tuple[Month, ...]:
+    """Return the months from a day's on, or of these days, that an account was charged for."""
+    month = ChargeLineRow.charge_month
+    query = (
+        select(month)
+        .where(ChargeLineRow.account_id == account_id, month >= Month.of(since).ordinal)
+        .distinct()
+        .order_by(month)
+    )
+    if until is not None:
+        query = query.where(month <= Month.of(until).ordinal)
+    return tuple(Month.from_ordinal(ordinal) for ordinal in session.scalars(query))
+
+
+def zone_of_account(session: Session, account_id: AccountId) -> ZoneInfo:
+    """Return the zone that the days of an account are lived in: that of its building."""
+    query = (
+        select(BuildingRow.zone)
+        .join(PremisesRow, PremisesRow.building_id == BuildingRow.id)
+        .join(AccountRow, AccountRow.premises_id == PremisesRow.id)
+        .where(AccountRow.id == account_id)
+    )
+    return ZoneInfo(session.scalars(query).one())
+
+
+def concession_names(session: Session) -> dict[str, tuple[str, str]]:
+    """Return the concessions that published plans give to entitled accounts: code to its names.
+
+    The names are Russian and English, as the last version that knows the code has them.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for plan in plans(session):
+        for published in published_versions(session, plan.id):
+            for one in published.version.charges.concessions:
+                if not one.everyone:
+                    found.setdefault(one.code, (one.name, one.name_en))
+    return found
+
+
+def statements_of(
+    session: Session, scope: Scope, account_id: AccountId, *, known_at: datetime | None = None
+) -> tuple[Statement, ...]:
+    """Return all that was ever stated of an account in reach, the latest day first.
+
+    What was replaced or taken back is there too. With `known_at` only what stood at that instant.
+    """
+    reach = account_in_scope(AccountRow.__table__.c.id, scope)
+    account = session.scalars(
+        select(AccountRow).where(AccountRow.id == account_id, reach)
+    ).one_or_none()
+    if account is None:
+        return ()
+    found = [
+        *_term_statements(session, account_id, known_at),
+        *_fact_statements(session, account_id, known_at),
+        *_absence_statements(session, account_id, known_at),
+        *_concession_statements(session, account_id, known_at),
+        *_area_statements(session, account, known_at),
+    ]
+    order = {subject: place for place, subject in enumerate(Subject)}
+    ever = datetime.max.replace(tzinfo=UTC)
+    found.sort(key=lambda one: (one.superseded_at is None, one.superseded_at or ever), reverse=True)
+    found.sort(key=lambda one: one.since, reverse=True)
+    found.sort(key=lambda one: order[one.subject])
+    return tuple(found)
+
+
+def _known(table: Any, known_at: datetime | None) -> ColumnElement[bool]:  # noqa: ANN401 - mapped
+    return true() if known_at is None else stands(table, known_at)
+
+
+def _recorded(at: datetime) -> datetime | None:
+    return None if at == BEGINNING else at
+
+
+def _term_statements(
+    session: Session, account_id: AccountId, known_at: datetime | None
+) -> Iterator[Statement]:
+    query = (
+        select(AccountTermRow, TariffPlanRow.code)
+        .join(TariffPlanRow, TariffPlanRow.id == AccountTermRow.plan_id)
+        .where(AccountTermRow.account_id == account_id, _known(AccountTermRow, known_at))
+    )
+    for row, code in session.execute(query):
+        yield Statement(
+            row.id,
+            Subject.PLAN,
+            row.valid_from,
+            None,
+            0,
+            code,
+            "",
+            row.actor,
+            row.recorded_at,
+            row.superseded_at,
+            row.settlement,
+            row.measurement,
+        )
+
+
+def _fact_statements(
+    session: Session, account_id: AccountId, known_at: datetime | None
+) -> Iterator[Statement]:
+    query = select(AccountFactRow).where(
+        AccountFactRow.account_id == account_id, _known(AccountFactRow, known_at)
+    )
+    for row in session.scalars(query):
+        persons = row.kind is FactKind.PERSONS
+        yield Statement(
+            row.id,
+            Subject.PERSONS if persons else Subject.CONTRACTED_POWER,
+            row.valid_from,
+            None,
+            row.value,
+            "",
+            row.document,
+            row.actor,
+            _recorded(row.recorded_at),
+            row.superseded_at,
+        )
+
+
+def _absence_statements(
+    session: Session, account_id: AccountId, known_at: datetime | None
+) -> Iterator[Statement]:
+    query = select(AbsenceRow).where(
+        AbsenceRow.account_id == account_id, _known(AbsenceRow, known_at)
+    )
+    for row in session.scalars(query):
+        yield Statement(
+            row.id,
+            Subject.ABSENCE,
+            row.first_on,
+            row.last_on,
+            row.persons,
+            "",
+            row.document,
+            row.actor,
+            row.recorded_at,
+            row.superseded_at,
+        )
+
+
+def _concession_statements(
+    session: Session, account_id: AccountId, known_at: datetime | None
+) -> Iterator[Statement]:
+    query = select(EntitlementRow).where(
+        EntitlementRow.account_id == account_id, _known(EntitlementRow, known_at)
+    )
+    for row in session.scalars(query):
+        yield Statement(
+            row.id,
+            Subject.CONCESSION,
+            row.valid_from,
+            row.valid_until,
+            0,
+            row.code,
+            row.document,
+            row.actor,
+            row.recorded_at,
+            row.superseded_at,
+        )
+
+
+def _area_statements(
+    session: Session, account: AccountRow, known_at: datetime | None
+) -> Iterator[Statement]:
+    """Yield the areas of the account's premises that reach into the time it was open."""
+    for one in dated_areas(session, account.premises_id, known_at=known_at):
+        if account.closed_on is None or one.valid_from < account.closed_on:
+            yield Statement(
+                one.id,
+                Subject.AREA,
+                max(one.valid_from, account.opened_on),
+                None,
+                one.area_dm2,
+                "",
+                one.document,
+                one.actor,
+                _recorded(one.recorded_at),
+                one.superseded_at,
+            )
 
 
 def _dated(

@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Final, cast
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Table
+from sqlalchemy import Table, select
 from sqlalchemy.orm import Session
 
+from kilokassa.core.calendar import local_date
 from kilokassa.core.clock import Clock
 from kilokassa.core.errors import Invalid, NotFound
 from kilokassa.core.ids import BuildingId, ChannelId, CompanyId, MeterId, MeteringPointId
 from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import mark
+from kilokassa.db.slices import in_slices
 from metering.models import (
     BuildingRow,
     ChannelRow,
@@ -21,8 +25,16 @@ from metering.models import (
     DeliveryPointRow,
     MeteringPointRow,
     MeterRow,
+    PremisesAreaRow,
     PremisesRow,
     ServicerRow,
+)
+from metering.registry.areas import (
+    BEGINNING,
+    FIRST_DAY,
+    AreaStatement,
+    area_now,
+    month_handed_in,
 )
 from metering.registry.places import (
     CHANNELS_OF,
@@ -61,16 +73,19 @@ _points = cast(Table, MeteringPointRow.__table__)
 _meters = cast(Table, MeterRow.__table__)
 _channels = cast(Table, ChannelRow.__table__)
 
+REGISTRY: Final = "registry"
+"""Who states an area that came with a file or a form of the registry."""
+
 
 def register_places(session: Session, order: PlacesOrder, clock: Clock) -> RegisteredPlaces:
     """Make known every place of the order, by code; the same order again changes nothing.
 
     A place may refer to one of the order or to one that is registered already; what is left out
     stays as it is registered. A multiplier or losses that differ once readings were stored by them
-    are refused: what was counted would change its meaning without a trace.
+    are refused: what was counted would change its meaning without a trace. An area that differs
+    holds from the month that is running; what held before stays as it was.
     """
-    del clock  # places have no time of their own
-    registry = _Registry(session, order)
+    registry = _Registry(session, order, clock)
     registry.register()
     return registry.result()
 
@@ -78,9 +93,10 @@ def register_places(session: Session, order: PlacesOrder, clock: Clock) -> Regis
 class _Registry:
     """One order on its way into the tables: who refers to whom by code, and what was changed."""
 
-    def __init__(self, session: Session, order: PlacesOrder) -> None:
+    def __init__(self, session: Session, order: PlacesOrder, clock: Clock) -> None:
         self.session = session
         self.order = order
+        self.clock = clock
         self.done: list[Upserted] = []
 
     def register(self) -> None:
@@ -166,6 +182,9 @@ class _Registry:
 
     def _inside_buildings(self) -> None:
         order = self.order
+        changed = self._changed_areas()
+        for statement, today in changed.values():
+            state_area(self.session, statement, today, self.clock)
         premises = self._upsert(
             _premises,
             ("building_id", "number"),
@@ -311,6 +330,34 @@ class _Registry:
             ],
             fixed=("interval_min",),
         )
+
+    def _changed_areas(self) -> dict[int, tuple[AreaStatement, date]]:
+        """Return the areas that differ from what is registered, with the local day of today."""
+        stated = {
+            (self._building(p.building_code), p.number): p.area_dm2 for p in self.order.premises
+        }
+        found: dict[int, tuple[AreaStatement, date]] = {}
+        for part in in_slices(sorted({building_id for building_id, _ in stated})):
+            query = (
+                select(
+                    PremisesRow.id,
+                    PremisesRow.building_id,
+                    PremisesRow.number,
+                    PremisesRow.area_dm2,
+                    BuildingRow.zone,
+                )
+                .join(BuildingRow, BuildingRow.id == PremisesRow.building_id)
+                .where(PremisesRow.building_id.in_(part))
+            )
+            for row in self.session.execute(query):
+                area_dm2 = stated.get((row.building_id, row.number), row.area_dm2)
+                if area_dm2 == row.area_dm2:
+                    continue
+                today = local_date(self.clock.now(), ZoneInfo(row.zone))
+                since = month_handed_in(today)
+                statement = AreaStatement(row.id, since, area_dm2, "", REGISTRY)
+                found[row.id] = statement, today
+        return found
 
     def _upsert(
         self,
@@ -514,3 +561,75 @@ def _required(ids: Mapping[str, int], code: str, what: str) -> int:
     if code not in ids:
         raise NotFound(what=what, name=code)
     return ids[code]
+
+
+def state_area(session: Session, order: AreaStatement, today: date, clock: Clock) -> bool:
+    """Write down an area from a day on beside what was stated before; say whether it is news.
+
+    Another area for the same day takes the former one's place. The premises themselves show what
+    holds on `today`, a local day. The caller has found the premises in reach of its actor.
+    """
+    query = select(PremisesRow).where(PremisesRow.id == order.premises_id).with_for_update()
+    premises = session.scalars(query).one()
+    dated = PremisesAreaRow.premises_id == order.premises_id
+    standing = {
+        row.valid_from: row
+        for row in session.scalars(
+            select(PremisesAreaRow).where(dated, PremisesAreaRow.superseded_at.is_(None))
+        )
+    }
+    now = clock.now()
+    if not standing:
+        session.add(_first_area(order.premises_id, premises.area_dm2))
+    former = standing.get(order.valid_from)
+    if former is not None:
+        if (former.area_dm2, former.document) == (order.area_dm2, order.document):
+            return False
+        former.superseded_at = now
+        session.flush()
+    session.add(PremisesAreaRow(**asdict(order), recorded_at=now, superseded_at=None))
+    session.flush()
+    _show_area(session, premises, today)
+    return True
+
+
+def withdraw_area(
+    session: Session, premises_id: int, statement_id: int, today: date, clock: Clock
+) -> date | None:
+    """Take a statement of an area back and return its day; None where it was taken back before."""
+    premises = session.scalars(
+        select(PremisesRow).where(PremisesRow.id == premises_id).with_for_update()
+    ).one()
+    row = session.get(PremisesAreaRow, statement_id, populate_existing=True)
+    if row is None or row.premises_id != premises_id:
+        raise NotFound(what=mark("statement"), name=str(statement_id))
+    if row.recorded_at == BEGINNING:
+        raise Invalid(where=mark("area"), problem=mark("what was stated first is not taken back"))
+    if row.superseded_at is not None:
+        return None
+    row.superseded_at = clock.now()
+    session.flush()
+    _show_area(session, premises, today)
+    return row.valid_from
+
+
+def _first_area(premises_id: int, area_dm2: int) -> PremisesAreaRow:
+    return PremisesAreaRow(
+        premises_id=premises_id,
+        valid_from=FIRST_DAY,
+        area_dm2=area_dm2,
+        document="",
+        actor="",
+        recorded_at=BEGINNING,
+        superseded_at=None,
+    )
+
+
+def _show_area(session: Session, premises: PremisesRow, today: date) -> None:
+    query = select(PremisesAreaRow.valid_from, PremisesAreaRow.area_dm2).where(
+        PremisesAreaRow.premises_id == premises.id, PremisesAreaRow.superseded_at.is_(None)
+    )
+    holds = area_now([(day, area) for day, area in session.execute(query)], today)
+    if holds is not None:
+        premises.area_dm2 = holds
+    session.flush()

@@ -48,6 +48,7 @@ from metering.models import (
     RegisterReadingRow,
     ServicerRow,
 )
+from metering.registry.areas import DatedArea
 from metering.registry.places import Commodity, CommonAreaKind, Coordinates, LifeEventKind
 
 _buildings = cast(Table, BuildingRow.__table__)
@@ -913,3 +914,30 @@ def areas_on(
         )
         found |= {row.id: row.area_dm2 for row in session.execute(dated)}
     return found
+
+
+def dated_areas(
+    session: Session, premises_id: int, *, known_at: datetime | None = None
+) -> tuple[DatedArea, ...]:
+    """Return what was ever stated of the area of premises; or what stood at an instant.
+
+    The caller has found the premises in reach of whom it serves.
+    """
+    query = select(PremisesAreaRow).where(PremisesAreaRow.premises_id == premises_id)
+    if known_at is not None:
+        query = query.where(
+            PremisesAreaRow.recorded_at <= known_at,
+            PremisesAreaRow.superseded_at.is_(None) | (PremisesAreaRow.superseded_at > known_at),
+        )
+    return tuple(
+        DatedArea(
+            row.id,
+            row.valid_from,
+            row.area_dm2,
+            row.document,
+            row.actor,
+            row.recorded_at,
+            row.superseded_at,
+        )
+        for row in session.scalars(query.order_by(PremisesAreaRow.valid_from, PremisesAreaRow.id))
+    )
