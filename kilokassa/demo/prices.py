@@ -80,6 +80,65 @@ class HeatPrice:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A plan of the demo retailer with the rates of a published one and lines of its own."""
+
+    code: str
+    name: str
+    name_en: str
+    text: str
+    """YAML with the place `%(from)s` for the day on which the plan begins."""
+    above_norm: Decimal = Decimal(0)
+    """How many times dearer a kWh above the norm is; 0 has no norm."""
+
+    def lines(self, valid_from: date) -> list[str]:
+        """Return the lines of the document that only this plan has."""
+        return (self.text % {"from": valid_from}).splitlines()
+
+
+_DIGITAL: Final = Offer(
+    "digital",
+    "Цифровой",
+    "Digital",
+    """\
+concessions:
+  - code: thanks
+    name: {ru: Скидка за цифровой тариф, en: Discount of the digital tariff}
+    who: everyone
+    base: energy
+    percents: [{from: %(from)s, percent: 3}]
+guarantee: {never_dearer_than: single}""",
+)
+_VETERAN: Final = Offer(
+    "single_veteran",
+    "Одноставочный с льготой",
+    "Single rate with a concession",
+    """\
+concessions:
+  - code: veteran
+    name: {ru: Льгота ветерана, en: Concession of a veteran}
+    who: entitled
+    base: energy
+    percents: [{from: %(from)s, percent: 50}]
+    limit_kwh: 100
+    limit_for: person
+open: no""",
+)
+_NORM: Final = Offer(
+    "single_norm",
+    "Одноставочный с социальной нормой",
+    "Single rate with a social norm",
+    """\
+ranges:
+  basis: total
+  order: proportional
+  norm: {kwh_by_persons: [110, 150], each_more_kwh: 75, bands_percent: [100], common_area: left_out}
+open: no""",
+    above_norm=Decimal("1.6"),
+)
+
+
 def published_tariffs() -> list[str]:
     """Return a tariff document for each plan at the dates as published: from 1 July 2022 on."""
     return _documents(PUBLISHED_CHANGE, demo=False)
@@ -88,6 +147,20 @@ def published_tariffs() -> list[str]:
 def demo_tariffs(change_month: Month) -> list[str]:
     """Return the tariff documents with every date moved, the change on `change_month`."""
     return _documents(change_month, demo=True)
+
+
+def offered_tariffs(change_month: Month) -> list[str]:
+    """Return the plans that the demo retailer offers beside the published ones.
+
+    `digital` has the published rates of three zones, a discount and the promise never to be dearer
+    than the single rate; `single_veteran` a concession for those who have a right to it;
+    `single_norm` a social norm above which a kWh costs more. What is not published is invented.
+    """
+    return [
+        _document("three_zone", change_month, demo=True, offer=_DIGITAL),
+        _document("single", change_month, demo=True, offer=_VETERAN),
+        _document("single", change_month, demo=True, offer=_NORM),
+    ]
 
 
 def published_heat_prices() -> tuple[HeatPrice, ...]:
@@ -149,22 +222,28 @@ def _documents(change_month: Month, *, demo: bool) -> list[str]:
     return [_document(plan_code, change_month, demo=demo) for plan_code in PLAN_CODES]
 
 
-def _document(plan_code: str, change_month: Month, *, demo: bool) -> str:
-    """Return one plan as the YAML of `tariffs.documents`, both dated prices in it."""
-    name, name_en = _NAMES[plan_code]
+def _document(
+    plan_code: str, change_month: Month, *, demo: bool, offer: "Offer | None" = None
+) -> str:
+    """Return one plan as the YAML of `tariffs.documents`, both dated prices in it.
+
+    An `offer` has the rates of the plan, and lines of its own.
+    """
+    name, name_en = (offer.name, offer.name_en) if offer else _NAMES[plan_code]
     dates = _dates(plan_code)
     source = "Хабаровский край: тарифы для населения, страница сбытовой компании ДЭК, 2022 (S1)"
     if demo:
         name, name_en = f"{name} (демо)", f"{name_en} (demo)"
         source += _MOVED
     lines = [
-        f"plan: {plan_code}",
+        f"plan: {offer.code if offer else plan_code}",
         "name:",
         f"  ru: {name}",
         f"  en: {name_en}",
         f"valid_from: {_moved(dates[0], change_month)}",
         "currency: RUB",
         "vat: included",
+        f"category: {_category(plan_code)}",
     ]
     kind = _kind(plan_code)
     if kind != "single":
@@ -182,12 +261,19 @@ def _document(plan_code: str, change_month: Month, *, demo: bool) -> str:
             for p in published_prices()
             if (p.plan_code, p.valid_from) == (plan_code, published_from)
         }
-        if kind == "single":
+        if offer and offer.above_norm:
+            above = rates[Zone.ALL] * offer.above_norm
+            lines.append(f"    per_kwh: [{rates[Zone.ALL]}, {above:.2f}]")
+        elif kind == "single":
             lines.append(f"    per_kwh: {rates[Zone.ALL]}")
         else:
             lines.append("    per_kwh:")
             lines += [f"      {zone}: {rate}" for zone, rate in rates.items()]
-    lines += [f"source: '{source}'", "confidence: high", ""]
+    if offer:
+        source += "; скидки, льготы и норма выдуманы"
+        lines += offer.lines(_moved(dates[0], change_month))
+    confidence = "memory" if offer else "high"
+    lines += [f"source: '{source}'", f"confidence: {confidence}", ""]
     return "\n".join(lines)
 
 
@@ -218,6 +304,12 @@ def _price(plan_code: str, zone: Zone, day: date) -> Decimal:
     rows = [p for p in published_prices() if p.plan_code == plan_code and p.zone is zone]
     held = [row for row in rows if row.valid_from <= day] or rows[:1]
     return max(held, key=lambda row: row.valid_from).price
+
+
+def _category(plan_code: str) -> str:
+    return next(
+        name for name, suffix in reversed(_CATEGORIES.items()) if plan_code.endswith(suffix)
+    )
 
 
 def _kind(plan_code: str) -> str:

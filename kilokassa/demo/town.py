@@ -46,6 +46,7 @@ from kilokassa.demo.balance import ensure_house_balance
 from kilokassa.demo.by_hand import live_by_hand
 from kilokassa.demo.estimates import live_estimates
 from kilokassa.demo.events import ensure_watch
+from kilokassa.demo.hourly import hourly_tariff, live_choices, live_market, live_revision
 from kilokassa.demo.payments import bill_payment, bonus_rules, top_ups
 from kilokassa.demo.population import (
     ZONE,
@@ -54,7 +55,7 @@ from kilokassa.demo.population import (
     real_accounts,
     town,
 )
-from kilokassa.demo.prices import HEAT_PLAN, demo_heat_prices, demo_tariffs
+from kilokassa.demo.prices import HEAT_PLAN, demo_heat_prices, demo_tariffs, offered_tariffs
 from kilokassa.demo.real import RealSeries, real_series
 from kilokassa.demo.recalculations import live_recalculations
 from kilokassa.demo.registry import ensure_registry
@@ -169,6 +170,8 @@ def ensure_demo(
         if month in closed:
             continue
         echo(f"{month}")
+        live_choices(application, plan, month, here.account_ids, SCOPE)
+        live_market(application, plan, month, SCOPE)
         days_added += _live(application, here, month, next_day)
         if month.plus(1).first_day <= today:
             _close(application, here, month)
@@ -176,6 +179,7 @@ def ensure_demo(
             _pay_bills(application, here, month)
         _correct_late(application, here, month)
         live_recalculations(application, plan, month, SCOPE)
+        live_revision(application, plan, month, SCOPE)
     for month in plan.closed_months[-2:]:
         # A bill's day may come after the month was closed: the key makes paying again harmless.
         _pay_bills(application, here, month)
@@ -243,7 +247,11 @@ def _found(application: Application, plan: TownPlan, series: Sequence[RealSeries
     accounts = (*plan.accounts, *real_accounts(plan, series))
     first = FixedClock(local_midnight(plan.first_day, plan.zone))
     with application.database.writing() as session:
-        for document in demo_tariffs(plan.change_month):
+        for document in (
+            *demo_tariffs(plan.change_month),
+            *offered_tariffs(plan.change_month),
+            hourly_tariff(plan.first_day),
+        ):
             publish_version(session, PublishOrder(SCOPE, document), first)
         for price in demo_heat_prices(plan.change_month):
             publish_heat_price(
