@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from billing.charges import NewLine, UsedEstimate, estimates_detail, key_within, with_name
 from billing.models import LineUnit, Service
@@ -56,6 +57,10 @@ class LineContext:
     """First day of the stay that the lines are of; None for the account's first in the month."""
     input_digest: str
     estimates: tuple[UsedEstimate, ...] = ()
+
+
+PLAIN_CONTEXT: Final = LineContext({}, frozenset(), None, "")
+"""That of a line which is only looked at, and never kept."""
 
 
 def new_line(

@@ -1,8 +1,8 @@
 """Rating without a database: a tariff file and a file of readings in, charge lines out."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -24,7 +24,10 @@ from metering.parsers.detect import HEADER_MAX_BYTES, detect_layout
 from metering.parsers.source import ARRIVAL, Arrivals, SeriesKey
 from metering.registry.places import ACTIVE_TAKEN
 from tariffs.documents import parse_tariff
+from tariffs.facts import AccountFacts
 from tariffs.plans import TariffVersion
+from tariffs.prices.files import read_peak_hours, read_prices
+from tariffs.prices.prices import StoredDay, joined
 from tariffs.rating import ChargeLine, VersionInForce, rate_energy
 
 INTERVALS_MIN: Final = (1, 5, 10, 15, 30, 60)
@@ -50,14 +53,42 @@ class RatedMonth:
         return sum(line.amount_minor for line in self.lines)
 
 
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """Facts that a tariff may ask for beside energy, as one says them for all points of a file."""
+
+    area_dm2: int | None = None
+    persons: int | None = None
+    contracted_w: int | None = None
+    entitled: frozenset[str] = frozenset()
+    """Codes of the concessions that the account has a right to."""
+    prices: Path | None = None
+    """The prices of an hourly tariff (`tariffs.prices.files`), of so many minutes each."""
+    price_interval_min: int = 60
+    peak_hours: Path | None = None
+
+
+_NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
+"""When what was not recorded was: nothing here is kept."""
+
+NOTHING_STATED: Final = Stated()
+
+
 def rate_files(
-    tariff: Path, readings: Path, first: date, last: date, zone: ZoneInfo
+    tariff: Path,
+    readings: Path,
+    first: date,
+    last: date,
+    zone: ZoneInfo,
+    stated: Stated = NOTHING_STATED,
 ) -> tuple[RatedMonth, ...]:
     """Price the interval readings of a file from the day `first` up to, but not including, `last`.
 
     Months are rated one by one, as bills are: a line is rounded once a month, and ranges of
     consumption count over it. A file with a wrong row is refused; an interval without a value is
-    priced as nothing and counted as missing. Times without an offset are read in `zone`.
+    priced as nothing and counted as missing. Times without an offset are read in `zone`. What is
+    charged when a month closes is left out of a part of a month. A fact that the tariff asks for
+    and that is not `stated` is refused.
     """
     if last <= first:
         raise Invalid(
@@ -68,11 +99,14 @@ def rate_files(
         )
     version = parse_tariff(read_tariff_text(tariff), where=tariff.name)
     in_force = _in_force(version, last, zone)
+    facts = _facts(version, stated, zone)
     rated = []
     for point_code, interval_min, days in _days_by_point(readings, zone):
         for month, part in groupby(_days(first, last), key=Month.of):
-            series = _series(list(part), days, interval_min, zone)
-            lines = rate_energy(series, in_force, zone)
+            of_month = list(part)
+            series = _series(of_month, days, interval_min, zone)
+            closing = tuple(of_month) == month.days
+            lines = rate_energy(series, in_force, zone, facts=replace(facts, closing=closing))
             rated.append(RatedMonth(point_code, month, series.period, lines, series.missing))
     return tuple(rated)
 
@@ -87,6 +121,41 @@ def read_tariff_text(tariff: Path) -> str:
             problem=mark("the text is not UTF-8, from byte %(byte)s on"),
             byte=error.start,
         ) from None
+
+
+def _facts(version: TariffVersion, stated: Stated, zone: ZoneInfo) -> AccountFacts:
+    """Return what was stated as the facts of one account."""
+    hourly = version.charges.hourly
+    series = hours = None
+    if stated.prices is not None:
+        read = read_prices(
+            stated.prices.read_bytes(), zone, stated.price_interval_min, where=stated.prices.name
+        )
+        series = joined(
+            hourly.series if hourly else "-",
+            stated.price_interval_min,
+            zone,
+            [StoredDay(day, 1, stated.prices.name, "", _NEVER) for day in read],
+        )
+    if stated.peak_hours is not None:
+        hours = read_peak_hours(stated.peak_hours.read_bytes(), zone, where=stated.peak_hours.name)
+    return AccountFacts(
+        area_dm2=_one(stated.area_dm2),
+        persons=_one(stated.persons),
+        contracted_w=_one(stated.contracted_w),
+        entitled={
+            concession.code: np.array([concession.code in stated.entitled])
+            for concession in version.charges.concessions
+        },
+        price_series={} if series is None else {series.code: series},
+        regulated_hours={}
+        if hours is None
+        else {capacity.hours: hours for capacity in version.charges.capacity},
+    )
+
+
+def _one(value: int | None) -> npt.NDArray[np.int64] | None:
+    return None if value is None else np.array([value], dtype=np.int64)
 
 
 def _in_force(version: TariffVersion, last: date, zone: ZoneInfo) -> tuple[VersionInForce, ...]:

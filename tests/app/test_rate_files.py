@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from kilokassa.app.rate_files import rate_files
+from kilokassa.app.rate_files import Stated, rate_files
 from kilokassa.core.errors import DomainError
 from kilokassa.core.text import Language, sentence
 from tests import frozen_town
@@ -174,3 +174,62 @@ def test_the_amount_of_the_month_is_the_sum_of_its_lines(tmp_path):
     day = (Decimal("0.333") * 32 * Decimal("5.85") * 100).quantize(Decimal(1))
     night = (Decimal("0.333") * 16 * Decimal("1.67") * 100).quantize(Decimal(1))
     assert rated.amount_minor == day + night
+
+
+EVERYTHING_ASKED = """
+plan: asking
+name: {ru: Спрашивает}
+valid_from: 2022-11-01
+currency: RUB
+vat: included
+hourly: {series: rsv, longer_intervals: refuse}
+fixed:
+  - {code: area, name: {ru: По площади}, per: m2, amounts: [{from: 2022-01-01, amount: 3}]}
+  - {code: heads, name: {ru: По людям}, per: person, amounts: [{from: 2022-01-01, amount: 30}]}
+capacity:
+  - code: kw
+    name: {ru: Мощность}
+    basis: contracted
+    per_kw_month: [{from: 2022-01-01, amount: 10}]
+concessions:
+  - code: veteran
+    name: {ru: Ветеран}
+    who: entitled
+    base: energy
+    percents: [{from: 2022-01-01, percent: 50}]
+source: a test
+confidence: high
+"""
+
+
+def test_a_tariff_that_asks_for_facts_is_priced_with_them(tmp_path):
+    tariff = tmp_path / "asking.yaml"
+    tariff.write_text(EVERYTHING_ASKED, encoding="utf-8")
+    prices = tmp_path / "prices.csv"
+    hours = [f"2022-11-07;{hour};{1 if hour < 12 else -2}" for hour in range(24)]
+    prices.write_text("\n".join(["date;hour;price_per_kwh", *hours, ""]), encoding="utf-8")
+    readings = readings_file(tmp_path, a_day(["0.5"] * 48))
+    day = date(2022, 11, 7), date(2022, 11, 8)
+
+    with pytest.raises(DomainError):
+        rate_files(tariff, readings, *day, KHABAROVSK)
+    (rated,) = rate_files(
+        tariff,
+        readings,
+        *day,
+        KHABAROVSK,
+        Stated(
+            area_dm2=50_00,
+            persons=2,
+            contracted_w=5500,
+            entitled=frozenset({"veteran"}),
+            prices=prices,
+        ),
+    )
+
+    # A day of thirty; capacity waits for the end of the month, and half of nothing is nothing.
+    assert {line.spec.key.split("/")[0]: line.amount_minor for line in rated.lines} == {
+        "hourly:rsv": 12 * 1_00 - 12 * 2_00,
+        "fixed:area": 5_00,
+        "fixed:heads": 2_00,
+    }

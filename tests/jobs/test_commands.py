@@ -234,6 +234,29 @@ def test_files_are_rated_without_any_database(run: Run, bare_database, tmp_path:
     assert current(bare_database) is None
 
 
+def test_what_a_tariff_asks_for_is_said_with_the_command(run: Run, tmp_path: Path):
+    single = next(text for text in tariff_documents() if "plan: single" in text)
+    by_area = "fixed: [{code: area, name: {ru: По площади}, per: m2, amounts: [{from: 2022-01-01, "
+    (tmp_path / "area.yaml").write_text(single + by_area + "amount: 2}]}]\n", encoding="utf-8")
+    (tmp_path / "readings.csv").write_text(readings_csv())
+    asked = (
+        "rate",
+        *("--tariff", tmp_path / "area.yaml", "--readings", tmp_path / "readings.csv"),
+        *("--from", "2022-11-01", "--to", "2022-12-01", "--zone", "Asia/Vladivostok", "--json"),
+    )
+
+    unsaid = run(*asked)
+    said = run(*asked, "--area", "50,5")
+    too_fine = run(*asked, "--area", "50.555")
+
+    assert (unsaid.code, said.code, too_fine.code) == (1, 0, 2)
+    assert "area is not known" in unsaid.err
+    lines = [line for line in said.json[0]["lines"] if line["charge"] == "fixed"]
+    assert [(n["code"], n["quantity"], n["unit"], n["amount_minor"]) for n in lines] == [
+        ("area", 5050, "dm2", 101_00)
+    ]
+
+
 def test_a_backup_is_restored_over_another_state_only_when_told_to(
     town: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bare_database
 ):
