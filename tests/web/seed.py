@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from sqlalchemy import select
 
 from billing.rehearsal.order import Change, RehearsalOrder
 from billing.service import RetailerOrder, establish_retailer
@@ -24,6 +25,7 @@ from kilokassa.app.rehearsing import rehearse
 from kilokassa.app.running import rate_running_months
 from kilokassa.app.settings import Settings
 from kilokassa.app.user_admin import NewUser, add_user
+from kilokassa.app.users import UserRow, scope_of
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month
 from kilokassa.core.clock import Clock, FixedClock
@@ -41,6 +43,7 @@ from metering.by_hand.service import (
 from metering.events.kinds import QualityBasis, QualityEventKind
 from metering.events.service import QualityOrder, record_quality
 from metering.registry.places import Commodity
+from tariffs.drafts.service import DraftStepOrder, DraftText, save_draft, submit_draft
 from tariffs.prices.service import SeriesOrder, begin_series, take_file, take_peak_hours_file
 from tariffs.service import PublishOrder, publish_version
 from tests import frozen_town as town
@@ -57,6 +60,7 @@ POSTPAID = "2799000009"
 """Of the second house, with heat; the neighbour's."""
 BY_HAND = "2799000008"
 THREE_ZONES = "2799000005"
+DRAFT_TITLE = "Две зоны с февраля"
 DEBTOR = "2799000002"
 
 
@@ -140,7 +144,23 @@ def _fill(application: Application, folder: Path, *, demo: bool) -> None:
     _take_prices(application)
     _add_people(application)
     _begin_walk_round(application)
+    _write_draft(application)
     _rehearse(application)
+
+
+def _write_draft(application: Application) -> None:
+    """The analyst writes the next version of a plan, which waits for a second person."""
+    document = next(d for d in town.tariff_documents() if "plan: two_zone\n" in d)
+    for old, new in (("valid_from: 2022-07-01", "valid_from: 2023-02-01"), ("7.42", "8.01")):
+        document = document.replace(old, new)
+    with application.database.writing() as session:
+        analyst = session.scalars(
+            select(UserRow).where(UserRow.email == PEOPLE["analyst"].email)
+        ).one()
+        scope = scope_of(session, analyst)
+        draft = save_draft(session, DraftText(scope, document, DRAFT_TITLE), application.clock)
+        order = DraftStepOrder(scope, draft.id, draft.revision)
+        submit_draft(session, order, application.clock)
 
 
 def _take_prices(application: Application) -> None:

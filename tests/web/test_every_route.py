@@ -138,6 +138,34 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         ),
         "GET console.verifications": Expected(f"{console}/verifications", open_to(STAFF)),
         "GET console.tariffs": Expected(f"{console}/tariffs", open_to(STAFF)),
+        "GET console.tariff_drafts": Expected(f"{console}/tariff-drafts", open_to(RETAILER)),
+        "POST console.new_tariff_draft": Expected(
+            f"{console}/tariff-drafts", open_to(PUBLISHERS, 404), data={"plan": "no such"}
+        ),
+        "POST console.check_tariff": Expected(
+            f"{console}/tariff-drafts/check", open_to(PUBLISHERS)
+        ),
+        "GET console.tariff_draft": Expected(f"{console}/tariff-drafts/1", open_to(RETAILER)),
+        "POST console.save_tariff_draft": Expected(
+            f"{console}/tariff-drafts/1", open_to(PUBLISHERS, 409), data={"document": "other"}
+        ),
+        "POST console.step_tariff_draft": Expected(
+            f"{console}/tariff-drafts/1/step", open_to(PUBLISHERS, 422)
+        ),
+        "GET api.tariff_drafts": Expected(f"{api}/tariff-drafts", open_to(RETAILER)),
+        "POST api.begin_tariff_draft": Expected(
+            f"{api}/tariff-drafts", open_to(PUBLISHERS, 422), json={}
+        ),
+        "GET api.tariff_draft": Expected(f"{api}/tariff-drafts/1", open_to(RETAILER)),
+        "PUT api.save_tariff_draft": Expected(
+            f"{api}/tariff-drafts/1", open_to(PUBLISHERS, 409), json={"document": "other"}
+        ),
+        "POST api.step_tariff_draft": Expected(
+            f"{api}/tariff-drafts/1/steps", open_to(PUBLISHERS, 422), json={}
+        ),
+        "POST api.check_tariff": Expected(
+            f"{api}/tariffs/check", open_to(PUBLISHERS), json={"document": "plan: x"}
+        ),
         "GET console.rehearsals": Expected(f"{console}/rehearsals", open_to(RETAILER)),
         "GET console.rehearsal": Expected(f"{console}/rehearsals/1", open_to(RETAILER)),
         "GET console.new_rehearsal": Expected(f"{console}/rehearsals/new", open_to(ANALYSTS)),
@@ -467,7 +495,7 @@ def test_every_route_gives_each_person_what_is_theirs(
         wanted = expected[route]
         method = route.split()[0]
         headers = dict(wanted.headers)
-        if method == "POST":
+        if method in {"POST", "PUT"}:
             headers["X-CSRFToken"] = token(client)
         answer = client.open(
             wanted.url, method=method, data=wanted.data or None, json=wanted.json, headers=headers
