@@ -117,9 +117,11 @@ def choices(accounts: tuple[AccountPlan, ...]) -> tuple[Choice, ...]:
     after = [
         a for a in people if a.settlement is Settlement.POSTPAID and a.payment.stops_from is None
     ]
+    # Who had one rate all day uses much in the evening: the guarantee gives it something back.
+    by_evening = next(a for a in reversed(ahead[:-1]) if a.plan_code == "single")
     return (
         Choice(shop, HOURLY_PLAN),
-        *(Choice(account, "digital") for account in (ahead[0], *ahead[-2:])),
+        *(Choice(account, "digital") for account in (ahead[0], ahead[-1], by_evening)),
         Choice(after[-1], "single_norm"),
         Choice(after[-2], VETERAN_PLAN),
     )
