@@ -107,6 +107,19 @@ class DocumentIssued:
 
 
 @dataclass(frozen=True, slots=True)
+class RecalculationIssued:
+    """Closed months were put right, and the document of the difference goes along."""
+
+    number: str
+    first_month: Month
+    last_month: Month
+    difference_minor: int
+    """What was charged in addition; below zero where it was given back."""
+    shown_in: Month
+    """The payment document that will show the same lines."""
+
+
+@dataclass(frozen=True, slots=True)
 class MeterDue:
     """A meter at which something is due."""
 
@@ -142,7 +155,15 @@ class ReadingsDue:
     """What each measures, as a message, and its serial number."""
 
 
-Facts = MoneyLow | DaysLeft | TopUpReceived | DocumentIssued | VerificationsDue | ReadingsDue
+Facts = (
+    MoneyLow
+    | DaysLeft
+    | TopUpReceived
+    | DocumentIssued
+    | RecalculationIssued
+    | VerificationsDue
+    | ReadingsDue
+)
 
 
 def message_of(
@@ -198,6 +219,8 @@ def _letter(facts: Facts, addressee: Addressee, language: Language) -> _Letter:
             return _top_up_received(facts, addressee, language)
         case DocumentIssued():
             return _document_issued(facts, addressee, language)
+        case RecalculationIssued():
+            return _recalculation_issued(facts, addressee, language)
         case VerificationsDue():
             return _verifications_due(facts, language)
         case ReadingsDue():
@@ -362,6 +385,37 @@ def _document_issued(facts: DocumentIssued, addressee: Addressee, language: Lang
                 amount_text(facts.charged_minor, language),
             ),
         ),
+        action=gettext(mark("Open the account page"), language),
+    )
+
+
+def _recalculation_issued(
+    facts: RecalculationIssued, addressee: Addressee, language: Language
+) -> _Letter:
+    months = list(dict.fromkeys((facts.first_month, facts.last_month)))
+    shown = " – ".join(month_text(month, language) for month in months)
+    if facts.difference_minor > 0:
+        tone, note = "plain", mark("charged in addition")
+    else:
+        tone, note = "good", mark("given back to your account")
+    subject = mark("Account %(account)s: recalculation for %(months)s")
+    follows = mark("The payment document for %(month)s will show the same lines.")
+    return _Letter(
+        subject=gettext(subject, language)
+        % {"account": _line(addressee.account_number), "months": shown},
+        tone=tone,
+        headline=gettext(mark("Recalculation for %(months)s"), language) % {"months": shown},
+        figure=amount_text(abs(facts.difference_minor), language),
+        figure_note=gettext(note, language),
+        sentences=(
+            gettext(
+                mark("The document %(number)s is attached: it sets the old lines beside the new."),
+                language,
+            )
+            % {"number": _line(facts.number)},
+            gettext(follows, language) % {"month": month_text(facts.shown_in, language)},
+        ),
+        rows=(),
         action=gettext(mark("Open the account page"), language),
     )
 

@@ -17,6 +17,7 @@ class NoticeKind(StrEnum):
     DAYS_LEFT = "days_left"
     TOP_UP_RECEIVED = "top_up_received"
     PAYMENT_DOCUMENT = "payment_document"
+    RECALCULATION = "recalculation"
     READINGS_DUE = "readings_due"
     VERIFICATIONS_DUE = "verifications_due"
 

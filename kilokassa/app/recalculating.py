@@ -37,6 +37,7 @@ from kilokassa.app.correcting import (
 from kilokassa.app.estimating import run_estimates
 from kilokassa.app.executor import open_database, open_executor, run_parts
 from kilokassa.app.month_documents import Issuer
+from kilokassa.app.telling import tell_recalculations
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.clock import FixedClock
@@ -45,6 +46,7 @@ from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import mark
 from kilokassa.db.session import Database
+from notices.messages import RecalculationIssued
 from wallet import store as wallet_store
 
 ACCOUNTS_A_PART: Final = 200
@@ -278,8 +280,25 @@ def _recalculate_part(
         issued = invoice_service.issue_documents(
             session, IssueOrder(drafts, issued_on, order.run_id), clock
         )
+        told = [
+            (accounts[each.account_id], _told(each.number, corrected[each.account_id]))
+            for each in issued
+            if each.new
+        ]
+        tell_recalculations(session, told, clock)
     numbers = RecalculationReport(documents=tuple(each.number for each in issued))
     return len(order.account_ids), report.plus(numbers)
+
+
+def _told(number: str, corrected: Corrected) -> RecalculationIssued:
+    months = [one.month for one in corrected.corrections]
+    return RecalculationIssued(
+        number=number,
+        first_month=min(months),
+        last_month=max(months),
+        difference_minor=corrected.difference_minor,
+        shown_in=corrected.shown_in,
+    )
 
 
 def _report(

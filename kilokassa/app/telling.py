@@ -26,6 +26,7 @@ from notices.messages import (
     Facts,
     Letterhead,
     MoneyLow,
+    RecalculationIssued,
     TopUpReceived,
     message_of,
 )
@@ -107,6 +108,28 @@ def _tell_part(
                 retailer, account, NoticeKind.PAYMENT_DOCUMENT, facts, key, document.number
             )
         )
+    return enqueue_all(session, orders, clock)
+
+
+def tell_recalculations(
+    session: Session,
+    issued: Sequence[tuple[BilledAccount, RecalculationIssued]],
+    clock: Clock,
+) -> int:
+    """Write a notice for each document of the difference, to those who gave an address."""
+    retailer = billing_store.retailer(session)
+    orders = [
+        account_notice(
+            retailer,
+            account,
+            NoticeKind.RECALCULATION,
+            facts,
+            f"document:{facts.number}",
+            facts.number,
+        )
+        for account, facts in issued
+        if account.email
+    ]
     return enqueue_all(session, orders, clock)
 
 

@@ -19,6 +19,7 @@ from notices.messages import (
     Letterhead,
     MeterDue,
     MoneyLow,
+    RecalculationIssued,
     TopUpReceived,
     VerificationsDue,
     message_of,
@@ -37,7 +38,10 @@ TOP_UP = TopUpReceived(
     "R-2026-000012",
 )
 DOCUMENT = DocumentIssued("2026-000123", Month(2026, 10), 2345_67, -1200_05, date(2026, 11, 15))
-ALL = [MONEY_LOW, DAYS_LEFT, TOP_UP, DOCUMENT]
+RECALCULATION = RecalculationIssued(
+    "D-2026-000001", Month(2026, 8), Month(2026, 9), -65_52, Month(2026, 11)
+)
+ALL = [MONEY_LOW, DAYS_LEFT, TOP_UP, DOCUMENT, RECALCULATION]
 
 
 def russian(facts, addressee=ANNA, head=HEAD):
@@ -102,6 +106,7 @@ def test_both_bodies_hold_every_amount_to_the_kopeck(facts, language):
         DaysLeft: (412_80, 165_12),
         TopUpReceived: (10_000_00, 500_00, 10_432_11),
         DocumentIssued: (2345_67, 1200_05),
+        RecalculationIssued: (65_52,),
     }[type(facts)]:
         whole, kopecks = f"{amount_minor / 100:,.2f}".split(".")
         digits = (
@@ -161,6 +166,17 @@ def test_an_advance_is_nothing_to_pay():
 
     assert "₽12.00 (nothing to pay: this is your advance)" in message.text
     assert "15 Nov" not in message.text
+
+
+def test_a_recalculation_says_what_is_given_back_for_which_months_and_where_it_is_shown():
+    message = english(RECALCULATION)
+
+    assert (
+        message.subject
+        == f"Account {ANNA.account_number}: recalculation for August 2026 – September 2026"
+    )
+    assert "₽65.52 (given back to your account)" in message.text
+    assert "The payment document for November 2026 will show the same lines." in message.text
 
 
 def test_a_top_up_without_receipt_promises_none():

@@ -5,8 +5,9 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 
-from billing.models import CorrectionReason, LineKind
+from billing.models import AccountRow, CorrectionReason, LineKind
 from invoices.numbering import DocumentKind
 from invoices.payment_document import PaymentDocument
 from invoices.recalculation import RecalculationDocument
@@ -25,6 +26,8 @@ from metering.events.service import (
 )
 from metering.registry.places import Commodity
 from metering.store import write_days
+from notices.notice import NoticeKind
+from notices.store import notices_of
 from tariffs.lines import ChargeKind
 from tariffs.service import PublishOrder, publish_version
 from tests.scenarios.by_hand_town import SCOPE, ZONE, Town, tariff
@@ -345,3 +348,19 @@ def test_what_comes_late_for_january_moves_the_yearly_range_of_later_months(data
     assert town.billed_minor("P1") == 2_000 * 500 + (160 + 744) * 1000
     assert [str(m.month) for m in differences(town)[0].months] == ["2026-01", "2026-02", "2026-03"]
     assert put_right(town, at(4, 13)).corrected == 0
+
+
+def test_who_gave_an_address_is_sent_the_document_once(town):
+    read_and_close(town, 1, 2)
+    publish(town, DEARER, at(3, 10))
+    with town.database.writing() as session:
+        session.execute(update(AccountRow).values(email="anna@town.example"))
+
+    put_right(town, at(3, 12))
+    put_right(town, at(3, 13))
+
+    with town.database.reading() as session:
+        found = notices_of(session, SCOPE, town.accounts["P1"])
+    assert [(one.kind, one.document_number) for one in found] == [
+        (NoticeKind.RECALCULATION, "D-2026-000001")
+    ]
