@@ -21,7 +21,9 @@ from kilokassa.core.period import Period
 from kilokassa.core.series import WattHours
 from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
+from tariffs.charges import CapacityBasis
 from tariffs.compiled import Grid, compile_grid, compile_periods
+from tariffs.extras import MINUTES_PER_HOUR
 from tariffs.facts import AccountFacts
 from tariffs.hourly import hourly_prices
 from tariffs.lines import (
@@ -42,6 +44,7 @@ from tariffs.rating import (
     shares_by_days,
     zone_for,
 )
+from tariffs.zone_calendar import mask_of_windows
 
 _FACTS: Final = (
     "area_dm2",
@@ -238,6 +241,9 @@ def _intervals(
         table, added = hourly_prices(grid, facts)
         # The average of several prices is shown rounded; the amount keeps their exact sum.
         prices = table[places] // added[spec.stretch]
+    elif spec.kind is ChargeKind.CAPACITY:
+        places = _places_of_demand(spec, version, grid, energy_wh, facts)
+        prices = np.zeros(len(places), dtype=np.int64)
     else:
         return ()
     step = timedelta(minutes=grid.interval_min)
@@ -247,6 +253,37 @@ def _intervals(
             places.tolist(), energy_wh[0, places].tolist(), prices.tolist(), strict=True
         )
     )
+
+
+def _places_of_demand(
+    spec: LineSpec,
+    version: TariffVersion,
+    grid: Grid,
+    energy_wh: WattHours,
+    facts: AccountFacts,
+) -> npt.NDArray[np.intp]:
+    """Return the intervals that a demand was found in: the highest one, or the named hours."""
+    capacity = next(one for one in version.charges.capacity if one.code == spec.code)
+    part = next(one for one in grid.compiled.parts if spec.stretch in one)
+    first, last = grid.edges[part[0]], grid.edges[part[-1] + 1]
+    if capacity.basis is CapacityBasis.REGULATED_PEAKS:
+        step = timedelta(minutes=grid.interval_min)
+        count = MINUTES_PER_HOUR // grid.interval_min
+        begun = [(hour - grid.start) // step for hour in facts.regulated_hours[capacity.hours]]
+        within = sorted({place for place in begun if first <= place and place + count <= last})
+        return np.array([place + n for place in within for n in range(count)], dtype=np.intp)
+    if capacity.basis is CapacityBasis.CONTRACTED:
+        return np.array([], dtype=np.intp)
+    mask = mask_of_windows(
+        capacity.windows,
+        lambda day: not capacity.day_types or version.calendar.type_of(day) in capacity.day_types,
+        grid.compiled.zone,
+        grid.compiled.stretches[part[0]].period.start,
+        last - first,
+        grid.interval_min,
+    )
+    counted = np.where(mask, energy_wh[0, first:last], 0)
+    return np.flatnonzero(counted == counted.max(initial=0))[:1] + first
 
 
 def _steps(

@@ -93,6 +93,6 @@ def _volumes(told: Mapping[str, Any]) -> Iterator[Step]:
 def _figures(told: Mapping[str, Any], units: Mapping[str, StepUnit]) -> Iterator[Step]:
     for name, unit in units.items():
         value = told.get(name)
-        nothing = value == 0 and name.startswith("carried")
+        nothing = value == 0 and name in {"carried_in_wh", "carried_out_wh", "step_min"}
         if isinstance(value, int) and not nothing:
             yield Step(StepKind.WORKING, value, unit, {"name": name})

@@ -6,7 +6,7 @@ same for ever, and two people who explain the line years apart can compare it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
@@ -48,6 +48,14 @@ class StepKind(StrEnum):
 
     INTERVALS = "intervals"
     """What the intervals of the line's zone and price sum to."""
+    HIGHEST = "highest"
+    """The interval that a demand was measured in."""
+    PEAK_HOURS = "peak_hours"
+    """The regulated hours that a demand is the average of."""
+    RATCHET = "ratchet"
+    """The demand that months before leave, where it is more."""
+    DAYS = "days"
+    """Of a standing charge: the days that it is for."""
     EXPORTED = "exported"
     RANGE = "range"
     """How much of it a range of consumption took."""
@@ -169,6 +177,15 @@ class Sum:
         """Say whether the exact amount, rounded half up, is the amount of the line."""
         exact = self.exact_minor
         return half_up_ratio(exact.numerator, exact.denominator) == self.amount_minor
+
+    def reversed(self) -> "Sum":
+        """Return the sum of the line that takes this one back."""
+        return replace(
+            self,
+            quantity=-self.quantity,
+            exact_minor=-self.exact_minor,
+            amount_minor=-self.amount_minor,
+        )
 
 
 def sum_of(line: NewLine, intervals: Sequence[IntervalPart] = ()) -> Sum:

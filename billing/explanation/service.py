@@ -44,6 +44,7 @@ from metering.registry.places import PPM
 from metering.store import PremisesChannel
 from tariffs import explain as tariff_explain
 from tariffs.explain import Explanation, IntervalPart, explain_line, explain_readings
+from tariffs.extras import MINUTES_PER_HOUR
 from tariffs.lines import ChargeKind, ChargeLine
 
 _OF_TARIFF: Final = {
@@ -113,6 +114,7 @@ def _explained(session: Session, row: ChargeLineRow, account: AccountRow) -> Lin
         }
         step = Step(StepKind.REVERSED, before.amount_minor, StepUnit.MINOR, taken)
         chain = replace(chain, steps=(*chain.steps, step))
+    own_sum = sum_of(charged, chain.intervals)
     explained = LineExplanation(
         line_id=row.id,
         account_number=account.number,
@@ -123,7 +125,7 @@ def _explained(session: Session, row: ChargeLineRow, account: AccountRow) -> Lin
         known_at=origin.known_at,
         recorded_at=row.recorded_at,
         version=store.used_version(session, line.tariff_version_id),
-        sum=sum_of(line, chain.intervals),
+        sum=own_sum if row is origin else own_sum.reversed(),
         steps=chain.steps,
         days=chain.days,
         intervals=chain.intervals,
@@ -235,7 +237,8 @@ def _interval_chain(
         day = local_date(part.start, zone)
         by_day[day] = by_day.get(day, 0) + part.energy_wh
     days = _days(session, rated.channels, by_day, known_at)
-    steps = [_step(step, found, len(by_day), again) for step in found.steps]
+    steps = [_step(step, found, rated, len(by_day), again) for step in found.steps]
+    steps.extend(_beside(found, rated, charged))
     if found.price_revision:
         about: dict[str, str | int] = {"series": found.line.spec.code}
         steps.append(Step(StepKind.PRICE_REVISION, found.price_revision, StepUnit.TIMES, about))
@@ -268,9 +271,34 @@ def _days(
     )
 
 
+def _beside(found: Explanation, rated: RatedIntervals, charged: NewLine) -> Iterator[Step]:
+    """Yield what a standing or capacity charge is for: its days, and a demand of months before."""
+    if charged.charge in {ChargeKind.FIXED, ChargeKind.CAPACITY}:
+        ends = local_date(charged.period_end, rated.zone)
+        days = (ends - local_date(charged.period_start, rated.zone)).days
+        yield Step(StepKind.DAYS, days, StepUnit.DAY)
+    if charged.charge is ChargeKind.CAPACITY and len(found.intervals) == 1:
+        highest_w = found.intervals[0].energy_wh * MINUTES_PER_HOUR // rated.interval_min
+        if charged.quantity > highest_w:
+            yield Step(StepKind.RATCHET, charged.quantity, StepUnit.W)
+
+
 def _step(
-    step: tariff_explain.Step, found: Explanation, days: int, again: Iterable[NewLine]
+    step: tariff_explain.Step,
+    found: Explanation,
+    rated: RatedIntervals,
+    days: int,
+    again: Iterable[NewLine],
 ) -> Step:
+    if step.kind is tariff_explain.StepKind.ENERGY and found.line.spec.kind is ChargeKind.CAPACITY:
+        if len(found.intervals) == 1:
+            at: dict[str, str | int] = {
+                "at": found.intervals[0].start.isoformat(),
+                "minutes": rated.interval_min,
+            }
+            return Step(StepKind.HIGHEST, step.value, StepUnit.WH, at)
+        hours = len(found.intervals) * rated.interval_min // MINUTES_PER_HOUR
+        return Step(StepKind.PEAK_HOURS, step.value, StepUnit.WH, {"count": hours})
     if step.kind is tariff_explain.StepKind.ENERGY:
         about: dict[str, str | int] = {
             "zone": step.about,

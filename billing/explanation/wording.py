@@ -47,6 +47,10 @@ ZONES: Final[Mapping[str, str]] = {
 
 SENTENCES: Final[Mapping[StepKind, str]] = {
     StepKind.INTERVALS: mark("Intervals of the zone “%(zone)s”: %(count)s on %(days)s days"),
+    StepKind.HIGHEST: mark("The highest interval of %(minutes)s minutes, from %(at)s"),
+    StepKind.PEAK_HOURS: mark("Used in the %(count)s regulated peak hours, which are averaged"),
+    StepKind.RATCHET: mark("A share of the highest demand of months before is more"),
+    StepKind.DAYS: mark("Days that the charge is for"),
     StepKind.EXPORTED: mark("Given to the network in that time"),
     StepKind.RANGE: mark("Of it in range %(range)s"),
     StepKind.LINE: mark("Computed from the line “%(line)s”"),
@@ -293,12 +297,21 @@ def sum_text(one: Sum, charge: ChargeKind, language: Language) -> tuple[str, ...
     if not one.has_rate:
         why = NO_ONE_RATE.get(charge)
         if one.exact_minor != one.amount_minor and why is not None:
-            return (f"{gettext(why, language)} = {exact}", _rounded(amount, language))
+            return (f"{gettext(why, language)} {exact}", _rounded(amount, language))
         return (f"{gettext(why, language)} = {amount}",) if why is not None else (amount,)
-    factors = [value_text(one.quantity, one.unit, language), _rate(one, language)]
-    if one.share != 1:
-        factors.append(f"{one.share.numerator}/{one.share.denominator}")
+    factors = _factors(one, language)
     return (f"{' × '.join(factors)} {exact}", _rounded(amount, language))
+
+
+def _factors(one: Sum, language: Language) -> list[str]:
+    """Return quantity, rate and share as they are multiplied; of a month's charge, its days."""
+    quantity, share = (-one.quantity, -one.share) if one.share < 0 else (one.quantity, one.share)
+    if one.unit is LineUnit.DAY and share.numerator == 1 and share != 1:
+        of_month = f"{number_text(quantity, language)}/{share.denominator}"
+        rate = _roubles(rate_from_scaled(one.rate_scaled), language)
+        return [f"{rate}{NO_BREAK}₽/{gettext(mark('month'), language)}", of_month]
+    factors = [value_text(quantity, one.unit, language), _rate(one, language)]
+    return factors if share == 1 else [*factors, f"{share.numerator}/{share.denominator}"]
 
 
 def _rounded(amount: str, language: Language) -> str:

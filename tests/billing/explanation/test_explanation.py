@@ -94,14 +94,13 @@ def day(number, revision, digest="aa"):
             line(
                 charge=ChargeKind.FIXED,
                 key="fixed:service/-/2022-11-20",
-                quantity=1,
+                quantity=11,
                 unit=LineUnit.DAY,
                 rate_scaled=150_000_000,
-                factor=11,
                 divisor=30 * 10_000,
                 amount_minor=55_00,
             ),
-            "1 day × 150.00 ₽/day × 11/30 = 55.00 ₽",
+            "150.00 ₽/month × 11/30 = 55.00 ₽",
             "₽55.00",
         ),
         (
@@ -143,6 +142,29 @@ def test_a_sum_can_be_done_again_with_a_calculator(of, text, rounded):
     assert said == [text, f"rounded once, half up, to kopecks: {rounded}"]
 
 
+def test_a_line_taken_back_has_the_sum_of_the_other_with_its_sign_turned():
+    one = sum_of(line())
+
+    assert one.reversed().holds
+    assert sum_text(one.reversed(), ChargeKind.ENERGY, EN)[0].startswith("−123.456")
+
+
+def test_a_deduction_is_told_with_one_sign():
+    taken = line(
+        charge=ChargeKind.DEDUCTION,
+        unit=LineUnit.MINOR,
+        quantity=1_340_50,
+        rate_scaled=9_000,
+        factor=-1,
+        divisor=1_000_000,
+        amount_minor=-12_06,
+    )
+
+    text = sum_text(sum_of(taken), taken.charge, EN)[0].replace("\u00a0", " ")
+
+    assert text == "−₽1,340.50 × 0.9 % = −12.0645 ₽"
+
+
 def test_an_hourly_line_is_the_sum_of_its_intervals():
     # Three hours of 1 kWh at 0.10, 0.20 and -0.05 cost 0.25.
     parts = tuple(
@@ -161,6 +183,9 @@ def test_an_hourly_line_is_the_sum_of_its_intervals():
 
     assert one.exact_minor == 25
     assert not one.has_rate
+    assert sum_text(one, of.charge, EN)[0].startswith(
+        "Each interval times the price of its hour, summed = ₽0.25"
+    )
 
 
 def test_a_line_without_one_rate_is_its_own_exact_amount():
@@ -279,6 +304,7 @@ def test_every_step_and_verdict_has_words(language):
         "plan": "single",
         "series": "dam",
         "meter": "E-1",
+        "minutes": 30,
         "water": "cold_water",
         "way": "meter",
         "word": "norm",
