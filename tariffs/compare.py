@@ -165,11 +165,7 @@ def costs(
     columns = _rated(versions, use)
     billings = len(use.billings)
     by_rates = cost_by_billing(columns, versions, billings)
-    promised = {
-        promise.plan_code
-        for _, version in versions
-        if (promise := version.charges.guarantee) is not None
-    }
+    promised = promised_by(versions)
     if promised:
         others = {
             code: (_rated(known, use), known)
@@ -179,6 +175,15 @@ def costs(
         alternatives = alternatives_of(columns, versions, others, billings)
         columns = with_guarantee(columns, versions, alternatives, use.billings)
     return Costs(_by_billing(columns, billings), by_rates)
+
+
+def promised_by(versions: Sequence[VersionInForce]) -> frozenset[str]:
+    """Return the codes of the plans that the guarantees of versions name."""
+    return frozenset(
+        promise.plan_code
+        for _, version in versions
+        if (promise := version.charges.guarantee) is not None
+    )
 
 
 def _rated(versions: Sequence[VersionInForce], use: Use) -> LineColumns:

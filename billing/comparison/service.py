@@ -19,6 +19,7 @@ from billing.comparison.comparison import (
 from billing.comparison.store import (
     RegisterUse,
     register_costs,
+    register_facts,
     register_uses,
     standing_terms,
     stays_of,
@@ -37,6 +38,7 @@ from kilokassa.core.scope import DEEDS, Right, Scope
 from kilokassa.core.text import mark
 from tariffs.charges import PPM
 from tariffs.compare import Use, costs, gain_of_shifting
+from tariffs.facts import AccountFacts
 from tariffs.lines import CannotRate, VersionInForce
 from tariffs.plans import TariffVersion
 from tariffs.rehearsal import reaching_back
@@ -82,8 +84,10 @@ def compare(
     """
     row = account_in_reach(session, scope, account_id)
     first = max(last.plus(1 - months), Month.of(row.opened_on))
-    found = billed_accounts(session, [account_id], last)
-    if not found:
+    # The plan it has now, though another may have held while the energy was used.
+    open_now = billed_accounts(session, [account_id], last.plus(1))
+    found = open_now or billed_accounts(session, [account_id], last)
+    if not found or first > last:
         raise CannotRate(plan="-", problem=NOTHING_USED)
     account = found[0]
     known = {plan.code: plan for plan in plans(session)}
@@ -116,7 +120,9 @@ def compare(
         use = register_uses(session, [account_id], first, last).get(account_id)
         if use is not None:
             asked = [first.plus(n) for n in range(last.ordinal - first.ordinal + 1)]
-            tally.add_registers(use, offered, priced, asked, account)
+            asking = [version for code in offered for _, version in priced[code]]
+            facts = register_facts(session, [account], asked, asking)[account_id]
+            tally.add_registers(use, offered, priced, asked, account, facts)
     return Comparison(
         first=first,
         last=last,
@@ -188,6 +194,7 @@ class _Tally:
         priced: Mapping[str, Versions],
         months: Sequence[Month],
         account: BilledAccount,
+        facts: Sequence[AccountFacts | None],
     ) -> None:
         """Add what registers counted."""
         self.measured += sum(month in use for month in months)
@@ -195,7 +202,7 @@ class _Tally:
         self.energy_wh += sum(sum(zones.values()) for zones in use.values())
         for code in codes:
             try:
-                own = register_costs(priced[code], use, months, account.zone)
+                own = register_costs(priced[code], use, months, account.zone, facts, priced)
             except CannotRate as refusal:
                 self.refused[code] = refusal
                 continue

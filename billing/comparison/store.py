@@ -15,6 +15,8 @@ from billing.accounts import BilledAccount
 from billing.charges import zone_of
 from billing.facts.facts import Term
 from billing.models import AccountTermRow, Measurement
+from billing.month.alternatives import as_columns
+from billing.month.facts import row_of
 from billing.month.needs import Needs, needs_of
 from billing.month.store import stated_facts
 from billing.store import consumption_by_month
@@ -29,9 +31,10 @@ from metering.days import IntervalMatrix
 from metering.estimation import store as estimate_store
 from metering.estimation.gaps import spread_by_profile
 from metering.registry.places import Commodity
-from tariffs.compare import Costs, Use
+from tariffs.compare import Costs, Use, promised_by
 from tariffs.facts import AccountFacts, Whole
-from tariffs.lines import VersionInForce
+from tariffs.guarantee import alternatives_of, cost_by_billing, with_guarantee
+from tariffs.lines import LineColumns, VersionInForce
 from tariffs.plans import TariffVersion
 from tariffs.rating import rate_readings
 
@@ -208,8 +211,41 @@ def register_uses(
     return found
 
 
+def register_facts(
+    session: Session,
+    accounts: Sequence[BilledAccount],
+    months: Sequence[Month],
+    versions: Sequence[TariffVersion],
+) -> dict[AccountId, tuple[AccountFacts | None, ...]]:
+    """Return, month by month, what the versions ask for beside what the registers counted."""
+    needs = needs_of(versions)
+    if needs is None or not accounts:
+        return {account.id: (None,) * len(months) for account in accounts}
+    by_month = [
+        stated_facts(
+            session,
+            accounts,
+            needs,
+            month.period(accounts[0].zone),
+            month.plus(1).first_day - timedelta(days=1),
+            closing=True,
+            known_at=None,
+        )
+        for month in months
+    ]
+    return {
+        account.id: tuple(row_of(facts, place) for facts in by_month)
+        for place, account in enumerate(accounts)
+    }
+
+
 def register_costs(
-    versions: Sequence[VersionInForce], use: RegisterUse, months: Sequence[Month], zone: ZoneInfo
+    versions: Sequence[VersionInForce],
+    use: RegisterUse,
+    months: Sequence[Month],
+    zone: ZoneInfo,
+    facts: Sequence[AccountFacts | None],
+    named: Mapping[str, Sequence[VersionInForce]],
 ) -> Costs:
     """Return what one account read by registers would have paid in each of `months`.
 
@@ -221,10 +257,23 @@ def register_costs(
         if month not in use:
             continue
         period = month.period(zone)
-        lines = rate_readings(
-            versions, {(period, name): wh for name, wh in use[month].items()}, zone
-        )
-        paid[0, number] = by_rates[0, number] = sum(line.amount_minor for line in lines)
+        counted = {(period, name): wh for name, wh in use[month].items()}
+
+        def rated(
+            held: Sequence[VersionInForce],
+            counted: Mapping[tuple[Period, Zone], int] = counted,
+            known: AccountFacts | None = facts[number],
+        ) -> LineColumns:
+            return as_columns(rate_readings(held, counted, zone, facts=known))
+
+        columns = rated(versions)
+        by_rates[:, number] = cost_by_billing(columns, versions, 1)[:, 0]
+        promised = promised_by(versions)
+        if promised:
+            others = {code: (rated(held), held) for code, held in named.items() if code in promised}
+            known = alternatives_of(columns, versions, others, 1)
+            columns = with_guarantee(columns, versions, known, (period,))
+        paid[:, number] = columns.amount_minor.sum(axis=1)
     return Costs(paid, by_rates)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from billing.accounts import BilledAccount
-from billing.comparison.store import register_costs, register_uses, stays_of
+from billing.comparison.store import register_costs, register_facts, register_uses, stays_of
 from billing.models import Measurement, RehearsalPartRow, RehearsalRow, RunState, Settlement
 from billing.rehearsal.order import Change, RehearsalOrder
 from billing.rehearsal.report import Names, Refused, report_of
@@ -161,7 +161,7 @@ def price_part(
             tally.add(members, place, old.paid_minor, new.paid_minor)
             tally.add_by_rates(members, old.by_rates_minor, new.by_rates_minor)
             tally.add_use(members, use.energy_wh.sum(axis=1), use.measured, use.intervals)
-    _by_registers(session, order, accounts, sides_in, tally)
+    _by_registers(session, order, accounts, sides_in, asking, tally)
     return tally.outcome()
 
 
@@ -170,19 +170,30 @@ def _by_registers(
     order: RehearsalOrder,
     accounts: Sequence[BilledAccount],
     sides_in: Callable[[ZoneInfo], Sides],
+    asking: Sequence[TariffVersion],
     tally: "_Tally",
 ) -> None:
     """Price the accounts that are read by registers, from what they were charged for."""
     members = [a for a in accounts if a.measurement is Measurement.REGISTERS]
     uses = register_uses(session, [a.id for a in members], order.first, order.last)
+    facts_of = register_facts(session, members, order.months, asking)
     for account in members:
         use = uses.get(account.id)
         if use is None:
             continue
         known = sides_in(account.zone)
         try:
-            old = register_costs(known.old[account.plan_id], use, order.months, account.zone)
-            new = register_costs(known.new[account.plan_id], use, order.months, account.zone)
+            old, new = (
+                register_costs(
+                    versions[account.plan_id],
+                    use,
+                    order.months,
+                    account.zone,
+                    facts_of[account.id],
+                    known.named,
+                )
+                for versions in (known.old, known.new)
+            )
         except CannotRate as refusal:
             tally.refuse([account], refusal)
             continue
