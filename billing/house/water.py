@@ -69,6 +69,8 @@ def common_volume(volumes: Mapping[str, Volume | None]) -> Volume | None:
     known = [volume for volume in volumes.values() if volume is not None]
     if len(known) < len(volumes) or not known:
         return None
+    if len(known) == 1:
+        return known[0]
     methods = {volume.method for volume in known}
     method = methods.pop() if len(methods) == 1 else VolumeMethod.METER
     return Volume(sum(volume.litres for volume in known), method)

@@ -22,6 +22,8 @@ from kilokassa.demo.series import EnergyDays, day_matrix, heat_of_day_kcal
 from wallet.topups import BonusRule, bonus_for
 
 _KOPECKS: Final = 100
+_COMMON_MINOR_PER_M2: Final = {"KHV-1": 60, "KHV-2": 130, "KHV-3": 25}
+"""About what the common areas of a house cost a month: it is kept in mind, as heat is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,9 @@ def _day_costs(
         if day.day == 1:
             per_dm2 = heat.get((account.building_code, Month.of(day).plus(-1)), Fraction())
             cost_minor += int(account.area_dm2 * per_dm2)
+            if place:
+                common_minor = _COMMON_MINOR_PER_M2.get(account.building_code, 0)
+                cost_minor += account.area_dm2 * common_minor // 100
         costs.append(cost_minor)
     return costs
 

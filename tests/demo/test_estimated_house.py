@@ -1,10 +1,12 @@
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
 
 from billing import store as billing_store
 from billing.charges import used_estimates
-from billing.models import LineKind
+from billing.house.store import common_area_months, house_in_reach
+from billing.models import LineKind, Service
 from kilokassa.app.settings import Settings
 from kilokassa.app.verification import verify_all
 from kilokassa.app.wiring import Application
@@ -68,6 +70,23 @@ def test_every_way_of_estimating_can_be_seen_in_the_town(sqlite_database, tmp_pa
     corrected = {Month.from_ordinal(n.charge_month) for n in lines["2"]} - {Month(2026, 10)}
     assert corrected == {Month(2026, 8), Month(2026, 9)}
     assert {n.kind for n in lines["2"]} == set(LineKind)
-    (by_norm,) = lines["1"]
+    (by_norm,) = (line for line in lines["1"] if line.service is Service.ELECTRICITY)
     assert str(used_estimates(by_norm.detail)[0].method) == "norm"
+    # Its other services: common areas, water, drainage, upkeep and waste, each a line of October.
+    assert Counter(n.code for n in lines["3"] if n.charge_month == Month(2026, 10).ordinal) == {
+        "": 1,
+        "cold_water": 1,
+        "common_electricity_reduced": 1,
+        "drainage": 1,
+        "hot_water": 2,
+        "upkeep": 1,
+        "waste": 1,
+    }
+    with sqlite_database.reading() as session:
+        house = house_in_reach(session, SCOPE, HOUSE)
+        months = common_area_months(session, [house.id], Month(2026, 4), Month(2026, 5))
+    early, after = (months[house.id, month] for month in (Month(2026, 4), Month(2026, 5)))
+    assert early.actual_wh < 0 == early.charged_wh
+    assert after.carried_in_wh == early.actual_wh
+    assert after.charged_wh == after.actual_wh + early.actual_wh
     assert verify_all(application) == ()

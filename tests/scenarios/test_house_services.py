@@ -316,9 +316,9 @@ def test_water_is_charged_by_meter_or_norm_and_drained_together(database, tmp_pa
         ("hot", LineUnit.LITRE, 3_000),
         ("hot", LineUnit.KCAL, 157_800),
     ]
-    assert [(meter.serial, meter.previous, meter.current) for meter in metered.meters] == [
-        ("SCW1", 100_000, 105_000),
-        ("SHW1", 50_000, 53_000),
+    assert [(m.serial, m.previous, m.current, m.measured) for m in metered.meters] == [
+        ("SCW1", 100_000, 105_000, 5_000),
+        ("SHW1", 50_000, 53_000, 3_000),
     ]
     assert [(line.code, line.quantity, line.estimated) for line in by_norm.lines] == [
         ("cold", 9_490, 9_490),
