@@ -33,7 +33,7 @@ from billing.register_service import rate_registers
 from billing.store import areas_of_buildings, retailer
 from heating import store as heating_store
 from heating.allocation import HeatedFlat, HouseMonth, share_building_month
-from kilokassa.core.calendar import Month, intervals_in_day, local_midnight
+from kilokassa.core.calendar import Month, intervals_in_day, local_date, local_midnight
 from kilokassa.core.digest import canonical_json, digest_text
 from kilokassa.core.ids import AccountId, TariffPlanId
 from kilokassa.core.period import Period
@@ -322,7 +322,7 @@ def _rate_intervals(
         used = _used_estimates(session, energy.channels, guessed, period, asked.known_at)
         for of_plan in _by_plan(session, energy, asked):
             _rate_rows(energy, of_plan, guessed, used, aside, asked, gathered)
-        _gather_meters(energy, serials, asked.closing, aside, gathered)
+        _gather_meters(energy, serials, asked, aside, gathered)
     for account in interval_accounts:
         if account.id not in with_channel:
             gathered.warnings[account.id].append(NO_CHANNEL)
@@ -737,15 +737,23 @@ def _naming_the_account(of_plan: _OfPlan, refusal: CannotRate) -> CannotRate:
 
 def _mask_outside(energy: _Energy) -> None:
     """Leave out what was used before an account opened or from the day it closed."""
-    matrix = energy.matrix
+    for row in range(len(energy.owners)):
+        own = _own_days(energy, row)
+        energy.matrix.energy_wh[row, : own.start] = 0
+        energy.matrix.energy_wh[row, own.stop :] = 0
+
+
+def _own_days(energy: _Energy, row: int) -> slice:
+    """Return the intervals of a row on which its owner's account is open."""
+    matrix, owner = energy.matrix, energy.owners[row]
     step = timedelta(minutes=matrix.interval_min)
-    for row, owner in enumerate(energy.owners):
+    intervals = matrix.energy_wh.shape[1]
+    first, end = 0, intervals
+    if owner.opened_on > local_date(matrix.start, energy.zone):
         first = (local_midnight(owner.opened_on, energy.zone) - matrix.start) // step
-        if first > 0:
-            matrix.energy_wh[row, :first] = 0
-        if owner.closed_on is not None:
-            last = max(0, (local_midnight(owner.closed_on, energy.zone) - matrix.start) // step)
-            matrix.energy_wh[row, last:] = 0
+    if owner.closed_on is not None:
+        end = (local_midnight(owner.closed_on, energy.zone) - matrix.start) // step
+    return slice(min(max(first, 0), intervals), min(max(end, 0), intervals))
 
 
 def _set_aside(
@@ -812,7 +820,7 @@ def _used_estimates(
 def _gather_meters(
     energy: _Energy,
     serials: dict[int, PremisesMeter],
-    whole_month: bool,
+    asked: _Asked,
     aside: Mapping[int, str],
     gathered: _Gathered,
 ) -> None:
@@ -837,17 +845,19 @@ def _gather_meters(
                 verified_until=None if meter is None else meter.verified_until,
             )
         )
-        if whole_month and missing[row] and account.opened_on <= matrix.start.date():
+        if not asked.closing:
+            continue
+        if missing[row] and (matrix.quality[row, _own_days(energy, row)] == Quality.MISSING).any():
             gathered.warnings[account.id].append(INTERVALS_MISSING)
-        if whole_month and row not in aside and _expired(meter, matrix.start):
+        if row not in aside and _expired(meter, asked.first):
             gathered.warnings[account.id].append(VERIFICATION_EXPIRED)
 
 
-def _expired(meter: PremisesMeter | None, month_start: datetime) -> bool:
+def _expired(meter: PremisesMeter | None, first: date) -> bool:
     """Say whether a meter's verification had run out before the month began."""
     if meter is None or meter.verified_until is None:
         return False
-    return meter.verified_until < month_start.date()
+    return meter.verified_until < first
 
 
 def _rate_registers(

@@ -13,7 +13,7 @@ from kilokassa.core.calendar import Month, intervals_in_day, local_midnight
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.ids import PremisesId
 from metering.days import whole_days
-from metering.registry.places import Channel
+from metering.registry.places import Channel, MeteringPoint
 from metering.registry.service import PlacesOrder, register_places
 from metering.store import write_days
 from tariffs.service import PublishOrder, publish_version
@@ -105,6 +105,18 @@ class PlansTown(Town):
                 FixedClock(LEARNED),
             )
         self.channels["A-"] = places.channel_ids["P1", "A-"]
+
+    def has_another_point(self):
+        """Put a second meter to the flat, such as of its cellar."""
+        with self.database.writing() as session:
+            places = register_places(
+                session,
+                PlacesOrder(
+                    points=(MeteringPoint("P9", "B1", "1"),), channels=(Channel("P9", 60),)
+                ),
+                FixedClock(LEARNED),
+            )
+        self.channels["P9"] = places.channel_ids["P9", "A+"]
 
     def uses(self, first, end, wh_by_hour, *, channel="P1", at=None):
         """Let the meter measure the same Wh every hour, or those of a function of the hour."""

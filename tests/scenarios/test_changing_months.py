@@ -8,7 +8,7 @@ import pytest
 from billing import store
 from billing.facts.store import persons_on
 from billing.models import AccountFactRow, EntitlementRow, FactKind, LineUnit, Measurement
-from billing.month.service import rate_month
+from billing.month.service import INTERVALS_MISSING, rate_month
 from invoices.payment_document import PaymentDocument
 from invoices.store import documents_of
 from kilokassa.core.calendar import Month, local_midnight
@@ -420,3 +420,33 @@ def test_a_month_that_is_closed_with_every_kind_of_line_stands_as_it_was_rated(d
     assert standing[town.account] == rated
     assert used[town.account][Month(2026, 10)] == {"all/-/2017-01-01": 74_400}
     assert (again.lines, again.documents) == (0, 0)
+
+
+def test_who_moved_in_is_warned_of_their_own_gaps_only(database, tmp_path):
+    town = PlansTown(database, tmp_path)
+    town.moves_out(date(2026, 10, 15))
+    newcomer = town.moves_in(date(2026, 10, 15))
+    town.uses(date(2026, 10, 1), date(2026, 10, 10), 1000)
+    town.uses(date(2026, 10, 15), date(2026, 11, 1), 1000)
+
+    warnings = [
+        town.month(2026, 10, account=account).charges[account].warnings
+        for account in (town.account, newcomer)
+    ]
+
+    assert warnings == [(INTERVALS_MISSING,), ()]
+
+
+def test_an_account_with_two_points_pays_its_standing_charge_once(database, tmp_path):
+    upkeep = "fixed: [{code: upkeep, name: {ru: Обслуживание}, per: month, amounts: "
+    upkeep += "[{from: 2017-01-01, amount: 100}]}]\n"
+    town = PlansTown(database, tmp_path, plan("upkeep", upkeep))
+    town.has_plan("upkeep", date(2026, 10, 1))
+    town.has_another_point()
+    town.uses(*OCTOBER, 1000)
+    town.uses(*OCTOBER, 500, channel="P9")
+
+    assert town.amounts(2026, 10) == {
+        "all/-/2017-01-01": kopecks(744 * Decimal("1.5") * 5),
+        "fixed:upkeep/-/2017-01-01": 100_00,
+    }
