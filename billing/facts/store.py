@@ -29,6 +29,7 @@ from billing.models import (
 from kilokassa.core.calendar import Month
 from kilokassa.core.ids import AccountId, TariffPlanId
 from kilokassa.core.scope import Scope
+from kilokassa.core.text import Language
 from kilokassa.db.rights import account_in_scope
 from kilokassa.db.slices import in_slices
 from metering.models import BuildingRow, MeteringPointRow, PremisesRow
@@ -393,3 +394,15 @@ def _dated(
         for row in session.scalars(query):
             found.setdefault(AccountId(row.account_id), []).append(Dated(row.valid_from, row.value))
     return found
+
+
+def names_of_codes(session: Session, language: Language) -> dict[str, str]:
+    """Return the names of concessions and plans by their code, in a language."""
+    russian = language is Language.RUSSIAN
+    concessions = {
+        code: name if russian else name_en or name
+        for code, (name, name_en) in concession_names(session).items()
+    }
+    return concessions | {
+        plan.code: plan.name if russian else plan.name_en for plan in plans(session)
+    }

@@ -12,6 +12,7 @@ from kilokassa.web.visit import Visit
 _USER: Final = re.compile(r"user:\d+")
 _SOURCES: Final[Mapping[str, str]] = {
     "accounts file": mark("the file of accounts"),
+    "registry": mark("the registry"),
     "resident": mark("the customer"),
     "staff": mark("the operator"),
     "replacement": mark("replacement of the meter"),

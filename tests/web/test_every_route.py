@@ -171,11 +171,19 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "GET console.new_rehearsal": Expected(f"{console}/rehearsals/new", open_to(ANALYSTS)),
         "POST console.new_rehearsal": Expected(f"{console}/rehearsals/new", open_to(ANALYSTS, 422)),
         "POST console.go_on_rehearsal": Expected(f"{console}/rehearsals/1", open_to(ANALYSTS, 302)),
+        "GET console.facts": Expected(f"{console}/accounts/{PREPAID}/facts", on_console()),
+        "POST console.state_fact": Expected(
+            f"{console}/accounts/{PREPAID}/facts?subject=persons", open_to(DESK, 422)
+        ),
+        "POST console.withdraw_fact": Expected(
+            f"{console}/accounts/{PREPAID}/facts/withdraw", open_to(DESK, 302)
+        ),
         "GET console.comparison": Expected(f"{console}/accounts/{PREPAID}/plans", on_console()),
         "POST console.choose_plan": Expected(
             f"{console}/accounts/{PREPAID}/plans", open_to(DESK, 302), data={"plan": "no such"}
         ),
         "GET account.plan": Expected(f"{page}/plan", on_account_page()),
+        "GET account.facts": Expected(f"{page}/facts", on_account_page()),
         "GET account.comparison": Expected(f"{page}/plans", on_account_page()),
         "POST account.choose_plan": Expected(
             f"{page}/plans", on_account_page(302), data={"plan": "no such"}
@@ -185,6 +193,11 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "POST api.begin_rehearsal": Expected(
             f"{api}/rehearsals", open_to(ANALYSTS, 422), json={"changes": []}
         ),
+        "GET api.facts": Expected(f"{account}/facts", of_account()),
+        "POST api.state_fact": Expected(
+            f"{account}/facts", open_to(DESK, 422), json={"subject": "persons"}
+        ),
+        "DELETE api.withdraw_fact": Expected(f"{account}/facts/persons/0", open_to(DESK, 404)),
         "GET api.comparison": Expected(f"{account}/comparison", of_account()),
         "GET api.plan_choice": Expected(f"{account}/plan", of_account()),
         "POST api.choose_plan": Expected(

@@ -10,6 +10,7 @@ from kilokassa.web.console import (
     estimates,
     events,
     exports,
+    facts,
     findings,
     home,
     house_services,
@@ -76,6 +77,9 @@ def blueprint() -> Blueprint:
     console.post("/rehearsals/<int:rehearsal_id>")(rehearsals.go_on_rehearsal)
     console.get("/accounts/<number>/plans")(comparison.comparison)
     console.post("/accounts/<number>/plans")(comparison.choose_plan)
+    console.get("/accounts/<number>/facts")(facts.facts)
+    console.post("/accounts/<number>/facts")(facts.state_fact)
+    console.post("/accounts/<number>/facts/withdraw")(facts.withdraw_fact)
     console.get("/balance")(balance.balances)
     console.get("/balance/<code>")(balance.balance)
     console.get("/estimates")(estimates.estimates)
