@@ -150,7 +150,7 @@ def charge_lines(
                 "month", mark("Month"), lambda one: Month.from_ordinal(one.charge_month), Kind.MONTH
             ),
             Column("service", mark("Service"), lambda one: one.service, Kind.WORD, minor=True),
-            Column("zone", mark("Charge"), line_name, link=explained_at),
+            Column("zone", mark("What for"), line_name, link=explained_at),
             Column(
                 "kind",
                 mark("Kind"),

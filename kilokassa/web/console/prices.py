@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from wtforms import SelectChoice, SelectField, StringField
 from wtforms.validators import Length, Regexp, ValidationError
 
-from kilokassa.core.calendar import Month, intervals_in_day, local_day
+from kilokassa.core.calendar import Month, intervals_in_day, local_date, local_day
 from kilokassa.core.errors import DomainError
 from kilokassa.core.money import half_up_ratio
 from kilokassa.core.scope import Right
@@ -115,7 +115,7 @@ def price_series() -> ResponseReturnValue:
     """List the series and the peak hours."""
     here = visit()
     table = _series_table(store.all_series(here.session, here.scope), here.language)
-    hours = _hours_table(store.peak_hours(here.session, here.scope))
+    hours = _hours_table(store.peak_hours(here.session, here.scope), here.zone)
     asked = export_asked()
     if asked:
         return (hours if asked == hours.name else table).csv()
@@ -209,7 +209,7 @@ def _list_page(here: Visit, form: SeriesForm, hours_form: PeakHoursForm, refusal
         "console/prices.html",
         active="console.price_series",
         table=_series_table(store.all_series(here.session, here.scope), here.language),
-        hours=_hours_table(store.peak_hours(here.session, here.scope)),
+        hours=_hours_table(store.peak_hours(here.session, here.scope), here.zone),
         form=form,
         hours_form=hours_form,
         refusal=refusal,
@@ -404,18 +404,50 @@ def _series_table(items: Sequence[Series], language: Language) -> Table[Series]:
     )
 
 
-def _hours_table(items: Sequence[PeakHour]) -> Table[PeakHour]:
+@dataclass(frozen=True, slots=True)
+class HoursOfMonth:
+    """The peak hours of a list in one month."""
+
+    list_code: str
+    month: Month
+    hours: Sequence[PeakHour]
+    zone: ZoneInfo
+
+    @property
+    def text(self) -> str:
+        """Every hour with its day of the month: `1 10:00, 2 18:00`."""
+        local = [hour.starts_at.astimezone(self.zone) for hour in self.hours]
+        return ", ".join(f"{at.day}\u00a0{at:%H:%M}" for at in local)
+
+    @property
+    def latest(self) -> PeakHour:
+        """The hour that was named last."""
+        return max(self.hours, key=lambda hour: hour.recorded_at)
+
+
+def _hours_table(items: Sequence[PeakHour], zone: ZoneInfo) -> Table[HoursOfMonth]:
+    by_month: dict[tuple[Month, str], list[PeakHour]] = {}
+    for hour in items:
+        month = Month.of(local_date(hour.starts_at, zone))
+        by_month.setdefault((month, hour.list_code), []).append(hour)
+    months = sorted(by_month.items(), key=lambda one: (-one[0][0].ordinal, one[0][1]))
     return Table(
         name="peak-hours",
         caption=mark("Hours of regulated peak"),
         columns=(
+            Column("month", mark("Month"), lambda one: one.month, Kind.MONTH),
             Column("list", mark("List"), lambda one: one.list_code),
-            Column("starts", mark("Hour begins"), lambda one: one.starts_at, Kind.INSTANT),
-            Column("recorded", mark("Recorded"), lambda one: one.recorded_at, Kind.INSTANT),
-            Column("source", mark("Source"), lambda one: one.source, minor=True),
-            Column("actor", mark("By"), lambda one: one.actor, minor=True),
+            Column("hours", mark("Day and hour"), lambda one: one.text),
+            Column(
+                "recorded",
+                mark("Recorded"),
+                lambda one: one.latest.recorded_at,
+                Kind.INSTANT,
+                minor=True,
+            ),
+            Column("source", mark("Source"), lambda one: one.latest.source, minor=True),
         ),
-        items=list(reversed(items)),
+        items=[HoursOfMonth(code, month, hours, zone) for (month, code), hours in months],
         empty=mark("No hours were named yet. Plans with a capacity charge by them wait for it."),
     )
 
