@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from billing.common_areas.service import SettledMonth, common_area_codes, settle_house
 from billing.house import store as house_store
-from billing.house.settle_service import SettledMonth, common_area_codes, settle_house
 from billing.store import retailer_zone
 from kilokassa.app.estimating import MonthNotOver
 from kilokassa.app.wiring import Application

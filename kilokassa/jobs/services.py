@@ -285,7 +285,7 @@ def common_areas(
 
     Example: kilokassa houses services common-areas --month 2026-10 --settle
     """
-    from billing.house.settle_service import common_area_codes
+    from billing.common_areas.service import common_area_codes
     from billing.house.store import (
         common_area_months,
         house_in_reach,
