@@ -55,7 +55,7 @@ _BARS: Final = 132
 """Height of the highest rate."""
 _TOP: Final = 26
 _LAST_TOLD: Final = 22 * 60
-"""A window that opens later has no place for its hour beside midnight's."""
+"""A window that opens later leaves no place for midnight beside its hour."""
 _FONT: Final = 'font-family="PT Sans, system-ui, sans-serif"'
 _SEASONS_TOLD: Final = 8
 
@@ -81,14 +81,14 @@ def day_svg(picture: DayPicture, language: Language, *, highest_scaled: int = 0)
         f'<line x1="{_LEFT}" y1="{base}" x2="{_WIDTH - _LEFT}" y2="{base}" '
         'stroke="currentColor" stroke-opacity=".5"/>'
     )
-    hours = sorted(
-        {0, 24 * 60, *(w.opens_minute for w in picture.windows if w.opens_minute <= _LAST_TOLD)}
-    )
+    hours = {0, *(window.opens_minute for window in picture.windows)}
+    if max(hours) <= _LAST_TOLD:
+        hours.add(24 * 60)
     parts += [
         f'<text x="{_LEFT + minutes_share(minute, _SPAN)}" y="{base + 18}" '
         f'text-anchor="{_anchor(minute)}" font-size="13" fill="currentColor">'
         f"{clock_text(minute)}</text>"
-        for minute in hours
+        for minute in sorted(hours)
     ]
     return "".join([*parts, "</svg>"])
 

@@ -1,5 +1,6 @@
 """Drafts of tariffs: written with their picture beside them, published by a second person."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from flask import flash, redirect, render_template, request, url_for
@@ -14,7 +15,13 @@ from kilokassa.web.doers import Doers
 from kilokassa.web.forms import Form
 from kilokassa.web.kit import Column, Kind, Table, export_asked
 from kilokassa.web.language import translate
-from kilokassa.web.tariff_view import check_document, compare_documents, numbered
+from kilokassa.web.tariff_view import (
+    DiffLine,
+    check_document,
+    compare_documents,
+    diff_lines,
+    numbered,
+)
 from kilokassa.web.visit import Visit, visit
 from tariffs import store as tariffs_store
 from tariffs.drafts import store as draft_store
@@ -65,6 +72,9 @@ class DraftForm(Form):
     title = StringField(mark("Title"), validators=[Length(max=TITLE_MOST)])
     document = TextAreaField(mark("Tariff document"), validators=[Length(max=LONGEST)])
     revision = HiddenField(validators=[Regexp(r"\A[0-9]{0,9}\Z")])
+
+    conflict: Sequence[DiffLine] = ()
+    """What the writer's text says differently from the one that was saved in between."""
 
 
 class StepForm(Form):
@@ -179,6 +189,7 @@ def save_tariff_draft(draft_id: int) -> ResponseReturnValue:
     except DraftChanged as conflict:
         form.form_errors.append(_said(here, conflict))
         draft = draft_store.draft_by_id(here.session, here.scope, draft_id)
+        form.conflict = diff_lines(draft.document, text)
         return _page(here, draft, form, typed=text), 409
     except DomainError as error:
         form.form_errors.append(sentence(error, here.language))
@@ -230,9 +241,7 @@ def check_tariff() -> str:
     return render_template("console/tariff_draft_checked.html", **_checked(here, text))
 
 
-def _page(
-    here: Visit, draft: Draft, form: DraftForm, *, typed: str | None = None
-) -> str:
+def _page(here: Visit, draft: Draft, form: DraftForm, *, typed: str | None = None) -> str:
     text = draft.document if typed is None else typed
     if typed is None:
         form.title.data = draft.title
@@ -251,6 +260,9 @@ def _page(
         writing=here.may(Right.PUBLISH_TARIFFS)
         and draft.state in {DraftState.WRITING, DraftState.SUBMITTED},
         publishing=here.may(Right.PUBLISH_TARIFFS) and draft.may_publish(here.scope.actor),
+        step_shown=next(
+            (one for one in draft.steps if str(one.number) == request.args.get("step")), None
+        ),
         can_rehearse=here.may(Right.PUBLISH_TARIFFS),
         **_checked(here, text),
     )

@@ -20,6 +20,17 @@
     );
     gutter.scrollTop = text.scrollTop;
   };
+  // A fault leads to its line, which is chosen whole.
+  document.addEventListener("click", (event) => {
+    const fault = event.target.closest?.("a[data-line]");
+    if (!fault) return;
+    event.preventDefault();
+    const lines = text.value.split("\n");
+    const at = Number(fault.dataset.line) - 1;
+    const start = lines.slice(0, at).reduce((sum, line) => sum + line.length + 1, 0);
+    text.focus();
+    text.setSelectionRange(start, start + (lines[at] ?? "").length);
+  });
   text.addEventListener("input", draw);
   text.addEventListener("scroll", () => { gutter.scrollTop = text.scrollTop; });
   document.body.addEventListener("htmx:afterSwap", draw);
