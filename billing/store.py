@@ -448,6 +448,15 @@ def parts_of(session: Session, run_id: int) -> tuple[BillingPartRow, ...]:
     return tuple(session.scalars(query.order_by(BillingPartRow.part)))
 
 
+def first_close_at(session: Session, month: Month) -> datetime | None:
+    """Return when the first close of `month` began: what came later may ask for a correction."""
+    return session.scalar(
+        select(func.min(BillingRunRow.started_at)).where(
+            BillingRunRow.kind == RunKind.CLOSE, BillingRunRow.charge_month == month.ordinal
+        )
+    )
+
+
 def areas_of_buildings(
     session: Session,
     building_ids: Iterable[int],
