@@ -1,7 +1,7 @@
 """Pictures of a rehearsal as SVG text: they need no script, so a page, a file and a PDF share them.
 
-Colours are named by classes that the page's style sheet fills in; what a colour says is also said
-by place, pattern and number.
+A page's style sheet may colour them anew, by class, for the dark; what a colour says is also said
+by place and number.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,17 @@ from html import escape
 from tariffs.charges import PPM
 from tariffs.rehearsal import BINS_PPM
 
+_FILLS = {
+    "less": "#1b6e3c",
+    "more": "#b3261e",
+    "same": "#7c8894",
+    "old": "#7c8894",
+    "new": "#2f7f86",
+}
+"""Colours where no style sheet reaches into the picture, as in a PDF."""
 _WIDTH, _HEIGHT = 720, 240
 _TOP, _BOTTOM = 24, 36
+_LINE = _HEIGHT - _BOTTOM
 
 
 def bin_labels() -> tuple[str, ...]:
@@ -43,21 +52,18 @@ def histogram_svg(counts: Sequence[int], title: str, about: str) -> str:
     for number, (label, count) in enumerate(zip(labels, counts, strict=True)):
         height = _tall(count, highest)
         kind = "less" if number < middle else "more" if number > middle else "same"
-        x, y = number * width, _HEIGHT - _BOTTOM - height
-        parts.append(
-            f'<rect class="bar {kind}" x="{x + 4:.1f}" y="{y}" width="{width - 8:.1f}"'
-            f' height="{height}"/>'
-        )
+        x = number * width
+        parts.append(_bar(kind, x + 4, width - 8, height))
         if count:
-            parts.append(_text(x + width / 2, y - 6, str(count)))
-        parts.append(_text(x + width / 2, _HEIGHT - _BOTTOM + 20, label))
+            parts.append(_text(x + width / 2, _LINE - height - 6, str(count)))
+        parts.append(_text(x + width / 2, _LINE + 20, label))
     return _svg(parts, title, about)
 
 
 def months_svg(
     months: Sequence[tuple[str, int, int]], title: str, about: str, names: tuple[str, str]
 ) -> str:
-    """Draw what each month came to, now and on the new tariff, in thousands of roubles."""
+    """Draw what each month came to, now and on the new tariff, beside each other."""
     width = _WIDTH / max(len(months), 1)
     highest = max([1, *(max(old, new) for _, old, new in months)])
     parts = []
@@ -65,15 +71,11 @@ def months_svg(
         x = number * width
         for place, (kind, value) in enumerate((("old", old), ("new", new))):
             height = _tall(max(value, 0), highest)
-            left = x + width * (0.14 + 0.36 * place)
-            parts.append(
-                f'<rect class="bar {kind}" x="{left:.1f}" y="{_HEIGHT - _BOTTOM - height}"'
-                f' width="{width * 0.34:.1f}" height="{height}"/>'
-            )
-        parts.append(_text(x + width / 2, _HEIGHT - _BOTTOM + 20, label))
+            parts.append(_bar(kind, x + width * (0.14 + 0.36 * place), width * 0.34, height))
+        parts.append(_text(x + width / 2, _LINE + 20, label))
     for place, (kind, name) in enumerate(zip(("old", "new"), names, strict=True)):
         x = place * 240
-        parts.append(f'<rect class="bar {kind}" x="{x}" y="2" width="12" height="12"/>')
+        parts.append(_bar(kind, x, 12, 12, foot=14))
         parts.append(f'<text x="{x + 18}" y="12">{escape(name)}</text>')
     return _svg(parts, title, about)
 
@@ -83,15 +85,23 @@ def _tall(value: int, highest: int) -> int:
     return max(value * whole // highest, 1 if value else 0)
 
 
+def _bar(kind: str, x: float, width: float, height: int, *, foot: int = _LINE) -> str:
+    return (
+        f'<rect class="bar {kind}" fill="{_FILLS[kind]}" x="{x:.1f}" y="{foot - height}"'
+        f' width="{width:.1f}" height="{height}"/>'
+    )
+
+
 def _text(x: float, y: float, text: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escape(text)}</text>'
 
 
 def _svg(parts: Sequence[str], title: str, about: str) -> str:
-    line = _HEIGHT - _BOTTOM
     return (
         f'<svg class="kk-plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img"'
+        f' font-family="PT Sans, Golos Text, sans-serif" font-size="11"'
         f' xmlns="http://www.w3.org/2000/svg"><title>{escape(title)}</title>'
         f"<desc>{escape(about)}</desc>"
-        f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{line}" y2="{line}"/>{"".join(parts)}</svg>'
+        f'<line class="axis" stroke="#7c8894" x1="0" x2="{_WIDTH}" y1="{_LINE}" y2="{_LINE}"/>'
+        f"{''.join(parts)}</svg>"
     )

@@ -66,6 +66,7 @@ from kilokassa.demo.series import (
     readings_csv,
     register_readings,
 )
+from kilokassa.demo.rehearsals import ensure_rehearsal
 from kilokassa.demo.services import live_services
 from metering import store as metering_store
 from metering.days import exact_days, whole_days
@@ -185,6 +186,7 @@ def ensure_demo(
         _pay_bills(application, here, month)
     ensure_registry(application, plan, SCOPE)
     rate_running_months(application)
+    ensure_rehearsal(application, plan, SCOPE)
     with database.writing() as session:
         tell_alarms(session, list(here.account_ids.values()), application.clock)
     ensure_watch(application, plan, SCOPE)
