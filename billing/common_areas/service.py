@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from billing.house import store as house_store
 from billing.house.store import AssignedService, CommonAreaMonth, ServedHouse
 from billing.models import CommonAreaMethod, CommonAreaMonthRow
+from billing.recalculation.store import first_closes
 from billing.store import areas_of_buildings
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.clock import Clock
@@ -104,13 +105,12 @@ def settle_house(
         ).items()
     }
     points = points_of_houses(session, [house.id])[house.id]
+    closed = first_closes(session, month)
     done: list[SettledMonth] = []
     for back in range(SETTLED_BACK_MONTHS, -1, -1):
         one = month.plus(-back)
-        if back and one not in known:
-            continue
         service = _service_in(services, prices, one)
-        if service is None:
+        if service is None or (back and one not in known and one not in closed):
             continue
         row = known.get(one)
         measured = (

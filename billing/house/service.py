@@ -25,7 +25,7 @@ from billing.house.lines import (
     volume_lines,
     yearly_line,
 )
-from billing.house.store import AssignedService, CommonAreaMonth, ServedHouse
+from billing.house.store import AssignedService, CommonAreaMonth, ServedHouse, day_after
 from billing.house.water import Volume, common_volume, water_of_month
 from billing.law import REGISTER_WENT_BACK
 from billing.models import CommonAreaMethod, HouseServiceRow, Service
@@ -85,12 +85,14 @@ class AssignOrder:
 def assign_service(session: Session, order: AssignOrder, clock: Clock) -> bool:
     """Let a house have a service from a day on; return whether that is new.
 
-    What stood for its days before is kept as the former statement, cut short where it began
-    earlier. The same again changes nothing.
+    What was stated for those days before, of the same service, is kept as the former statement and
+    stands on for its other days. A house has one water and one common-area electricity at a time,
+    whatever their codes. The same again changes nothing.
     """
     order.scope.demand(Right.MANAGE_ACCOUNTS)
     house = house_store.house_in_reach(session, order.scope, order.building_code)
-    prices = service_prices(session, [order.service_code]).get(order.service_code)
+    every = service_prices(session)
+    prices = every.get(order.service_code)
     place = mark("service of the house")
     if prices is None:
         raise Invalid(
@@ -119,19 +121,24 @@ def assign_service(session: Session, order: AssignOrder, clock: Clock) -> bool:
             day=str(order.valid_from),
         )
     method = (order.method or CommonAreaMethod.NORM) if common else None
-    earlier = [
+    wanted = (order.service_code, order.valid_from, order.valid_until, method, order.document)
+    rivals = [
         one
         for one in house_store.all_services_of(session, house.id)
-        if one.code == order.service_code or (common and one.method is not None)
+        if one.code == order.service_code or one.code in _same_service(prices[0], every)
     ]
-    wanted = (order.service_code, order.valid_from, order.valid_until, method, order.document)
-    if any((o.code, o.valid_from, o.valid_until, o.method, o.document) == wanted for o in earlier):
+    if any((o.code, o.valid_from, o.valid_until, o.method, o.document) == wanted for o in rivals):
         return False
-    for one in earlier:
-        if one.end > order.valid_from:
-            _supersede(session, one, clock)
-            if one.valid_from < order.valid_from:
-                _add(session, one, clock, order, until=order.valid_from - timedelta(days=1))
+    end = day_after(order.valid_until)
+    for one in rivals:
+        if one.valid_from >= end or one.end <= order.valid_from:
+            continue
+        _supersede(session, one, clock)
+        if one.valid_from < order.valid_from:
+            until = order.valid_from - timedelta(days=1)
+            _add(session, one, clock, order, first=one.valid_from, until=until)
+        if one.end > end:
+            _add(session, one, clock, order, first=end, until=one.valid_until)
     session.add(
         HouseServiceRow(
             building_id=house.id,
@@ -167,11 +174,11 @@ def end_service(session: Session, order: EndOrder, clock: Clock) -> bool:
         if one.code != order.service_code:
             continue
         known = True
-        if one.end > order.last_day + timedelta(days=1):
+        if one.valid_until is None or one.valid_until > order.last_day:
             _supersede(session, one, clock)
             changed = True
             if one.valid_from <= order.last_day:
-                _add(session, one, clock, order, until=order.last_day)
+                _add(session, one, clock, order, first=one.valid_from, until=order.last_day)
     if not known:
         raise Invalid(
             where=mark("service of the house"),
@@ -180,6 +187,15 @@ def end_service(session: Session, order: EndOrder, clock: Clock) -> bool:
         )
     session.flush()
     return changed
+
+
+def _same_service(
+    price: ServicePrice, every: Mapping[str, Sequence[ServicePrice]]
+) -> frozenset[str]:
+    """Return the codes that a house has at most one of; of housing services it may have many."""
+    if price.service is HouseService.HOUSING:
+        return frozenset()
+    return frozenset(code for code, of in every.items() if of[0].service is price.service)
 
 
 def _supersede(session: Session, one: AssignedService, clock: Clock) -> None:
@@ -193,13 +209,14 @@ def _add(
     clock: Clock,
     order: AssignOrder | EndOrder,
     *,
-    until: date,
+    first: date,
+    until: date | None,
 ) -> None:
     session.add(
         HouseServiceRow(
             building_id=one.building_id,
             service_code=one.code,
-            valid_from=one.valid_from,
+            valid_from=first,
             valid_until=until,
             method=one.method,
             document=one.document,

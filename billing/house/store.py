@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -45,12 +45,13 @@ class AssignedService:
 
     @property
     def end(self) -> date:
-        """The day after the last one; the last day there is where it has no end."""
-        return (
-            date.max
-            if self.valid_until is None
-            else date.fromordinal(self.valid_until.toordinal() + 1)
-        )
+        """The day after the last one."""
+        return day_after(self.valid_until)
+
+
+def day_after(last: date | None) -> date:
+    """Return the day after a last one; the end of all days where there is none."""
+    return date.max if last is None or last == date.max else last + timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from billing.recalculation.changes import Reasons, Suspects, most_specific
 from billing.recalculation.service import Correction
 from invoices import service as invoice_service
 from invoices.service import IssueOrder
+from kilokassa.app.common_areas import settle_common_areas
 from kilokassa.app.correcting import (
     Corrected,
     CorrectingOrder,
@@ -211,6 +212,7 @@ def recalculate(
         ids = _account_ids(session, scope, wish)
     if ids:
         run_estimates(application, shown_in.plus(-1), scope=scope, account_ids=ids)
+        settle_common_areas(application, shown_in.plus(-1), scope=scope)
     with database.reading() as session:
         found = _suspects(session, scope, wish, shown_in, now)
         concerned = sorted({i for mine in found.months.values() for i in mine})

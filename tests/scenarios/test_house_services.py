@@ -372,6 +372,53 @@ def test_the_owners_may_decide_otherwise_from_a_month_on(database, tmp_path):
     ]
 
 
+def test_a_decision_told_of_late_settles_closed_months_again(database, tmp_path):
+    house = House(database, tmp_path, COMMON)
+    house.month(JANUARY, house=25)
+    house.town.close(2026, 1)
+    late = FixedClock(local_midnight(date(2026, 2, 20), ZONE))
+    order = AssignOrder(SCOPE, "B1", "common", date(2026, 1, 1), method=CommonAreaMethod.NORM)
+    with database.writing() as session:
+        assign_service(session, order, late)
+    house.month(FEBRUARY, house=25)
+    house.town.close(2026, 2)
+
+    with database.reading() as session:
+        account_id = house.town.accounts["P1"]
+        (line,) = (
+            line
+            for line in billing_store.standing_lines(session, [account_id], JANUARY)[account_id]
+            if line.service is Service.COMMON_ELECTRICITY
+        )
+
+    assert house.settled(JANUARY).method is CommonAreaMethod.NORM
+    assert (line.quantity, line.amount_minor) == (10_000, 50_00)
+
+
+def test_one_water_takes_the_place_of_another_for_its_days_only(sqlite_database, tmp_path):
+    House(sqlite_database, tmp_path, COLD)
+    other = COLD.replace("code: cold", "code: summer")
+    with sqlite_database.writing() as session:
+        publish_service(session, ServiceOrder(SCOPE, other), START)
+        order = AssignOrder(SCOPE, "B1", "summer", date(2026, 6, 1), valid_until=date(2026, 8, 31))
+        assign_service(session, order, START)
+        found = all_services_of(session, house_in_reach(session, SCOPE, "B1").id)
+
+    assert [(one.code, one.valid_from, one.valid_until) for one in found] == [
+        ("cold", date(2026, 1, 1), date(2026, 5, 31)),
+        ("cold", date(2026, 9, 1), None),
+        ("summer", date(2026, 6, 1), date(2026, 8, 31)),
+    ]
+
+
+def test_the_last_day_there_is_can_be_named(sqlite_database, tmp_path):
+    House(sqlite_database, tmp_path, WASTE)
+    with sqlite_database.writing() as session:
+        order = AssignOrder(SCOPE, "B1", "waste", date(2026, 2, 1), valid_until=date.max)
+        assert assign_service(session, order, START)
+        assert not end_service(session, EndOrder(SCOPE, "B1", "waste", date.max), START)
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
