@@ -309,7 +309,7 @@ def _factors(one: Sum, language: Language) -> list[str]:
     if one.unit is LineUnit.DAY and share.numerator == 1 and share != 1:
         of_month = f"{number_text(quantity, language)}/{share.denominator}"
         rate = _roubles(rate_from_scaled(one.rate_scaled), language)
-        return [f"{rate}{NO_BREAK}₽/{gettext(mark('month'), language)}", of_month]
+        return [f"{rate}/{gettext(mark('month'), language)}", of_month]
     factors = [value_text(quantity, one.unit, language), _rate(one, language)]
     return factors if share == 1 else [*factors, f"{share.numerator}/{share.denominator}"]
 
@@ -328,7 +328,7 @@ def _rate(one: Sum, language: Language) -> str:
         LineUnit.DAY: mark("day"),
         LineUnit.PERSON: mark("person"),
     }.get(one.unit) or _UNITS[str(one.unit)][0]
-    return f"{rate}{NO_BREAK}₽/{gettext(unit, language)}"
+    return f"{rate}/{gettext(unit, language)}"
 
 
 def _exact_text(exact_minor: Fraction, language: Language) -> str:
@@ -337,14 +337,18 @@ def _exact_text(exact_minor: Fraction, language: Language) -> str:
     scaled = roubles * 10**EXACT_PLACES
     if scaled.denominator == 1:
         value = Decimal(scaled.numerator).scaleb(-EXACT_PLACES).normalize()
-        return f"= {_roubles(value, language)}{NO_BREAK}₽"
+        return f"= {_roubles(value, language)}"
     numerator = round(roubles * 10**6)
-    return f"≈ {number_text(Decimal(numerator).scaleb(-6), language, decimals=6)}{NO_BREAK}₽"
+    return f"≈ {_roubles(Decimal(numerator).scaleb(-6), language)}"
 
 
 def _roubles(value: Decimal, language: Language) -> str:
     """Return roubles with their kopecks and whatever comes beyond."""
-    return number_text(value, language, decimals=max(2, -int(value.as_tuple().exponent)))
+    digits = number_text(abs(value), language, decimals=max(2, -int(value.as_tuple().exponent)))
+    sign = "−" if value < 0 else ""
+    if language is Language.RUSSIAN:
+        return f"{sign}{digits}{NO_BREAK}₽"
+    return f"{sign}₽{digits}"
 
 
 def verdict_text(one: LineExplanation, language: Language) -> str:

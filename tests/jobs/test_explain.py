@@ -42,7 +42,7 @@ def test_a_clerk_follows_a_line_with_a_calculator(explain):
     assert ended.code == 0
     told = ended.out.replace("\u00a0", " ")
     assert f"Line {line_id}, account {PREPAID}, December 2022: Night" in told
-    assert "38.457 kWh × 2.07 ₽/kWh = 79.60599 ₽" in told
+    assert "38.457 kWh × ₽2.07/kWh = ₽79.60599" in told
     assert "rounded once, half up, to kopecks: ₽79.61" in told
     assert told.count("revision 1") == 32
     assert "the same kopeck, from inputs with the same digest" in told

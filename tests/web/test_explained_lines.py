@@ -90,7 +90,7 @@ def test_the_page_speaks_the_language_of_its_reader(clients: Clients, language: 
 
     text = client.get(f"/console/lines/{line_id}").text.replace("\u00a0", " ")
 
-    sums = {"ru": "38,457 кВт·ч × 2,07 ₽/кВт·ч = 79,60599 ₽", "en": "38.457 kWh × 2.07 ₽/kWh"}
+    sums = {"ru": "38,457 кВт·ч × 2,07 ₽/кВт·ч = 79,60599 ₽", "en": "38.457 kWh × ₽2.07/kWh"}
     assert sums[language] in text
     assert {"ru": "Ночь", "en": "Night"}[language] in text
 

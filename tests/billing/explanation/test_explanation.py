@@ -87,8 +87,8 @@ def day(number, revision, digest="aa"):
 @pytest.mark.parametrize(
     ("of", "text", "rounded"),
     [
-        (line(), "123.456 kWh × 6.11 ₽/kWh = 754.31616 ₽", "₽754.32"),
-        (line(divisor=0), "123.456 kWh × 6.11 ₽/kWh = 754.31616 ₽", "₽754.32"),
+        (line(), "123.456 kWh × ₽6.11/kWh = ₽754.31616", "₽754.32"),
+        (line(divisor=0), "123.456 kWh × ₽6.11/kWh = ₽754.31616", "₽754.32"),
         (
             # 150 roubles a month for 11 of 30 days.
             line(
@@ -100,7 +100,7 @@ def day(number, revision, digest="aa"):
                 divisor=30 * 10_000,
                 amount_minor=55_00,
             ),
-            "150.00 ₽/month × 11/30 = 55.00 ₽",
+            "₽150.00/month × 11/30 = ₽55.00",
             "₽55.00",
         ),
         (
@@ -115,7 +115,7 @@ def day(number, revision, digest="aa"):
                 divisor=31 * 1_000_000,
                 amount_minor=232_07,
             ),
-            "58.30 m² × 12.34 ₽/m² × 10/31 ≈ 232.071613 ₽",
+            "58.30 m² × ₽12.34/m² × 10/31 ≈ ₽232.071613",
             "₽232.07",
         ),
         (
@@ -129,7 +129,7 @@ def day(number, revision, digest="aa"):
                 divisor=1_000_000,
                 amount_minor=-22_63,
             ),
-            "−₽754.32 × 3 % = −22.6296 ₽",
+            "−₽754.32 × 3 % = −₽22.6296",
             "−₽22.63",
         ),
     ],
@@ -162,7 +162,7 @@ def test_a_deduction_is_told_with_one_sign():
 
     text = sum_text(sum_of(taken), taken.charge, EN)[0].replace("\u00a0", " ")
 
-    assert text == "−₽1,340.50 × 0.9 % = −12.0645 ₽"
+    assert text == "−₽1,340.50 × 0.9 % = −₽12.0645"
 
 
 def test_an_hourly_line_is_the_sum_of_its_intervals():
