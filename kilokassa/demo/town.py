@@ -46,6 +46,7 @@ from kilokassa.demo.balance import ensure_house_balance
 from kilokassa.demo.by_hand import live_by_hand
 from kilokassa.demo.estimates import live_estimates
 from kilokassa.demo.events import ensure_watch
+from kilokassa.demo.facts import live_facts
 from kilokassa.demo.hourly import hourly_tariff, live_choices, live_market, live_revision
 from kilokassa.demo.payments import bill_payment, bonus_rules, top_ups
 from kilokassa.demo.population import (
@@ -59,6 +60,7 @@ from kilokassa.demo.prices import HEAT_PLAN, demo_heat_prices, demo_tariffs, off
 from kilokassa.demo.real import RealSeries, real_series
 from kilokassa.demo.recalculations import live_recalculations
 from kilokassa.demo.registry import ensure_registry
+from kilokassa.demo.rehearsals import ensure_rehearsal
 from kilokassa.demo.series import (
     RegisterReadingPlan,
     day_matrix,
@@ -66,7 +68,6 @@ from kilokassa.demo.series import (
     readings_csv,
     register_readings,
 )
-from kilokassa.demo.rehearsals import ensure_rehearsal
 from kilokassa.demo.services import live_services
 from metering import store as metering_store
 from metering.days import exact_days, whole_days
@@ -173,6 +174,7 @@ def ensure_demo(
         echo(f"{month}")
         live_choices(application, plan, month, here.account_ids, SCOPE)
         live_market(application, plan, month, SCOPE)
+        live_facts(application, plan, month, here.account_ids, SCOPE)
         days_added += _live(application, here, month, next_day)
         if month.plus(1).first_day <= today:
             _close(application, here, month)
