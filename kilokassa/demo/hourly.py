@@ -117,8 +117,8 @@ def choices(accounts: tuple[AccountPlan, ...]) -> tuple[Choice, ...]:
     after = [
         a for a in people if a.settlement is Settlement.POSTPAID and a.payment.stops_from is None
     ]
-    # Who had one rate all day uses much in the evening: the guarantee gives it something back.
-    by_evening = next(a for a in reversed(ahead[:-1]) if a.plan_code == "single")
+    # Who uses most in the evening and least by night: the guarantee gives something back.
+    by_evening = max(ahead[1:-1], key=lambda a: a.habits.evening_percent - a.habits.night_percent)
     return (
         Choice(shop, HOURLY_PLAN),
         *(Choice(account, "digital") for account in (ahead[0], ahead[-1], by_evening)),
