@@ -138,6 +138,7 @@ def zones_of_year_svg(months: Sequence[Sequence[YearDay]], language: Language) -
     days = [one for month in months for one in month]
     width = _HOURS_LEFT + len(days) * _DAY_WIDTH + 8
     parts = [_head(width, _DAY_HEIGHT + 34, _year_words(months, language))]
+    parts.append('<g shape-rendering="crispEdges">')
     place = 0
     for zones, alike in groupby(days, key=lambda one: one.zones):
         count = len(list(alike))
@@ -150,6 +151,7 @@ def zones_of_year_svg(months: Sequence[Sequence[YearDay]], language: Language) -
                 f'<rect x="{left}" y="{top}" width="{wide}" height="{foot - top}" '
                 f'fill="{COLOURS[window.zone]}"/>'
             )
+    parts.append("</g>")
     parts += [
         f'<text x="{_HOURS_LEFT - 6}" y="{10 + minutes_share(hour * 60, _DAY_HEIGHT)}" '
         f'text-anchor="end" font-size="11" fill="currentColor">{clock_text(hour * 60)}</text>'

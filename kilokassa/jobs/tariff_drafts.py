@@ -211,8 +211,9 @@ def picture(console: Console, file: Path, out: Path) -> None:
     language = console.language
     version = parse_tariff(read_tariff_text(file), where=file.name)
     day = version.valid_from
-    kinds = day_pictures(version, day)
-    highest = max(kind.highest_scaled for kind in kinds)
+    # Prices by the hour arrive from outside: such a plan has no day of its own to draw.
+    kinds = day_pictures(version, day) if version.charges.energy_by_zone else ()
+    highest = max((kind.highest_scaled for kind in kinds), default=0)
     parts = [
         (
             picture_svg.day_title(kind, language),

@@ -20,7 +20,7 @@ from invoices.numbering import DocumentKind
 from kilokassa.core.calendar import Month
 from kilokassa.core.money import rate_from_scaled
 from kilokassa.core.text import Language, amount_text, mark, number_text
-from kilokassa.core.zones import Zone, clock_text
+from kilokassa.core.zones import Zone
 from kilokassa.web.kit import Column, Kind, Table
 from kilokassa.web.language import translate
 from kilokassa.web.queries import ListedAccount, ListedDocument, ListedMeter, ListedTerm
@@ -361,7 +361,8 @@ def plans(
 
     def holding(one: PlanWithVersions) -> TariffVersion | None:
         started = [v.version for v in one[1] if v.version.valid_from <= today]
-        return started[0] if started else None
+        ended = started and started[0].prices_until is not None and today > started[0].prices_until
+        return started[0] if started and not ended else None
 
     def rates(one: PlanWithVersions) -> str:
         version = holding(one)
@@ -405,13 +406,15 @@ def rates_text(version: TariffVersion, day: date, language: Language) -> str:
 def prices(version: TariffVersion) -> Table[Any]:
     """Return the dated rates of a version: one row a date and range, one column a zone."""
     rows = [
-        (dated.valid_from, number, rates)
+        (dated.valid_from, number, rates, dated.season)
         for dated in reversed(version.rates)
         for number, rates in enumerate(dated.rates_scaled, start=1)
     ]
     columns: list[Column[Any]] = [
         Column("from", mark("From"), lambda one: one[0], Kind.DATE),
     ]
+    if version.rates[0].season:
+        columns.append(Column("season", mark("Season"), lambda one: one[3]))
     if version.range_count > 1:
         columns.append(
             Column("range", mark("Range, kWh a month"), lambda one: _range(version, one[1]))
@@ -432,19 +435,6 @@ def prices(version: TariffVersion) -> Table[Any]:
         items=rows,
         export=False,
     )
-
-
-def zone_windows(version: TariffVersion) -> str:
-    """Return the zones of a day with their hours: `night 23:00-07:00, peak 07:00-10:00`."""
-    parts = []
-    for zone in version.zones:
-        hours = [
-            f"{clock_text(window.opens_minute)}–{clock_text(window.closes_minute)}"
-            for window in version.day_zones.windows
-            if window.zone is zone
-        ]
-        parts.append(f"{translate(word(zone)).lower()} {', '.join(hours)}")
-    return "; ".join(parts)
 
 
 def _range(version: TariffVersion, number: int) -> str:

@@ -118,8 +118,8 @@ def check_document(document: str, language: Language, today: date) -> CheckedDoc
 def picture_of(version: TariffVersion, language: Language, today: date) -> TariffPicture:
     """Return the pictures of a version as it holds from today on."""
     day = shown_from(version, max(today, version.valid_from))
-    kinds = day_pictures(version, day)
-    highest = max(kind.highest_scaled for kind in kinds)
+    kinds = day_pictures(version, day) if version.charges.energy_by_zone else ()
+    highest = max((kind.highest_scaled for kind in kinds), default=0)
     year = year_picture(version, day.year)
     rungs = ladder(version, day)
     return TariffPicture(
