@@ -29,7 +29,7 @@ from billing.month.facts import digest_with, highest_demand_w, row_of
 from billing.month.lines import LineContext, names_of, new_line, zoneless
 from billing.month.needs import Needs, needs_of
 from billing.month.store import plans_on_offer, stated_facts
-from billing.register_service import rate_registers
+from billing.registers.service import rate_registers
 from billing.store import areas_of_buildings, retailer
 from heating import store as heating_store
 from heating.allocation import HeatedFlat, HouseMonth, share_building_month

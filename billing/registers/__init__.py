@@ -1,0 +1,1 @@
+"""What registers that are read by hand counted, as charge lines."""
