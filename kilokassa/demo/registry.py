@@ -17,6 +17,7 @@ from kilokassa.core.clock import FixedClock
 from kilokassa.core.scope import Scope
 from kilokassa.core.series import Quality
 from kilokassa.core.zones import Zone
+from kilokassa.demo.facts import area_dm2
 from kilokassa.demo.households import draws
 from kilokassa.demo.population import FULL_MONTHS, INTERVAL_MIN, AccountPlan, TownPlan
 from kilokassa.demo.profiles import HALF_HOURS
@@ -106,7 +107,7 @@ def _order(plan: TownPlan) -> PlacesOrder:
             for b in plan.buildings
         ),
         premises=tuple(
-            Premises(a.building_code, a.premises_number, a.area_dm2, _rooms(a.area_dm2))
+            Premises(a.building_code, a.premises_number, area_dm2(plan, a), _rooms(a.area_dm2))
             for a, _ in flats
         ),
         common_areas=(
