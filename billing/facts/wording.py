@@ -31,8 +31,10 @@ def value_text(
     """Return what a statement says; `names` are those of plans and concessions by their code."""
     if one.subject in (Subject.PLAN, Subject.CONCESSION):
         return names.get(one.code, one.code)
-    places = _PLACES.get(one.subject, 0)
-    number = number_text(Decimal(one.value).scaleb(-places), language)
+    value = Decimal(one.value).scaleb(-_PLACES.get(one.subject, 0))
+    if one.subject is Subject.CONTRACTED_POWER:
+        value = value.normalize() + 0  # 15 kW, not 15.000
+    number = number_text(value, language)
     template = {
         Subject.AREA: mark("%(number)s m²"),
         Subject.CONTRACTED_POWER: mark("%(number)s kW"),

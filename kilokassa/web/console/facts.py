@@ -47,7 +47,7 @@ class FactForm(Form):
     subject = HiddenField()
     value = StringField(mark("Value"), validators=[Length(max=20)])
     code = SelectField(mark("Value"), choices=[], validate_choice=False)
-    since = DateField(mark("From"), validators=[InputRequired()])
+    since = DateField(mark("Holds from"), validators=[InputRequired()])
     until = DateField(mark("Last day"), validators=[Optional()])
     document = StringField(mark("Document"), validators=[Length(max=200)])
 
@@ -158,6 +158,7 @@ def _page(
     if export_asked() == table.name:
         return table.csv()
     editing = here.may(Right.MANAGE_ACCOUNTS)
+    first_plan = [one for one in found if one.subject is Subject.PLAN and one.stands][-1]
     forms = []
     for subject in Subject:
         codes = _codes(here, subject)
@@ -176,7 +177,7 @@ def _page(
         withdrawable=[
             (f"{one.subject}:{one.id}", _name(here, one, names))
             for one in found
-            if editing and one.stands and one.recorded_at is not None
+            if editing and one.stands and one.recorded_at is not None and one is not first_plan
         ],
     )
     return answer, 200 if refused is None else 422
