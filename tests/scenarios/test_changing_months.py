@@ -8,10 +8,11 @@ import pytest
 from billing import store
 from billing.facts.store import persons_on
 from billing.models import AccountFactRow, EntitlementRow, FactKind, LineUnit, Measurement
-from billing.month.service import INTERVALS_MISSING, rate_month
+from billing.month.service import INTERVALS_MISSING, energy_by_day, rate_days, rate_month
 from invoices.payment_document import PaymentDocument
 from invoices.store import documents_of
 from kilokassa.core.calendar import Month, local_midnight
+from kilokassa.core.zones import Zone
 from tariffs.lines import ChargeKind
 from tests.scenarios.by_hand_town import SCOPE, ZONE, tariff
 from tests.scenarios.plans_town import LEARNED, TWO_ZONES, ZONES, PlansTown
@@ -450,3 +451,60 @@ def test_an_account_with_two_points_pays_its_standing_charge_once(database, tmp_
         "all/-/2017-01-01": kopecks(744 * Decimal("1.5") * 5),
         "fixed:upkeep/-/2017-01-01": 100_00,
     }
+
+
+def test_a_guarantee_is_kept_for_registers_too(database, tmp_path):
+    town = PlansTown(
+        database,
+        tmp_path,
+        GUARANTEED,
+        measurement=Measurement.REGISTERS,
+        registers=(Zone.DAY, Zone.NIGHT),
+    )
+    town.has_plan("digital", date(2026, 10, 1))
+    town.read("P1", date(2026, 9, 30), {Zone.DAY: 1000, Zone.NIGHT: 1000})
+    town.read("P1", date(2026, 10, 31), {Zone.DAY: 1200, Zone.NIGHT: 1010})
+
+    rated = town.month(2026, 10)
+    by_kind = {line.charge: line.amount_minor for line in rated.charges[town.account].lines}
+    costs = [(c.code, c.cost_minor) for c in rated.alternatives[town.account]]
+
+    # 200 x 6 + 10 x 2 = 1220.00, and on the promised plan 210 x 5 = 1050.00.
+    assert costs == [("digital", 1220_00), ("single", 1050_00)]
+    assert by_kind[ChargeKind.GUARANTEE] == -170_00
+    assert by_kind[ChargeKind.CONCESSION] == -kopecks(Decimal(1220) * 3 / 100)
+
+
+def test_the_days_of_a_month_are_shown_by_the_zones_of_the_plan_they_had(database, tmp_path):
+    ladder = tariff("ladder", [("2017-01-01", "[1, 10]")]) + (
+        "ranges: {order: proportional, borders_kwh: [100]}\n"
+    )
+    town = PlansTown(database, tmp_path, TWO_ZONES, ladder)
+    town.has_plan("ladder", date(2026, 10, 1))
+    town.has_plan("two_zone", date(2026, 10, 2))
+    town.uses(*OCTOBER, 1000)
+
+    with database.reading() as session:
+        (account,) = store.billed_accounts(session, [town.account], Month(2026, 10))
+        shown = energy_by_day(session, account, date(2026, 10, 1), date(2026, 10, 4))
+
+    assert [zones for _, zones in shown] == [
+        {"all": 24_000},
+        {"day": 16_000, "night": 8_000},
+        {"day": 16_000, "night": 8_000},
+    ]
+
+
+def test_the_last_days_of_any_plan_have_a_cost(database, tmp_path):
+    town = PlansTown(database, tmp_path, GUARANTEED, EVERYTHING_STATED)
+    town.has_plan("stated", date(2026, 9, 20))
+    town.uses(date(2026, 9, 15), date(2026, 10, 13), 100)
+
+    with database.reading() as session:
+        accounts = store.billed_accounts(session, [town.account], Month(2026, 10))
+        costs = rate_days(session, accounts, date(2026, 9, 15), date(2026, 10, 13))
+
+    # 28 days of energy; by area 100.00 and by heads 62.00 a month, in September and in October.
+    months = [Decimal(16) / 30, Decimal(12) / 31]
+    standing = kopecks(*(100 * part for part in months), *(62 * part for part in months))
+    assert costs == {town.account: (kopecks(Decimal("67.2") * 5) + standing, 28)}
