@@ -362,7 +362,7 @@ def house(**fields):
             112_400_000,
             228_45,
             ("Обращение с ТКО", "Waste"),
-            share=(63, 93),
+            share=(21, 31),
         ),
         replace(CORRECTIONS[0], reason=CorrectionReason.FACTS),
         replace(CORRECTIONS[1], reason=CorrectionReason.FACTS),
