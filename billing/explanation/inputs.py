@@ -6,17 +6,69 @@ So an explanation cannot gather other inputs than the rating did: it is the same
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from kilokassa.core.ids import AccountId
 from kilokassa.core.period import Period
 from kilokassa.core.series import WattHours
 from kilokassa.core.zones import Zone
-from metering.estimation.store import Estimate
+from metering.estimation.methods import EstimationMethod
 from metering.registers import RegisterReading
-from metering.store import PremisesChannel, PremisesMeter
 from tariffs.facts import AccountFacts
 from tariffs.lines import VersionInForce
+
+
+class ReadChannel(Protocol):
+    """A channel that energy was read from."""
+
+    @property
+    def channel_id(self) -> int:
+        """The id of the channel."""
+
+    @property
+    def point_code(self) -> str:
+        """The code of its metering point."""
+
+
+class ReadMeter(Protocol):
+    """A meter whose registers were read."""
+
+    @property
+    def meter_id(self) -> int:
+        """The id of the meter."""
+
+    @property
+    def point_id(self) -> int:
+        """The id of its metering point."""
+
+    @property
+    def serial(self) -> str:
+        """The number on the meter."""
+
+
+class UsedValue(Protocol):
+    """An estimate that stood in for what was not read."""
+
+    @property
+    def zone(self) -> Zone | None:
+        """The register it stands for; None where there is no meter."""
+
+    @property
+    def period(self) -> Period:
+        """The time it is for."""
+
+    @property
+    def method(self) -> EstimationMethod:
+        """How it was computed."""
+
+    @property
+    def basis(self) -> Mapping[str, Any]:
+        """What it was computed from."""
+
+    @property
+    def quantity(self) -> int:
+        """Whole Wh."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +76,7 @@ class RatedIntervals:
     """Energy of an account on one plan over one stay, as it was rated."""
 
     account_id: AccountId
-    channels: Sequence[PremisesChannel]
+    channels: Sequence[ReadChannel]
     """Those whose energy it is, together."""
     versions: Sequence[VersionInForce]
     energy_wh: WattHours
@@ -62,10 +114,10 @@ class RatedRegisters:
     quantities_wh: Mapping[tuple[Period, Zone], int]
     zone: ZoneInfo
     stretches: Sequence[CountedStretch]
-    meters: Mapping[int, PremisesMeter]
+    meters: Mapping[int, ReadMeter]
     readings: Mapping[int, Sequence[RegisterReading]]
     """By meter."""
-    estimates: Sequence[Estimate]
+    estimates: Sequence[UsedValue]
     scaling: Mapping[int, tuple[int, int]]
     """Multiplier and losses (millionths) by point."""
     facts: AccountFacts | None = None

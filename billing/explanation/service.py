@@ -28,7 +28,14 @@ from billing.explanation.explanation import (
     replayed,
     sum_of,
 )
-from billing.explanation.inputs import CountedStretch, Inputs, RatedIntervals, RatedRegisters
+from billing.explanation.inputs import (
+    CountedStretch,
+    Inputs,
+    RatedIntervals,
+    RatedRegisters,
+    ReadChannel,
+    UsedValue,
+)
 from billing.models import AccountRow, ChargeLineRow, LineKind, Service
 from billing.month.alternatives import PlanCost
 from billing.month.service import rate_month
@@ -38,10 +45,8 @@ from kilokassa.core.errors import DomainError, NotFound
 from kilokassa.core.ids import AccountId
 from kilokassa.core.period import Period
 from kilokassa.core.scope import Scope
-from metering.estimation.store import Estimate
 from metering.registers import RegisterReading
 from metering.registry.places import PPM
-from metering.store import PremisesChannel
 from tariffs import explain as tariff_explain
 from tariffs.explain import Explanation, IntervalPart, explain_line, explain_readings
 from tariffs.extras import MINUTES_PER_HOUR
@@ -247,7 +252,7 @@ def _interval_chain(
 
 def _days(
     session: Session,
-    channels: Sequence[PremisesChannel],
+    channels: Sequence[ReadChannel],
     by_day: Mapping[date, int],
     known_at: datetime | None,
 ) -> tuple[ReadingDay, ...]:
@@ -407,7 +412,7 @@ def _reading_step(kind: StepKind, reading: RegisterReading, serial: str) -> Step
     return Step(kind, reading.value, StepUnit.WH, about)
 
 
-def _estimated(one: Estimate, zone: ZoneInfo) -> Step:
+def _estimated(one: UsedValue, zone: ZoneInfo) -> Step:
     about: dict[str, str | int] = {
         "first": local_date(one.period.start, zone).isoformat(),
         "last": local_date(one.period.end - timedelta(microseconds=1), zone).isoformat(),

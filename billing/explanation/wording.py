@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from billing.charges import UsedEstimate, used_estimates
 from billing.explanation.explanation import (
+    MINOR_PER_UNIT,
     Change,
     LineExplanation,
     Step,
@@ -333,7 +334,7 @@ def _rate(one: Sum, language: Language) -> str:
 
 def _exact_text(exact_minor: Fraction, language: Language) -> str:
     """Return the exact amount in roubles after its sign of equality."""
-    roubles = exact_minor / 100
+    roubles = exact_minor * Fraction(1, MINOR_PER_UNIT)
     scaled = roubles * 10**EXACT_PLACES
     if scaled.denominator == 1:
         value = Decimal(scaled.numerator).scaleb(-EXACT_PLACES).normalize()
