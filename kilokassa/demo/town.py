@@ -44,6 +44,7 @@ from kilokassa.core.scope import Role, system_scope
 from kilokassa.core.text import mark
 from kilokassa.demo.balance import ensure_house_balance
 from kilokassa.demo.by_hand import live_by_hand
+from kilokassa.demo.drafts import ensure_draft
 from kilokassa.demo.estimates import live_estimates
 from kilokassa.demo.events import ensure_watch
 from kilokassa.demo.facts import live_facts
@@ -193,6 +194,7 @@ def ensure_demo(
         tell_alarms(session, list(here.account_ids.values()), application.clock)
     ensure_watch(application, plan, SCOPE)
     logins = _logins(application, here)
+    ensure_draft(application, plan)
     return DemoReport(
         accounts=len(here.accounts),
         last_closed=Month.of(today).plus(-1),

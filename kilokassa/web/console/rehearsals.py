@@ -25,8 +25,11 @@ from kilokassa.web.kit import Column, Kind, Table, export_asked
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, visit
 from tariffs import store as tariffs_store
+from tariffs.drafts import store as draft_store
 from tariffs.rehearsal import PriceBasis
 
+DRAFT: Final = "draft"
+"""Begins the choice of a draft to try; a code of a plan holds no colon."""
 MONTHS_OFFERED: Final = 36
 DOCUMENT_MAX: Final = 1_000_000
 """Bytes; a tariff document has some thousands."""
@@ -150,7 +153,7 @@ def start(application: Application, scope: Scope, rehearsal_id: int, parts: int)
 
 def _begin(here: Visit, form: RehearsalForm) -> str:
     """Begin what the form asks for; return the address of the rehearsal."""
-    document = _document(form)
+    document = _document(here, form)
     if not document and not form.target.data:
         raise Invalid(where=mark("Try it on"), problem=mark("choose a plan or a file"))
     change = Change(form.plan.data, document=document, to_plan="" if document else form.target.data)
@@ -172,9 +175,13 @@ def _begin(here: Visit, form: RehearsalForm) -> str:
     return url_for("console.rehearsal", rehearsal_id=rehearsal_id)
 
 
-def _document(form: RehearsalForm) -> str:
+def _document(here: Visit, form: RehearsalForm) -> str:
+    """Return the document to try: that of the file, or of the draft chosen; else empty."""
     if not form.file.data:
-        return ""
+        kind, _, number = (form.target.data or "").partition(":")
+        if kind != DRAFT:
+            return ""
+        return draft_store.draft_by_id(here.session, here.scope, int(number)).document
     content = form.file.data.read(DOCUMENT_MAX + 1)
     if len(content) > DOCUMENT_MAX:
         raise Invalid(where=mark("File"), problem=mark("it is longer than any tariff document"))
@@ -197,7 +204,17 @@ def _offer(here: Visit, form: RehearsalForm) -> None:
         for month in (over.plus(-n) for n in range(MONTHS_OFFERED))
     ]
     form.plan.choices = choices
-    form.target.choices = [SelectChoice("", translate(mark("the file below"))), *choices]
+    drafts = draft_store.drafts(here.session, here.scope)
+    form.target.choices = [
+        SelectChoice("", translate(mark("the file below"))),
+        *choices,
+        *(
+            SelectChoice(
+                f"{DRAFT}:{one.id}", f"{translate(mark('a draft'))}: {one.title or f'№ {one.id}'}"
+            )
+            for one in drafts
+        ),
+    ]
     form.first.choices = form.last.choices = months
     form.building.choices = [
         SelectChoice("", translate(mark("all"))),
@@ -210,7 +227,14 @@ def _offer(here: Visit, form: RehearsalForm) -> None:
         (str(one), translate(words)) for one, words in rehearsal_report.PRICES.items()
     ]
     if request.method == "GET":
-        form.plan.data = request.args.get("plan", "") or (plans[0].code if plans else "")
+        asked = next((one for one in drafts if str(one.id) == request.args.get("draft")), None)
+        if asked is not None:
+            form.target.data = f"{DRAFT}:{asked.id}"
+        form.plan.data = (
+            (asked and asked.plan_code)
+            or request.args.get("plan", "")
+            or (plans[0].code if plans else "")
+        )
         form.first.data, form.last.data = str(over.plus(-11)), str(over)
         form.prices.data = str(PriceBasis.NEWEST)
 
