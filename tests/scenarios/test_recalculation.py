@@ -8,11 +8,15 @@ import pytest
 from sqlalchemy import update
 
 from billing.models import AccountRow, CorrectionReason, LineKind
+from billing.recalculation.service import corrections, suspects
+from billing.store import retailer
 from invoices.numbering import DocumentKind
 from invoices.payment_document import PaymentDocument
 from invoices.recalculation import RecalculationDocument
 from invoices.service import verify
 from invoices.store import documents_of
+from kilokassa.app.correcting import CorrectingOrder, write_corrections
+from kilokassa.app.month_documents import Issuer
 from kilokassa.app.recalculating import NothingClosed, Wish, preview, recalculate
 from kilokassa.core.calendar import Month, intervals_in_day, local_midnight
 from kilokassa.core.clock import FixedClock
@@ -20,8 +24,10 @@ from metering.days import whole_days
 from metering.events.kinds import QualityBasis, QualityEventKind, QualityEventState
 from metering.events.service import (
     DecideOrder,
+    EndOrder,
     QualityOrder,
     decide_quality,
+    end_quality,
     record_quality,
 )
 from metering.registry.places import Commodity
@@ -33,6 +39,7 @@ from tariffs.service import PublishOrder, publish_version
 from tests.scenarios.by_hand_town import SCOPE, ZONE, Town, tariff
 from wallet.store import closings
 
+TODAY = date(2026, 3, 12)
 DEARER = tariff("single", [("2017-01-01", 5), ("2026-01-24", 6)])
 
 
@@ -364,3 +371,63 @@ def test_who_gave_an_address_is_sent_the_document_once(town):
     assert [(one.kind, one.document_number) for one in found] == [
         (NoticeKind.RECALCULATION, "D-2026-000001")
     ]
+
+
+def test_of_two_who_computed_the_same_correction_one_writes_it(town):
+    read_and_close(town, 1, 2)
+    publish(town, DEARER, at(3, 10))
+    with town.database.reading() as session:
+        found = suspects(session, list(town.accounts.values()), Month(2026, 3), learned_on=TODAY)
+        stale = corrections(session, found.months)
+        issuer = Issuer.of(retailer(session), Month(2026, 3), TODAY)
+    put_right(town, at(3, 12))
+    before_minor = town.billed_minor("P1")
+
+    with town.database.writing() as session:
+        order = CorrectingOrder(stale, issuer, run_id=1, known_at=at(3, 12))
+        written = write_corrections(session, order, FixedClock(at(3, 12)))
+
+    assert written == {}
+    assert town.billed_minor("P1") == before_minor
+
+
+def test_who_has_moved_out_gets_a_document_of_the_difference_too(town):
+    read_and_close(town, 1, 2)
+    with town.database.writing() as session:
+        session.execute(update(AccountRow).values(closed_on=date(2026, 3, 1)))
+    publish(town, DEARER, at(3, 10))
+
+    report = put_right(town, at(3, 12))
+
+    assert report.difference_minor == 100_00
+    assert differences(town)[0].payer.name == "Иванова Анна"
+
+
+def test_an_end_that_is_told_later_gives_back_what_was_taken_off_too_much(town):
+    with town.database.writing() as session:
+        recorded = record_quality(
+            session,
+            QualityOrder(
+                scope=SCOPE,
+                building_code="B1",
+                commodity=Commodity.ELECTRICITY,
+                kind=QualityEventKind.NO_SUPPLY,
+                basis=QualityBasis.ACT,
+                starts_at=at(1, 30),
+                document="A-1",
+            ),
+            FixedClock(at(1, 31)),
+        )
+        decision = DecideOrder(recorded.event.id, QualityEventState.CONFIRMED, "", SCOPE)
+        decide_quality(session, decision, FixedClock(at(1, 31)))
+    read_and_close(town, 1, 1)
+    # Two days to the end of the month: 24 hours beyond the day that is allowed, 3.6 %.
+    assert town.billed_minor("P1") == 500_00 - 18_00
+
+    with town.database.writing() as session:
+        end = EndOrder(recorded.event.id, at(1, 31) + timedelta(hours=2), SCOPE)
+        end_quality(session, end, FixedClock(at(2, 10)))
+    put_right(town, at(2, 11))
+
+    # It lasted 26 hours: two hours beyond.
+    assert town.billed_minor("P1") == 500_00 - 1_50
