@@ -1,8 +1,8 @@
 """How long and how far a service fell short, by the rules of ПП 354, annex 1; no money is moved.
 
 The rules are dated data (`rules/quality.yaml`), each with its source and how sure we are of it.
-What this module counts is what a deduction is computed from (`billing.deductions`): minutes beyond what is
-allowed, and how many tenths of a degree they were beyond it.
+What this module counts is what a deduction is computed from: minutes beyond what is allowed, and
+how many tenths of a degree they were beyond it.
 """
 
 from collections.abc import Iterable, Sequence
