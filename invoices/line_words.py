@@ -118,7 +118,7 @@ def share_of(line: NewLine) -> tuple[int, int]:
 
     A factor of 0 says of hourly energy that others have it too, and is no share.
     """
-    if not line.divisor or not line.factor:
+    if not line.divisor or not line.factor or line.charge in _NO_QUANTITY:
         return 1, 1
     size = PPM if line.unit is LineUnit.MINOR else AMOUNT_DIVISOR * 10 ** _PLACES.get(line.unit, 0)
     share = Fraction(abs(line.factor) * size, line.divisor)

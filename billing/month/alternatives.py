@@ -74,10 +74,11 @@ def as_columns(lines: Sequence[ChargeLine]) -> LineColumns:
     )
 
 
-def together(parts: Sequence[Sequence[PlanCost]]) -> tuple[PlanCost, ...]:
+def together(parts: Sequence[Sequence[PlanCost]], beside_minor: int = 0) -> tuple[PlanCost, ...]:
     """Add up what plans would have cost over the stays of a month; own first, then the cheapest.
 
-    A plan that could not price one of the stays is left out: a part is no comparison.
+    A plan that could not price one of the stays is left out: a part is no comparison. What the
+    stays on plans that are compared with nothing came to, `beside_minor`, is the same for all.
     """
     known = Counter(cost.code for part in parts for cost in part)
     sums: dict[str, PlanCost] = {}
@@ -93,4 +94,5 @@ def together(parts: Sequence[Sequence[PlanCost]]) -> tuple[PlanCost, ...]:
                 guaranteed=before.guaranteed or cost.guaranteed,
             )
         )
-    return tuple(sorted(sums.values(), key=lambda one: (not one.own, one.cost_minor, one.code)))
+    whole = (replace(one, cost_minor=one.cost_minor + beside_minor) for one in sums.values())
+    return tuple(sorted(whole, key=lambda one: (not one.own, one.cost_minor, one.code)))

@@ -89,6 +89,8 @@ class _Gathered:
     warnings: dict[AccountId, list[str]]
     meters: dict[AccountId, list[MeterFact]]
     alternatives: dict[AccountId, list[tuple[PlanCost, ...]]]
+    beside_minor: dict[AccountId, int]
+    """What stays came to whose plan is compared with nothing, of accounts with several stays."""
 
 
 def rate_month(
@@ -113,6 +115,7 @@ def rate_month(
         {account.id: [] for account in accounts},
         {account.id: [] for account in accounts},
         {account.id: [] for account in accounts},
+        {},
     )
     end = month.plus(1).first_day
     closing = until is None
@@ -142,7 +145,7 @@ def rate_month(
         },
         meters={account_id: tuple(facts) for account_id, facts in gathered.meters.items()},
         alternatives={
-            account_id: together(costs)
+            account_id: together(costs, gathered.beside_minor.get(account_id, 0))
             for account_id, costs in gathered.alternatives.items()
             if costs
         },
@@ -654,6 +657,9 @@ def _rate_rows(
         if any(not one.certain for one in methods):
             gathered.warnings[owner.id].append(ESTIMATE_UNCERTAIN)
         digest = _digest_of(energy, of_plan, place, aside)
+        if not of_plan.offers and len(owner.stays) > 1:
+            before_minor = gathered.beside_minor.get(owner.id, 0)
+            gathered.beside_minor[owner.id] = before_minor + sum(amounts[place])
         context = LineContext(
             names=names,
             zoneless=by_the_hour,

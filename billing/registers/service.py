@@ -340,6 +340,7 @@ def _rate(
     found: list[_OfStay] = []
     counted: Counter[Zone] = Counter()
     costs: list[tuple[PlanCost, ...]] = []
+    beside_minor = 0
     for stay in account.stays:
         of_stay = _of_stay(
             session, account, month, stay, parts, lambda: before() + counted, known_at
@@ -356,6 +357,8 @@ def _rate(
             raise AccountNotRated(account=account.number, **refusal.values) from refusal
         if known:
             costs.append(known)
+        else:
+            beside_minor += sum(line.amount_minor for line in lines)
         context = LineContext(
             names=names_of(of_stay.versions, of_stay.offers),
             zoneless=zoneless(of_stay.versions),
@@ -378,7 +381,7 @@ def _rate(
         for (_, zone), energy_wh in of_stay.quantities.items():
             counted[zone] += energy_wh
         found.append(of_stay)
-    charge.alternatives = together(costs) if costs else ()
+    charge.alternatives = together(costs, beside_minor) if costs else ()
     return found
 
 

@@ -508,3 +508,17 @@ def test_the_last_days_of_any_plan_have_a_cost(database, tmp_path):
     months = [Decimal(16) / 30, Decimal(12) / 31]
     standing = kopecks(*(100 * part for part in months), *(62 * part for part in months))
     assert costs == {town.account: (kopecks(Decimal("67.2") * 5) + standing, 28)}
+
+
+def test_the_alternatives_of_a_month_hold_what_its_other_plan_came_to(database, tmp_path):
+    town = PlansTown(database, tmp_path, GUARANTEED)
+    town.has_plan("digital", date(2026, 10, 15))
+    town.uses(*OCTOBER, lambda _day, hour: 1000 if 7 <= hour < 23 else 0)
+
+    costs = {one.code: one.cost_minor for one in town.month(2026, 10).alternatives[town.account]}
+
+    before, after = 14 * 16, 17 * 16
+    assert costs == {
+        "digital": before * 5_00 + after * 6_00,
+        "single": before * 5_00 + after * 5_00,
+    }
