@@ -76,7 +76,7 @@ class Subject(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class StatementOrder:
+class FactOrder:
     """A fact that a person states of an account; which fields count follows from the subject.
 
     `value` is persons, watts, square decimetres or the persons away; `code` is that of a
@@ -115,7 +115,7 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class StatedFact:
     """A statement about an account as it is kept, whether it still stands or not."""
 
     id: int

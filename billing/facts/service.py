@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from billing.facts.facts import (
     Absence,
     Dated,
+    FactOrder,
     Stated,
-    StatementOrder,
     Subject,
     Term,
     TermsOrder,
@@ -37,7 +37,7 @@ from kilokassa.core.ids import AccountId, TariffPlanId
 from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import mark
 from kilokassa.db.rights import account_in_scope
-from metering.registry.areas import BEGINNING, AreaStatement, month_handed_in
+from metering.registry.areas import BEGINNING, StatedArea, month_handed_in
 from metering.registry.service import state_area, withdraw_area
 from tariffs.models import TariffPlanRow
 from tariffs.store import plan_by_code, versions_in_force
@@ -75,7 +75,7 @@ class _Change:
         return local_date(self.now, self.zone)
 
 
-def state(session: Session, scope: Scope, order: StatementOrder, clock: Clock) -> Stated:
+def state(session: Session, scope: Scope, order: FactOrder, clock: Clock) -> Stated:
     """Write down a fact of an account in reach; the same again changes nothing.
 
     Another value for the same day takes the former one's place, which is kept. A concession that
@@ -116,7 +116,7 @@ def withdraw(
         return Stated(since is not None, months)
     row = session.get(_TABLES[subject], statement_id, populate_existing=True)
     if row is None or row.account_id != account_id or not _is_of(row, subject):
-        raise NotFound(what=mark("statement"), name=str(statement_id))
+        raise NotFound(what=mark("stated fact"), name=str(statement_id))
     if row.superseded_at is not None:
         return Stated(changed=False)
     since = row.first_on if isinstance(row, AbsenceRow) else row.valid_from
@@ -231,7 +231,7 @@ def _needs(document: str) -> None:
         raise Invalid(where=mark("document"), problem=problem)
 
 
-def _state_persons(change: _Change, order: StatementOrder, document: str) -> date | None:
+def _state_persons(change: _Change, order: FactOrder, document: str) -> date | None:
     if not 0 <= order.value <= PERSONS_MAX:
         problem = mark("%(value)s is not between 0 and %(most)s")
         raise Invalid(where=mark("persons"), problem=problem, value=order.value, most=PERSONS_MAX)
@@ -239,7 +239,7 @@ def _state_persons(change: _Change, order: StatementOrder, document: str) -> dat
     return _state_number(change, FactKind.PERSONS, order.since, order.value, document)
 
 
-def _state_power(change: _Change, order: StatementOrder, document: str) -> date | None:
+def _state_power(change: _Change, order: FactOrder, document: str) -> date | None:
     if not 0 < order.value <= POWER_W_MAX:
         raise Invalid(
             where=mark("contracted power"),
@@ -272,7 +272,7 @@ def _state_number(
     return since
 
 
-def _state_absence(change: _Change, order: StatementOrder, document: str) -> date | None:
+def _state_absence(change: _Change, order: FactOrder, document: str) -> date | None:
     _needs(document)
     if order.until is None:
         raise Invalid(where=mark("last day"), problem=mark("an absence has a last day"))
@@ -324,7 +324,7 @@ def _state_absence(change: _Change, order: StatementOrder, document: str) -> dat
     return order.since
 
 
-def _state_concession(change: _Change, order: StatementOrder, document: str) -> date | None:
+def _state_concession(change: _Change, order: FactOrder, document: str) -> date | None:
     """Grant a concession; to state it again from the same day with another last day ends it."""
     _needs(document)
     session = change.session
@@ -369,17 +369,17 @@ def _state_concession(change: _Change, order: StatementOrder, document: str) -> 
     return order.since
 
 
-def _state_area(change: _Change, order: StatementOrder, document: str) -> date | None:
+def _state_area(change: _Change, order: FactOrder, document: str) -> date | None:
     _needs(document)
     _not_to_come(change, order.since)
     since = month_handed_in(order.since)
     premises_id = change.account.premises_id
-    statement = AreaStatement(premises_id, since, order.value, document, change.actor)
+    statement = StatedArea(premises_id, since, order.value, document, change.actor)
     news = state_area(change.session, statement, change.today, change.clock)
     return since if news else None
 
 
-def _state_plan(change: _Change, order: StatementOrder, document: str) -> date | None:
+def _state_plan(change: _Change, order: FactOrder, document: str) -> date | None:
     if document:
         problem = mark("a change of plan takes no document")
         raise Invalid(where=mark("document"), problem=problem)
@@ -393,7 +393,7 @@ def _state_plan(change: _Change, order: StatementOrder, document: str) -> date |
     return order.since if change_terms(change.session, terms, change.clock).changed else None
 
 
-_STATE: Final[Mapping[Subject, Callable[[_Change, StatementOrder, str], date | None]]] = {
+_STATE: Final[Mapping[Subject, Callable[[_Change, FactOrder, str], date | None]]] = {
     Subject.PLAN: _state_plan,
     Subject.PERSONS: _state_persons,
     Subject.CONTRACTED_POWER: _state_power,
@@ -426,7 +426,7 @@ def _refuse_first(change: _Change, row: Any, since: date) -> None:  # noqa: ANN4
             _by_whole_months([_term(one) for one in others])
     if first:
         raise Invalid(
-            where=mark("statement"), problem=mark("what was stated first is not taken back")
+            where=mark("stated fact"), problem=mark("what was stated first is not taken back")
         )
 
 

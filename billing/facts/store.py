@@ -12,7 +12,7 @@ from billing.facts.facts import (
     Absence,
     Dated,
     Entitlement,
-    Statement,
+    StatedFact,
     Subject,
     Term,
     value_on,
@@ -233,9 +233,9 @@ def concession_names(session: Session) -> dict[str, tuple[str, str]]:
     return found
 
 
-def statements_of(
+def facts_of(
     session: Session, scope: Scope, account_id: AccountId, *, known_at: datetime | None = None
-) -> tuple[Statement, ...]:
+) -> tuple[StatedFact, ...]:
     """Return all that was ever stated of an account in reach, the latest day first.
 
     What was replaced or taken back is there too. With `known_at` only what stood at that instant.
@@ -271,14 +271,14 @@ def _recorded(at: datetime) -> datetime | None:
 
 def _term_statements(
     session: Session, account_id: AccountId, known_at: datetime | None
-) -> Iterator[Statement]:
+) -> Iterator[StatedFact]:
     query = (
         select(AccountTermRow, TariffPlanRow.code)
         .join(TariffPlanRow, TariffPlanRow.id == AccountTermRow.plan_id)
         .where(AccountTermRow.account_id == account_id, _known(AccountTermRow, known_at))
     )
     for row, code in session.execute(query):
-        yield Statement(
+        yield StatedFact(
             row.id,
             Subject.PLAN,
             row.valid_from,
@@ -296,13 +296,13 @@ def _term_statements(
 
 def _fact_statements(
     session: Session, account_id: AccountId, known_at: datetime | None
-) -> Iterator[Statement]:
+) -> Iterator[StatedFact]:
     query = select(AccountFactRow).where(
         AccountFactRow.account_id == account_id, _known(AccountFactRow, known_at)
     )
     for row in session.scalars(query):
         persons = row.kind is FactKind.PERSONS
-        yield Statement(
+        yield StatedFact(
             row.id,
             Subject.PERSONS if persons else Subject.CONTRACTED_POWER,
             row.valid_from,
@@ -318,12 +318,12 @@ def _fact_statements(
 
 def _absence_statements(
     session: Session, account_id: AccountId, known_at: datetime | None
-) -> Iterator[Statement]:
+) -> Iterator[StatedFact]:
     query = select(AbsenceRow).where(
         AbsenceRow.account_id == account_id, _known(AbsenceRow, known_at)
     )
     for row in session.scalars(query):
-        yield Statement(
+        yield StatedFact(
             row.id,
             Subject.ABSENCE,
             row.first_on,
@@ -339,12 +339,12 @@ def _absence_statements(
 
 def _concession_statements(
     session: Session, account_id: AccountId, known_at: datetime | None
-) -> Iterator[Statement]:
+) -> Iterator[StatedFact]:
     query = select(EntitlementRow).where(
         EntitlementRow.account_id == account_id, _known(EntitlementRow, known_at)
     )
     for row in session.scalars(query):
-        yield Statement(
+        yield StatedFact(
             row.id,
             Subject.CONCESSION,
             row.valid_from,
@@ -360,11 +360,11 @@ def _concession_statements(
 
 def _area_statements(
     session: Session, account: AccountRow, known_at: datetime | None
-) -> Iterator[Statement]:
+) -> Iterator[StatedFact]:
     """Yield the areas of the account's premises that reach into the time it was open."""
     for one in dated_areas(session, account.premises_id, known_at=known_at):
         if account.closed_on is None or one.valid_from < account.closed_on:
-            yield Statement(
+            yield StatedFact(
                 one.id,
                 Subject.AREA,
                 max(one.valid_from, account.opened_on),

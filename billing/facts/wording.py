@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
-from billing.facts.facts import Stated, Statement, Subject
+from billing.facts.facts import Stated, StatedFact, Subject
 from kilokassa.core.errors import Invalid
 from kilokassa.core.text import Language, mark, month_text, number_text
 
@@ -23,7 +23,7 @@ _PLACES: Final[Mapping[Subject, int]] = {Subject.AREA: 2, Subject.CONTRACTED_POW
 
 
 def value_text(
-    one: Statement,
+    one: StatedFact,
     language: Language,
     translate: Callable[[str], str],
     names: Mapping[str, str],

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Final
 
-from billing.facts.facts import StatementOrder, Subject
+from billing.facts.facts import FactOrder, Subject
 from billing.facts.service import state
 from billing.models import Settlement
 from kilokassa.app.wiring import Application
@@ -38,9 +38,9 @@ def live_facts(
     grown, surveyed, away, moved = people(plan)
     first = month.first_day
     following = month.plus(1).first_day
-    stated: dict[int, tuple[StatementOrder, date]] = {
+    stated: dict[int, tuple[FactOrder, date]] = {
         GREW_AFTER_MONTHS: (
-            StatementOrder(
+            FactOrder(
                 ids[grown.number],
                 Subject.PERSONS,
                 first + timedelta(days=11),
@@ -50,7 +50,7 @@ def live_facts(
             first + timedelta(days=19),
         ),
         MEASURED_AFTER_MONTHS: (
-            StatementOrder(
+            FactOrder(
                 ids[surveyed.number],
                 Subject.AREA,
                 following - timedelta(days=3),
@@ -60,7 +60,7 @@ def live_facts(
             following + timedelta(days=1),
         ),
         AWAY_AFTER_MONTHS: (
-            StatementOrder(
+            FactOrder(
                 ids[away.number],
                 Subject.ABSENCE,
                 first + timedelta(days=2),
@@ -71,9 +71,7 @@ def live_facts(
             first + timedelta(days=24),
         ),
         MOVED_AFTER_MONTHS: (
-            StatementOrder(
-                ids[moved.number], Subject.PLAN, first + timedelta(days=14), code="two_zone"
-            ),
+            FactOrder(ids[moved.number], Subject.PLAN, first + timedelta(days=14), code="two_zone"),
             first + timedelta(days=13),
         ),
     }

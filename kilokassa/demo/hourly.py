@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from sqlalchemy.orm import Session
 
-from billing.facts.facts import StatementOrder, Subject, TermsOrder
+from billing.facts.facts import FactOrder, Subject, TermsOrder
 from billing.facts.service import change_terms, state
 from billing.models import Settlement
 from kilokassa.app.wiring import Application
@@ -160,7 +160,7 @@ def live_choices(
             )
             change_terms(session, terms, chosen)
             if choice.plan_code == VETERAN_PLAN:
-                right = StatementOrder(
+                right = FactOrder(
                     ids[account.number],
                     Subject.CONCESSION,
                     month.first_day,

@@ -38,7 +38,7 @@ def history(console: Console, number: str, known_at: datetime | None, as_json: b
     """
     from datetime import UTC
 
-    from billing.facts.store import names_of_codes, statements_of
+    from billing.facts.store import facts_of, names_of_codes
     from billing.facts.wording import SUBJECTS as WORDS
     from billing.facts.wording import value_text
     from billing.store import account_by_number
@@ -47,7 +47,7 @@ def history(console: Console, number: str, known_at: datetime | None, as_json: b
     language = console.language
     with console.installed.database.reading() as session:
         row = account_by_number(session, console.scope, number)
-        found = statements_of(session, console.scope, AccountId(row.id), known_at=at)
+        found = facts_of(session, console.scope, AccountId(row.id), known_at=at)
         names = names_of_codes(session, language)
     if as_json:
         emit(
@@ -234,7 +234,7 @@ def _state(
     until: date | None = None,
     document: str = "",
 ) -> None:
-    from billing.facts.facts import StatementOrder, Subject
+    from billing.facts.facts import FactOrder, Subject
     from billing.facts.service import state
     from billing.facts.wording import read_value
     from billing.store import account_by_number
@@ -244,7 +244,7 @@ def _state(
     application = console.installed
     with application.database.writing() as session:
         row = account_by_number(session, console.scope, number)
-        order = StatementOrder(AccountId(row.id), subject, since, counted, code, until, document)
+        order = FactOrder(AccountId(row.id), subject, since, counted, code, until, document)
         stated = state(session, console.scope, order, application.clock)
     _say(console, stated, as_json)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from billing.facts.facts import Statement, Subject
+from billing.facts.facts import StatedFact, Subject
 from billing.facts.wording import SUBJECTS, value_text
 from kilokassa.core.text import Language, date_text, mark
 from kilokassa.web.doers import Doers
@@ -52,13 +52,13 @@ class Timeline:
 
 
 def facts_table(
-    items: Sequence[Statement],
+    items: Sequence[StatedFact],
     language: Language,
     names: Mapping[str, str],
     doers: Doers | None,
-) -> Table[Statement]:
+) -> Table[StatedFact]:
     """Return the statements as a table; who stated what is shown where `doers` are given."""
-    who: tuple[Column[Statement], ...] = ()
+    who: tuple[Column[StatedFact], ...] = ()
     if doers is not None:
         who = (
             Column("by", mark("Stated by"), lambda one: doers.name(one.actor), minor=True),
@@ -96,12 +96,12 @@ def facts_table(
     )
 
 
-def _state(one: Statement) -> str:
+def _state(one: StatedFact) -> str:
     return mark("stands") if one.stands else mark("replaced or taken back")
 
 
 def timeline(
-    items: Sequence[Statement],
+    items: Sequence[StatedFact],
     language: Language,
     names: Mapping[str, str],
     opened: date,

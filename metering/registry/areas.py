@@ -23,7 +23,7 @@ AREA_DM2_MAX: Final = 10**8
 
 
 @dataclass(frozen=True, slots=True)
-class AreaStatement:
+class StatedArea:
     """The area of premises from a local day on, in square decimetres, with its document."""
 
     premises_id: int

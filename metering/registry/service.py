@@ -32,7 +32,7 @@ from metering.models import (
 from metering.registry.areas import (
     BEGINNING,
     FIRST_DAY,
-    AreaStatement,
+    StatedArea,
     area_now,
     month_handed_in,
 )
@@ -331,12 +331,12 @@ class _Registry:
             fixed=("interval_min",),
         )
 
-    def _changed_areas(self) -> dict[int, tuple[AreaStatement, date]]:
+    def _changed_areas(self) -> dict[int, tuple[StatedArea, date]]:
         """Return the areas that differ from what is registered, with the local day of today."""
         stated = {
             (self._building(p.building_code), p.number): p.area_dm2 for p in self.order.premises
         }
-        found: dict[int, tuple[AreaStatement, date]] = {}
+        found: dict[int, tuple[StatedArea, date]] = {}
         for part in in_slices(sorted({building_id for building_id, _ in stated})):
             query = (
                 select(
@@ -355,7 +355,7 @@ class _Registry:
                     continue
                 today = local_date(self.clock.now(), ZoneInfo(row.zone))
                 since = month_handed_in(today)
-                statement = AreaStatement(row.id, since, area_dm2, "", REGISTRY)
+                statement = StatedArea(row.id, since, area_dm2, "", REGISTRY)
                 found[row.id] = statement, today
         return found
 
@@ -563,7 +563,7 @@ def _required(ids: Mapping[str, int], code: str, what: str) -> int:
     return ids[code]
 
 
-def state_area(session: Session, order: AreaStatement, today: date, clock: Clock) -> bool:
+def state_area(session: Session, order: StatedArea, today: date, clock: Clock) -> bool:
     """Write down an area from a day on beside what was stated before; say whether it is news.
 
     Another area for the same day takes the former one's place. The premises themselves show what
@@ -602,7 +602,7 @@ def withdraw_area(
     ).one()
     row = session.get(PremisesAreaRow, statement_id, populate_existing=True)
     if row is None or row.premises_id != premises_id:
-        raise NotFound(what=mark("statement"), name=str(statement_id))
+        raise NotFound(what=mark("stated fact"), name=str(statement_id))
     if row.recorded_at == BEGINNING:
         raise Invalid(where=mark("area"), problem=mark("what was stated first is not taken back"))
     if row.superseded_at is not None:

@@ -3,7 +3,7 @@
 from flask import render_template
 from flask.typing import ResponseReturnValue
 
-from billing.facts.store import names_of_codes, statements_of
+from billing.facts.store import facts_of, names_of_codes
 from kilokassa.web.facts import facts_table, timeline
 from kilokassa.web.kit import export_asked
 from kilokassa.web.visit import account_of, visit
@@ -13,7 +13,7 @@ def facts(number: str) -> ResponseReturnValue:
     """Show what stands of the account, from which day on."""
     here = visit()
     row, account_id = account_of(here, number)
-    found = statements_of(here.session, here.scope, account_id, known_at=here.now)
+    found = facts_of(here.session, here.scope, account_id, known_at=here.now)
     names = names_of_codes(here.session, here.language)
     table = facts_table(found, here.language, names, None)
     if export_asked() == table.name:

@@ -6,9 +6,9 @@ from typing import Any
 from flask_smorest import Blueprint  # type: ignore[import-untyped]
 from marshmallow import Schema, fields, validate
 
-from billing.facts.facts import Stated, Statement, StatementOrder, Subject
+from billing.facts.facts import FactOrder, Stated, StatedFact, Subject
 from billing.facts.service import state, withdraw
-from billing.facts.store import statements_of
+from billing.facts.store import facts_of
 from billing.models import Measurement, Settlement
 from kilokassa.core.errors import NotFound
 from kilokassa.core.text import mark
@@ -29,7 +29,7 @@ class FactsQuery(Schema):
     )
 
 
-class StatementSchema(Schema):
+class FactSchema(Schema):
     """A statement about an account, whether it still stands or not."""
 
     id = fields.Integer()
@@ -51,7 +51,7 @@ class StatementSchema(Schema):
     measurement = fields.Enum(Measurement, by_value=True, allow_none=True)
 
 
-class StatementRequest(Schema):
+class FactRequest(Schema):
     """A fact to state; which fields count follows from the subject."""
 
     subject = fields.Enum(Subject, by_value=True, required=True)
@@ -77,24 +77,22 @@ def add_routes(api: Blueprint) -> None:
     """Add the routes of facts."""
     path = "/accounts/<number>/facts"
     api.route(path, methods=["GET"], endpoint="facts")(
-        api.arguments(FactsQuery, location="query")(
-            api.response(200, StatementSchema(many=True))(facts)
-        )
+        api.arguments(FactsQuery, location="query")(api.response(200, FactSchema(many=True))(facts))
     )
     api.route(path, methods=["POST"], endpoint="state_fact")(
-        api.arguments(StatementRequest)(api.response(200, StatedSchema)(state_fact))
+        api.arguments(FactRequest)(api.response(200, StatedSchema)(state_fact))
     )
     api.route(f"{path}/<subject>/<int:statement_id>", methods=["DELETE"], endpoint="withdraw_fact")(
         api.response(200, StatedSchema)(withdraw_fact)
     )
 
 
-def facts(asked: dict[str, Any], number: str) -> list[Statement]:
+def facts(asked: dict[str, Any], number: str) -> list[StatedFact]:
     """List all that was ever stated of an account, or what stood at an instant."""
     here = visit()
     _, account_id = account_of(here, number)
     known_at: datetime | None = asked["known_at"]
-    return list(statements_of(here.session, here.scope, account_id, known_at=known_at))
+    return list(facts_of(here.session, here.scope, account_id, known_at=known_at))
 
 
 def state_fact(asked: dict[str, Any], number: str) -> dict[str, Any]:
@@ -103,7 +101,7 @@ def state_fact(asked: dict[str, Any], number: str) -> dict[str, Any]:
     _, account_id = account_of(here, number)
     scope, clock = here.scope, here.application.clock
     with here.writing() as session:
-        return _json(state(session, scope, StatementOrder(account_id, **asked), clock))
+        return _json(state(session, scope, FactOrder(account_id, **asked), clock))
 
 
 def withdraw_fact(number: str, subject: str, statement_id: int) -> dict[str, Any]:
@@ -111,7 +109,7 @@ def withdraw_fact(number: str, subject: str, statement_id: int) -> dict[str, Any
     here = visit()
     _, account_id = account_of(here, number)
     if subject not in set(Subject) or statement_id > INT_MAX:
-        raise NotFound(what=mark("statement"), name=f"{subject[:40]} {statement_id}"[:60])
+        raise NotFound(what=mark("stated fact"), name=f"{subject[:40]} {statement_id}"[:60])
     scope, clock = here.scope, here.application.clock
     with here.writing() as session:
         return _json(withdraw(session, scope, account_id, Subject(subject), statement_id, clock))

@@ -7,9 +7,9 @@ from flask.typing import ResponseReturnValue
 from wtforms import DateField, HiddenField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length, Optional
 
-from billing.facts.facts import Stated, Statement, StatementOrder, Subject
+from billing.facts.facts import FactOrder, Stated, StatedFact, Subject
 from billing.facts.service import state, withdraw
-from billing.facts.store import concession_names, names_of_codes, statements_of
+from billing.facts.store import concession_names, facts_of, names_of_codes
 from billing.facts.wording import SUBJECTS, outcome, read_value, value_text
 from billing.models import AccountRow
 from kilokassa.core.errors import DomainError
@@ -95,7 +95,7 @@ def state_fact(number: str) -> ResponseReturnValue:
     if form.validate():
         try:
             value = read_value(subject, form.value.data or "") if subject in COUNTED else 0
-            order = StatementOrder(
+            order = FactOrder(
                 account_id,
                 subject,
                 form.since.data,
@@ -152,7 +152,7 @@ def _page(
     here: Visit, row: AccountRow, account_id: AccountId, refused: FactForm | None
 ) -> ResponseReturnValue:
     language = here.language
-    found = statements_of(here.session, here.scope, account_id)
+    found = facts_of(here.session, here.scope, account_id)
     names = names_of_codes(here.session, language)
     table = facts_table(found, language, names, Doers(here, [one.actor for one in found]))
     if export_asked() == table.name:
@@ -183,7 +183,7 @@ def _page(
     return answer, 200 if refused is None else 422
 
 
-def _name(here: Visit, one: Statement, names: dict[str, str]) -> str:
+def _name(here: Visit, one: StatedFact, names: dict[str, str]) -> str:
     value = value_text(one, here.language, translate, names)
     day = date_text(one.since, here.language)
     return f"{translate(SUBJECTS[one.subject])}: {value}, {day}"
