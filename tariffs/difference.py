@@ -6,9 +6,12 @@ lists are matched by what names their items (a date, a code, a season), not by t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from kilokassa.core.zones import Zone
+from tariffs.plans import TariffVersion
 from tariffs.yaml_fields import Path, tree_of
 
 _NAMES: Final = ("from", "season", "code", "days", "seasons")
@@ -89,3 +92,56 @@ def _without_names(item: Any) -> Any:  # noqa: ANN401 - an item of a list
         return item
     rest = {name: value for name, value in item.items() if name not in _NAMES}
     return rest or dict(item)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceChange:
+    """A rate that is another from a day on than it would have been."""
+
+    day: date
+    season: str
+    zone: Zone
+    range_number: int
+    """From 1; 0 where there are no ranges."""
+    old_scaled: int
+    """Millionths of a rouble per kWh."""
+    new_scaled: int
+
+    @property
+    def change_ppm(self) -> int | None:
+        """The change in parts per million of the old rate, rounded towards zero."""
+        if not self.old_scaled:
+            return None
+        return int(Decimal(self.new_scaled - self.old_scaled) * 1_000_000 / self.old_scaled)
+
+
+def price_changes(old: TariffVersion, new: TariffVersion) -> tuple[PriceChange, ...]:
+    """Return which rates differ, on each day from which either of two versions changes them.
+
+    Both are looked at from the beginning of the new one, each as if it were in force. Versions of
+    other zones or ranges have no rates to set against each other, and nothing is returned.
+    """
+    if old.zones != new.zones or old.range_count != new.range_count:
+        return ()
+    starts = {dated.valid_from for version in (old, new) for dated in version.rates}
+    days = sorted({new.valid_from, *(day for day in starts if day > new.valid_from)})
+    told: dict[tuple[str, Zone, int], tuple[int, int]] = {}
+    found = []
+    for day in days:
+        before, after = _held(old, day), _held(new, day)
+        for season in sorted(before.keys() & after.keys()):
+            for number, rows in enumerate(zip(before[season], after[season], strict=True), start=1):
+                for zone, *pair in zip(new.zones, *rows, strict=True):
+                    place, rates = (season, zone, number), (pair[0], pair[1])
+                    if rates[0] != rates[1] and told.get(place) != rates:
+                        shown = number if new.range_count > 1 else 0
+                        found.append(PriceChange(day, season, zone, shown, *rates))
+                    told[place] = rates
+    return tuple(found)
+
+
+def _held(version: TariffVersion, day: date) -> dict[str, tuple[tuple[int, ...], ...]]:
+    """Return the rates of each season as they hold on a day or from it on."""
+    if version.prices_until is not None and day > version.prices_until:
+        return {}
+    return {dated.season: dated.rates_scaled for dated in version.rates if dated.valid_from <= day}

@@ -17,7 +17,7 @@ from kilokassa.core.series import EnergySeries, Quality
 from kilokassa.core.text import Language, date_text, gettext, mark, number_text, sentence
 from metering.estimation.gaps import spread_by_profile
 from tariffs.charges import DatedAmount, DatedShare, FixedPer, TaxMode, amount_on, share_on
-from tariffs.difference import Difference, differences
+from tariffs.difference import Difference, PriceChange, differences, price_changes
 from tariffs.documents import faults_in, parse_tariff
 from tariffs.facts import AccountFacts
 from tariffs.picture import YearDay, day_pictures, ladder, shown_from, year_picture
@@ -244,6 +244,7 @@ class DiffLine:
 class Compared:
     """What a document says differently from the one in force."""
 
+    prices: tuple[PriceChange, ...]
     fields: tuple[Difference, ...]
     lines: tuple[DiffLine, ...]
     example_minor: tuple[int | None, int | None]
@@ -258,6 +259,7 @@ def compare_documents(
     before, after = versions
     month = Month.of(after.valid_from)
     return Compared(
+        price_changes(before, after),
         differences(old, new),
         tuple(diff_lines(old, new)),
         (example_minor(before, month, zone), example_minor(after, month, zone)),

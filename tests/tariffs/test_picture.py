@@ -11,7 +11,7 @@ from kilokassa.core.text import Language
 from kilokassa.core.zones import Zone
 from tariffs import picture_svg
 from tariffs.day_types import DayType
-from tariffs.difference import differences
+from tariffs.difference import differences, price_changes
 from tariffs.documents import faults_in, parse_tariff
 from tariffs.picture import day_pictures, ladder, year_picture
 from tariffs.yaml_fields import BadDocument
@@ -101,6 +101,21 @@ def test_a_changed_price_is_told_with_its_date_zone_and_share():
 
     assert found.path == ("prices", "2022-12-01", "per_kwh", "peak")
     assert (found.old, found.new, found.change_ppm) == ("7.75", "8.14", 50_322)
+
+
+def test_a_new_price_is_set_against_the_one_that_would_have_held():
+    raised = THREE_ZONES.replace("valid_from: 2022-07-01", "valid_from: 2023-02-01").replace(
+        "source:",
+        "  - from: 2023-03-01\n    per_kwh: {peak: 8.14, semi_peak: 5.54, night: 2.00}\nsource:",
+    )
+
+    found = price_changes(parse_tariff(THREE_ZONES), parse_tariff(raised))
+
+    assert [(o.day, o.zone, o.old_scaled, o.new_scaled, o.change_ppm) for o in found] == [
+        (date(2023, 3, 1), Zone.PEAK, 7_750_000, 8_140_000, 50_322),
+        (date(2023, 3, 1), Zone.NIGHT, 2_070_000, 2_000_000, -33_816),
+    ]
+    assert price_changes(parse_tariff(THREE_ZONES), parse_tariff(RANGES)) == ()
 
 
 def test_what_is_new_and_what_is_gone_are_told_apart():
