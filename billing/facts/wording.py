@@ -1,13 +1,13 @@
 """What statements about an account say, as people read and write it."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
 from billing.facts.facts import Stated, StatedFact, Subject
 from kilokassa.core.errors import Invalid
-from kilokassa.core.text import Language, mark, month_text, number_text
+from kilokassa.core.text import Language, gettext, mark, month_text, number_text
 
 SUBJECTS: Final[Mapping[Subject, str]] = {
     Subject.PLAN: mark("Tariff plan"),
@@ -25,7 +25,6 @@ _PLACES: Final[Mapping[Subject, int]] = {Subject.AREA: 2, Subject.CONTRACTED_POW
 def value_text(
     one: StatedFact,
     language: Language,
-    translate: Callable[[str], str],
     names: Mapping[str, str],
 ) -> str:
     """Return what a statement says; `names` are those of plans and concessions by their code."""
@@ -40,7 +39,7 @@ def value_text(
         Subject.CONTRACTED_POWER: mark("%(number)s kW"),
         Subject.ABSENCE: mark("away: %(number)s"),
     }.get(one.subject)
-    return number if template is None else translate(template) % {"number": number}
+    return number if template is None else gettext(template, language) % {"number": number}
 
 
 def read_value(subject: Subject, text: str) -> int:

@@ -74,7 +74,7 @@ def history(console: Console, number: str, known_at: datetime | None, as_json: b
             subject = one.subject
             click.echo(console.text(WORDS[subject]))
         until = "" if one.until is None else f" – {date_text(one.until, language)}"
-        value = value_text(one, language, console.text, names)
+        value = value_text(one, language, names)
         gone = "" if one.stands else f"  ({console.text(mark('does not stand any more'))})"
         told = "  ".join(part for part in (one.document, one.actor) if part)
         click.echo(f"  {one.id:>6}  {date_text(one.since, language)}{until}  {value}  {told}{gone}")

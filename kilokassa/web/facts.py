@@ -82,7 +82,7 @@ def facts_table(
         caption=mark("Facts and terms"),
         columns=(
             Column("subject", mark("What"), lambda one: SUBJECTS[one.subject], Kind.MESSAGE),
-            Column("value", mark("Value"), lambda one: value_text(one, language, translate, names)),
+            Column("value", mark("Value"), lambda one: value_text(one, language, names)),
             Column("since", mark("From"), lambda one: one.since, Kind.DATE),
             Column("until", mark("Until"), lambda one: one.until, Kind.DATE, minor=True),
             Column("document", mark("Document"), lambda one: one.document, minor=True),
@@ -131,7 +131,7 @@ def timeline(
                 continue
             x = place(one.since)
             width = max(3, place(end + timedelta(days=1)) - x)
-            text = value_text(one, language, translate, names)
+            text = value_text(one, language, names)
             ends = "" if one.until is None else f" – {date_text(one.until, language)}"
             hint = f"{text}: {date_text(one.since, language)}{ends}"
             room = (width - 12) // LETTER

@@ -184,6 +184,6 @@ def _page(
 
 
 def _name(here: Visit, one: StatedFact, names: dict[str, str]) -> str:
-    value = value_text(one, here.language, translate, names)
+    value = value_text(one, here.language, names)
     day = date_text(one.since, here.language)
     return f"{translate(SUBJECTS[one.subject])}: {value}, {day}"
