@@ -30,7 +30,7 @@ class Month:
         >>> str(Month.parse("2026-10").plus(3))
         '2027-01'
         """
-        if not re.fullmatch(r"[12]\d{3}-(0[1-9]|1[0-2])", text):
+        if not re.fullmatch(r"(19|2\d)\d{2}-(0[1-9]|1[0-2])", text):
             raise Invalid(
                 where="month", problem="%(text)s is not a month such as 2026-10", text=repr(text)
             )

@@ -61,7 +61,10 @@ basis: {basis}
 source: "{source}"
 confidence: {confidence}
 """
-_MOVED: Final = "S1: цены и нормативы ДЭК, Хабаровск; демо: даты сдвинуты"
+_NORM_SOURCE: Final = "S1: норматив Сахалина, освещение; цена тарифного плана; демо: даты сдвинуты"
+_WATER_SOURCE: Final = (
+    "S1: первая цена и норматив подогрева Хабаровска; вторая цена придумана (демо)"
+)
 _EXAMPLE: Final = "демо: цена придумана"
 
 
@@ -105,8 +108,7 @@ def service_documents(plan: TownPlan) -> tuple[str, ...]:
         names: tuple[str, str],
         basis: str,
         prices: str,
-        *,
-        invented: bool = False,
+        source: str = _EXAMPLE,
     ) -> str:
         return _DOCUMENT.format(
             service=service,
@@ -116,7 +118,7 @@ def service_documents(plan: TownPlan) -> tuple[str, ...]:
             first=first,
             basis=basis,
             prices=prices,
-            source=_EXAMPLE if invented else _MOVED,
+            source=source,
             confidence="medium",
         )
 
@@ -134,6 +136,7 @@ def service_documents(plan: TownPlan) -> tuple[str, ...]:
                 common,
                 "common_area",
                 f"plan: {of_plan}\nnorm_kwh_per_m2: [{{from: {first}, amount: 0.431}}]",
+                _NORM_SOURCE,
             )
             for code, of_plan in (
                 ("common_electricity", "single"),
@@ -146,6 +149,7 @@ def service_documents(plan: TownPlan) -> tuple[str, ...]:
             ("Холодное водоснабжение", "Cold water"),
             "meter",
             f"{dated('per_m3', '50.12', '54.63')}\nnorm: {WATER_NORM}",
+            _WATER_SOURCE,
         ),
         document(
             "hot_water",
@@ -154,6 +158,7 @@ def service_documents(plan: TownPlan) -> tuple[str, ...]:
             "meter",
             f"{dated('per_m3', '50.12', '54.63')}\nnorm: {WATER_NORM}\nheating:\n"
             f"  gcal_per_m3: 0.0526\n  {dated('per_gcal', '1989.90', '2288.38')}",
+            _WATER_SOURCE,
         ),
         document(
             "drainage",
@@ -161,7 +166,6 @@ def service_documents(plan: TownPlan) -> tuple[str, ...]:
             ("Водоотведение", "Drainage"),
             "water",
             dated("per_m3", "35.70", "38.40"),
-            invented=True,
         ),
         document(
             "housing",
@@ -169,7 +173,6 @@ def service_documents(plan: TownPlan) -> tuple[str, ...]:
             ("Содержание жилого помещения", "Upkeep of the housing"),
             "area",
             dated("per_m2", "26.84", "26.84"),
-            invented=True,
         ),
         document(
             "housing",
@@ -177,7 +180,6 @@ def service_documents(plan: TownPlan) -> tuple[str, ...]:
             ("Обращение с ТКО", "Waste removal"),
             "person",
             dated("per_person", "118.52", "118.52"),
-            invented=True,
         ),
     )
 

@@ -123,3 +123,9 @@ def test_the_interface_publishes_assigns_ends_and_shows(clients):
 def test_a_company_sees_only_its_own_houses(clients):
     assert clients["other_company"].get(HOUSE).status_code == 404
     assert clients["company"].get(HOUSE).status_code == 200
+
+
+def test_a_month_before_all_months_is_refused_in_words(clients):
+    answer = clients["operator"].get("/api/v1/buildings/KHB-A/services?first=1000-01")
+
+    assert answer.status_code == 422
