@@ -1,0 +1,1 @@
+"""Common-area electricity of houses: each month settled once, in a row of its own."""
