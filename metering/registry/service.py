@@ -183,8 +183,8 @@ class _Registry:
     def _inside_buildings(self) -> None:
         order = self.order
         changed = self._changed_areas()
-        for statement, today in changed.values():
-            state_area(self.session, statement, today, self.clock)
+        for premises_id, (_, former_dm2, _) in changed.items():
+            _keep_first_area(self.session, premises_id, former_dm2)
         premises = self._upsert(
             _premises,
             ("building_id", "number"),
@@ -198,6 +198,8 @@ class _Registry:
                 for p in order.premises
             ],
         )
+        for stated, _, today in changed.values():
+            state_area(self.session, stated, today, self.clock)
         areas = self._upsert(
             _common_areas,
             ("building_id", "code"),
@@ -331,12 +333,12 @@ class _Registry:
             fixed=("interval_min",),
         )
 
-    def _changed_areas(self) -> dict[int, tuple[StatedArea, date]]:
-        """Return the areas that differ from what is registered, with the local day of today."""
+    def _changed_areas(self) -> dict[int, tuple[StatedArea, int, date]]:
+        """Return the areas that differ from what is registered, with that and the local today."""
         stated = {
             (self._building(p.building_code), p.number): p.area_dm2 for p in self.order.premises
         }
-        found: dict[int, tuple[StatedArea, date]] = {}
+        found: dict[int, tuple[StatedArea, int, date]] = {}
         for part in in_slices(sorted({building_id for building_id, _ in stated})):
             query = (
                 select(
@@ -355,8 +357,8 @@ class _Registry:
                     continue
                 today = local_date(self.clock.now(), ZoneInfo(row.zone))
                 since = month_handed_in(today)
-                statement = StatedArea(row.id, since, area_dm2, "", REGISTRY)
-                found[row.id] = statement, today
+                stated_area = StatedArea(row.id, since, area_dm2, "", REGISTRY)
+                found[row.id] = stated_area, row.area_dm2, today
         return found
 
     def _upsert(
@@ -579,8 +581,7 @@ def state_area(session: Session, order: StatedArea, today: date, clock: Clock) -
         )
     }
     now = clock.now()
-    if not standing:
-        session.add(_first_area(order.premises_id, premises.area_dm2))
+    _keep_first_area(session, order.premises_id, premises.area_dm2)
     former = standing.get(order.valid_from)
     if former is not None:
         if (former.area_dm2, former.document) == (order.area_dm2, order.document):
@@ -613,16 +614,23 @@ def withdraw_area(
     return row.valid_from
 
 
-def _first_area(premises_id: int, area_dm2: int) -> PremisesAreaRow:
-    return PremisesAreaRow(
-        premises_id=premises_id,
-        valid_from=FIRST_DAY,
-        area_dm2=area_dm2,
-        document="",
-        actor="",
-        recorded_at=BEGINNING,
-        superseded_at=None,
+def _keep_first_area(session: Session, premises_id: int, area_dm2: int) -> None:
+    """Keep the area that was there before anything was stated of it, known since ever."""
+    query = select(PremisesAreaRow.id).where(PremisesAreaRow.premises_id == premises_id).limit(1)
+    if session.scalars(query).first() is not None:
+        return
+    session.add(
+        PremisesAreaRow(
+            premises_id=premises_id,
+            valid_from=FIRST_DAY,
+            area_dm2=area_dm2,
+            document="",
+            actor="",
+            recorded_at=BEGINNING,
+            superseded_at=None,
+        )
     )
+    session.flush()
 
 
 def _show_area(session: Session, premises: PremisesRow, today: date) -> None:
