@@ -42,7 +42,7 @@ class Difference:
             return None
         if not (old.is_finite() and new.is_finite()) or old == 0:
             return None
-        return int((new - old) * 1_000_000 / abs(old))
+        return int((new - old) * 1_000_000 // abs(old))
 
 
 def differences(old: str, new: str) -> tuple[Difference, ...]:
