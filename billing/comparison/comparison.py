@@ -2,19 +2,34 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from billing.models import Measurement
 from kilokassa.core.calendar import Month
 from tariffs.lines import CannotRate
 from tariffs.rehearsal import Confidence, confidence_of
-from tariffs.store import Plan
 
 MONTHS: Final = 12
 """A comparison looks at so many months: a year has every season once."""
 SHIFT_PERCENT: Final = 20
 """The share of the evening peak that is moved into the night, unless another is asked for."""
 SHIFTS_PERCENT: Final = (10, 20, 30, 40, 50)
+
+
+class Plan(Protocol):
+    """A tariff plan as lists show it."""
+
+    @property
+    def code(self) -> str:
+        """How commands and documents name it."""
+
+    @property
+    def name(self) -> str:
+        """Its name in Russian."""
+
+    @property
+    def name_en(self) -> str:
+        """Its name in English."""
 
 
 @dataclass(frozen=True, slots=True)
