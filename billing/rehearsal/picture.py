@@ -45,7 +45,7 @@ def bin_labels() -> tuple[str, ...]:
 def histogram_svg(counts: Sequence[int], title: str, about: str) -> str:
     """Draw how many accounts pay how much less or more, in per cent of what they pay now."""
     labels = bin_labels()
-    width = _WIDTH / len(labels)
+    width = _WIDTH // len(labels)
     highest = max([*counts, 1])
     middle = len(labels) // 2
     parts = []
@@ -55,8 +55,8 @@ def histogram_svg(counts: Sequence[int], title: str, about: str) -> str:
         x = number * width
         parts.append(_bar(kind, x + 4, width - 8, height))
         if count:
-            parts.append(_text(x + width / 2, _LINE - height - 6, str(count)))
-        parts.append(_text(x + width / 2, _LINE + 20, label))
+            parts.append(_text(x + width // 2, _LINE - height - 6, str(count)))
+        parts.append(_text(x + width // 2, _LINE + 20, label))
     return _svg(parts, title, about)
 
 
@@ -64,15 +64,17 @@ def months_svg(
     months: Sequence[tuple[str, int, int]], title: str, about: str, names: tuple[str, str]
 ) -> str:
     """Draw what each month came to, now and on the new tariff, beside each other."""
-    width = _WIDTH / max(len(months), 1)
+    width = _WIDTH // max(len(months), 1)
     highest = max([1, *(max(old, new) for _, old, new in months)])
     parts = []
     for number, (label, old, new) in enumerate(months):
         x = number * width
         for place, (kind, value) in enumerate((("old", old), ("new", new))):
             height = _tall(max(value, 0), highest)
-            parts.append(_bar(kind, x + width * (0.14 + 0.36 * place), width * 0.34, height))
-        parts.append(_text(x + width / 2, _LINE + 20, label))
+            parts.append(
+                _bar(kind, x + width * (14 + 36 * place) // 100, width * 34 // 100, height)
+            )
+        parts.append(_text(x + width // 2, _LINE + 20, label))
     for place, (kind, name) in enumerate(zip(("old", "new"), names, strict=True)):
         x = place * 240
         parts.append(_bar(kind, x, 12, 12, foot=14))
@@ -85,15 +87,15 @@ def _tall(value: int, highest: int) -> int:
     return max(value * whole // highest, 1 if value else 0)
 
 
-def _bar(kind: str, x: float, width: float, height: int, *, foot: int = _LINE) -> str:
+def _bar(kind: str, x: int, width: int, height: int, *, foot: int = _LINE) -> str:
     return (
-        f'<rect class="bar {kind}" fill="{_FILLS[kind]}" x="{x:.1f}" y="{foot - height}"'
-        f' width="{width:.1f}" height="{height}"/>'
+        f'<rect class="bar {kind}" fill="{_FILLS[kind]}" x="{x}" y="{foot - height}"'
+        f' width="{width}" height="{height}"/>'
     )
 
 
-def _text(x: float, y: float, text: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escape(text)}</text>'
+def _text(x: int, y: int, text: str) -> str:
+    return f'<text x="{x}" y="{y}" text-anchor="middle">{escape(text)}</text>'
 
 
 def _svg(parts: Sequence[str], title: str, about: str) -> str:
