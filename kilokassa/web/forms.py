@@ -17,6 +17,7 @@ from kilokassa.core.money import parse_minor
 from kilokassa.core.text import Language, mark, month_text
 from kilokassa.web.language import translate
 
+YEARS_SHOWN: Final = range(2000, 2100)
 MOST_MINOR: Final = 1_000_000_00
 """More than a million roubles at a cash desk is a slip of the finger."""
 
@@ -112,12 +113,16 @@ class CloseMonthForm(Form):
 
 
 def month_asked(name: str) -> Month | None:
-    """Return the month that an argument of the address names, if it does."""
+    """Return the month that an argument of the address names, if it does.
+
+    One before or after any that a page has to show is as good as none: pages count from it.
+    """
     text = request.args.get(name, "")
     try:
-        return Month.parse(text) if text else None
+        asked = Month.parse(text) if text else None
     except Invalid:
         return None
+    return asked if asked is not None and asked.year in YEARS_SHOWN else None
 
 
 def month_over(today: date) -> Month:

@@ -32,9 +32,11 @@ from invoices.numbering import DocumentKind
 from kilokassa.core.calendar import Month
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Scope, system_scope
+from kilokassa.core.text import Language
 from kilokassa.db.rights import account_in_scope
 from metering.models import BuildingRow, MeteringPointRow, MeterRow, PremisesRow
 from metering.store import count_findings
+from tariffs import store as tariffs_store
 from tariffs.models import TariffPlanRow
 from wallet.models import WalletRow
 
@@ -499,3 +501,9 @@ def accounts_of_points(
         .order_by(AccountRow.opened_on)
     )
     return {code: (number, payer) for code, number, payer in session.execute(query)}
+
+
+def plan_names(session: Session, language: Language) -> dict[str, str]:
+    """Return what every plan is called, by its code."""
+    russian = language is Language.RUSSIAN
+    return {one.code: one.name if russian else one.name_en for one in tariffs_store.plans(session)}

@@ -18,8 +18,7 @@ from invoices.line_words import (
 )
 from invoices.numbering import DocumentKind
 from kilokassa.core.calendar import Month
-from kilokassa.core.money import rate_from_scaled
-from kilokassa.core.text import Language, amount_text, mark, number_text
+from kilokassa.core.text import Language, amount_text, mark
 from kilokassa.core.zones import Zone
 from kilokassa.web.kit import Column, Kind, Table
 from kilokassa.web.language import translate
@@ -28,6 +27,9 @@ from kilokassa.web.visit import visit
 from kilokassa.web.words import word
 from notices.store import NoticeSummary
 from tariffs.lines import ChargeKind
+from tariffs.picture import ladder
+from tariffs.picture_svg import rate_text as tariff_rate_text
+from tariffs.picture_svg import rung_text
 from tariffs.plans import TariffVersion
 from tariffs.store import Plan, PublishedVersion
 from wallet.ledger import Reason
@@ -393,11 +395,14 @@ def plans(
 
 
 def rates_text(version: TariffVersion, day: date, language: Language) -> str:
-    """Return the rates of a day in one line: those of the first range, by zone."""
-    first = version.rates_on(day).rates_scaled[0]
+    """Return the rates of a day in one line, by zone: from the lowest range to the highest."""
+    if not version.charges.energy_by_zone:
+        return translate(mark("of each hour"))
+    ladder_scaled = version.rates_on(day).rates_scaled
     parts = []
-    for zone, rate in zip(version.zones, first, strict=True):
-        shown = number_text(rate_from_scaled(rate), language)
+    for place, zone in enumerate(version.zones):
+        ends = sorted({pick(row[place] for row in ladder_scaled) for pick in (min, max)})
+        shown = "–".join(tariff_rate_text(rate, language) for rate in ends)
         name = translate(word(zone)).lower()
         parts.append(shown if zone is Zone.ALL else f"{name} {shown}")
     return ", ".join(parts)
@@ -405,6 +410,8 @@ def rates_text(version: TariffVersion, day: date, language: Language) -> str:
 
 def prices(version: TariffVersion) -> Table[Any]:
     """Return the dated rates of a version: one row a date and range, one column a zone."""
+    language = visit().language
+    rungs = ladder(version, version.valid_from)
     rows = [
         (dated.valid_from, number, rates, dated.season)
         for dated in reversed(version.rates)
@@ -417,7 +424,7 @@ def prices(version: TariffVersion) -> Table[Any]:
         columns.append(Column("season", mark("Season"), lambda one: one[3]))
     if version.range_count > 1:
         columns.append(
-            Column("range", mark("Range, kWh a month"), lambda one: _range(version, one[1]))
+            Column("range", mark("Range"), lambda one: rung_text(rungs[one[1] - 1], language))
         )
     for place, zone in enumerate(version.zones):
         columns.append(
@@ -435,13 +442,3 @@ def prices(version: TariffVersion) -> Table[Any]:
         items=rows,
         export=False,
     )
-
-
-def _range(version: TariffVersion, number: int) -> str:
-    language = visit().language
-    borders = [number_text(border // 1000, language) for border in version.range_borders_wh]
-    if number == 1:
-        return f"≤ {borders[0]}"
-    if number > len(borders):
-        return f"> {borders[-1]}"
-    return f"{borders[number - 2]} – {borders[number - 1]}"

@@ -1,6 +1,6 @@
 """A tariff document as a page shows it: its faults at their lines, its picture, what differs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -17,6 +17,7 @@ from kilokassa.core.series import EnergySeries, Quality
 from kilokassa.core.text import Language, date_text, gettext, mark, number_text, sentence
 from metering.estimation.gaps import spread_by_profile
 from tariffs.charges import DatedAmount, DatedShare, FixedPer, TaxMode, amount_on, share_on
+from tariffs.day_types import DayType
 from tariffs.difference import Difference, PriceChange, differences, price_changes
 from tariffs.documents import faults_in, parse_tariff
 from tariffs.facts import AccountFacts
@@ -41,6 +42,10 @@ EXAMPLE_MINUTES: Final = 30
 MOST_LINES_COMPARED: Final = 8_000
 DAYS_SHOWN: Final = 8
 """Kinds of day that have a picture of their own; more are told by their number."""
+
+PlanNames = Mapping[str, str]
+"""Names of plans by their codes; a code without one is shown itself."""
+NAMELESS: Final[PlanNames] = {}
 
 _PER_WORDS: Final = {
     FixedPer.MONTH: mark("a month"),
@@ -86,6 +91,8 @@ class TariffPicture:
     seasons: tuple[tuple[str, str], ...]
     holidays: tuple[tuple[str, str], ...]
     """Days that the calendar names, with their names."""
+    has_holidays: bool
+    """Whether any day of the year is of the type."""
     new_prices: tuple[str, ...]
     ladder: Markup | None
     ladder_words: str
@@ -102,7 +109,9 @@ class CheckedDocument:
     picture: TariffPicture | None
 
 
-def check_document(document: str, language: Language, today: date) -> CheckedDocument:
+def check_document(
+    document: str, language: Language, today: date, names: PlanNames = NAMELESS
+) -> CheckedDocument:
     """Read a document; give its picture, or its faults by line."""
     bad = faults_in(document)
     if bad:
@@ -112,10 +121,12 @@ def check_document(document: str, language: Language, today: date) -> CheckedDoc
         )
         return CheckedDocument(None, faults, None)
     version = parse_tariff(document)
-    return CheckedDocument(version, (), picture_of(version, language, today))
+    return CheckedDocument(version, (), picture_of(version, language, today, names))
 
 
-def picture_of(version: TariffVersion, language: Language, today: date) -> TariffPicture:
+def picture_of(
+    version: TariffVersion, language: Language, today: date, names: PlanNames = NAMELESS
+) -> TariffPicture:
     """Return the pictures of a version as it holds from today on."""
     day = shown_from(version, max(today, version.valid_from))
     kinds = day_pictures(version, day) if version.charges.energy_by_zone else ()
@@ -138,6 +149,7 @@ def picture_of(version: TariffVersion, language: Language, today: date) -> Tarif
             for name, first, last in seasons_of(year)
         ),
         holidays=_holidays(version, year, language),
+        has_holidays=any(one.day_type is DayType.HOLIDAY for month in year for one in month),
         new_prices=tuple(
             date_text(one.day, language) for month in year for one in month if one.new_prices
         ),
@@ -152,7 +164,7 @@ def picture_of(version: TariffVersion, language: Language, today: date) -> Tarif
         )
         if rungs
         else "",
-        charges=charge_words(version, day, language),
+        charges=charge_words(version, day, language, names),
     )
 
 
@@ -174,7 +186,7 @@ def _drawn(svg: str) -> Markup:
 
 
 def charge_words(
-    version: TariffVersion, day: date, language: Language
+    version: TariffVersion, day: date, language: Language, names: PlanNames = NAMELESS
 ) -> tuple[tuple[str, str], ...]:
     """Return what a version charges beside energy by zone, as it holds on a day."""
     charges = version.charges
@@ -226,7 +238,7 @@ def charge_words(
     if charges.guarantee is not None:
         words = said(
             mark("a month never costs more than on the plan %(plan)s"),
-            plan=charges.guarantee.plan_code,
+            plan=names.get(charges.guarantee.plan_code, charges.guarantee.plan_code),
         )
         found.append((gettext(mark("Guarantee"), language), words))
     return tuple(found)

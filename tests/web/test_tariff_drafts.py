@@ -2,10 +2,13 @@
 
 import re
 from html import unescape
+from pathlib import Path
 
 import pytest
 
+from kilokassa.core.scope import system_scope
 from kilokassa.web.app import create_app
+from tariffs.service import PublishOrder, publish_version
 from tests.web.conftest import Clients, token
 from tests.web.seed import DRAFT_TITLE, PREPAID
 
@@ -208,3 +211,38 @@ def test_other_systems_write_check_and_publish(own_installation):
     picture = people["resident"].get("/api/v1/tariffs/single/picture").json
     assert picture["plan"] == "single"
     assert picture["ladder"] == []
+
+
+@pytest.fixture
+def examples(own_installation):
+    """The documents beside the code that have a ladder, or no rate of their own."""
+    scope = system_scope("cli:test")
+    for name in ("krasnoyarsk-social-norm", "hourly", "digital"):
+        document = Path(f"examples/tariffs/{name}.yaml").read_text(encoding="utf-8")
+        document = document.replace("2026-", "2022-")  # so that it holds today
+        with own_installation.database.writing() as session:
+            publish_version(session, PublishOrder(scope, document), own_installation.clock)
+
+
+@pytest.mark.usefixtures("examples")
+def test_a_plan_by_the_social_norm_shows_its_bands(people):
+    page = people["analyst"].get("/console/tariffs/social_norm")
+
+    assert page.status_code == 200
+    assert "до 100 % нормы" in page.text
+    assert "сверх нормы" in page.text
+
+
+@pytest.mark.usefixtures("examples")
+def test_a_list_of_plans_says_that_each_hour_has_its_price_and_never_that_it_costs_nothing(people):
+    page = people["analyst"].get("/console/tariffs").text
+
+    assert "у каждого часа своя" in page
+    assert not re.search(r"<td[^>]*>\s*0\s*</td>", page)
+
+
+@pytest.mark.usefixtures("examples")
+def test_a_guarantee_names_the_plan_as_people_call_it(people):
+    page = people["analyst"].get("/console/tariffs/digital").text
+
+    assert re.search("месяц не дороже, чем на тарифе «[А-Я]", page)

@@ -27,12 +27,15 @@ def plan(number: str) -> str:
             *(one.version.valid_from for one in published if one.version.valid_from > here.today),
         }
     )
+    promised = version.charges.guarantee
+    names = queries.plan_names(here.session, here.language)
     return render_template(
         "account/plan.html",
         active="account.comparison",
         account=row,
         plan=found,
         version=version,
-        picture=picture_of(version, here.language, here.today),
+        picture=picture_of(version, here.language, here.today, names),
+        guaranteed=names.get(promised.plan_code) if promised else None,
         next_change=changes[0] if changes else None,
     )

@@ -1,6 +1,5 @@
 """Price series and peak hours: the list, the days of a series with their revisions, files in."""
 
-from datetime import timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -167,7 +166,7 @@ def price_days(asked: dict[str, Any], code: str) -> list[dict[str, Any]]:
     here = visit()
     series = store.series_by_code(here.session, here.scope, code)
     first, last = asked["first"], asked["last"]
-    if not first <= last < first + timedelta(days=_MOST_DAYS):
+    if not 0 <= (last - first).days < _MOST_DAYS:
         raise Invalid(
             where="last",
             problem=mark("a request asks for 1 to %(most)s days"),

@@ -5,6 +5,7 @@ from typing import Any
 from flask_smorest import Blueprint  # type: ignore[import-untyped]
 from marshmallow import Schema, fields, validate
 
+from kilokassa.web import queries
 from kilokassa.web.tariff_view import charge_words, check_document
 from kilokassa.web.visit import Visit, visit
 from tariffs import store as tariffs_store
@@ -218,6 +219,7 @@ def tariff_picture(code: str) -> dict[str, Any]:
 def _said(here: Visit, version: TariffVersion) -> dict[str, Any]:
     day = shown_from(version, max(here.today, version.valid_from))
     year = year_picture(version, day.year)
+    names = queries.plan_names(here.session, here.language)
     return {
         "plan": version.plan_code,
         "valid_from": version.valid_from,
@@ -226,7 +228,7 @@ def _said(here: Visit, version: TariffVersion) -> dict[str, Any]:
         "ladder": ladder(version, day),
         "charges": [
             {"name": name, "words": words}
-            for name, words in charge_words(version, day, here.language)
+            for name, words in charge_words(version, day, here.language, names)
         ],
         "new_prices": [one.day for month in year for one in month if one.new_prices],
     }

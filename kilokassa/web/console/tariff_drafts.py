@@ -11,6 +11,7 @@ from wtforms.validators import Length, Regexp
 from kilokassa.core.errors import DomainError
 from kilokassa.core.scope import Right
 from kilokassa.core.text import mark, sentence
+from kilokassa.web import queries
 from kilokassa.web.doers import Doers
 from kilokassa.web.forms import Form
 from kilokassa.web.kit import Column, Kind, Table, export_asked
@@ -270,7 +271,8 @@ def _page(here: Visit, draft: Draft, form: DraftForm, *, typed: str | None = Non
 
 def _checked(here: Visit, text: str) -> dict[str, Any]:
     """Return what a template shows of a text: faults, picture, differences."""
-    found = check_document(text, here.language, here.today)
+    names = queries.plan_names(here.session, here.language)
+    found = check_document(text, here.language, here.today, names)
     former = None if found.version is None else _former(here, found.version)
     compared = None
     if former is not None and found.version is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask import render_template
 from flask.typing import ResponseReturnValue
 
-from kilokassa.web import tables
+from kilokassa.web import queries, tables
 from kilokassa.web.doers import Doers
 from kilokassa.web.kit import Table, export_asked
 from kilokassa.web.tariff_view import TariffPicture, picture_of
@@ -64,6 +64,7 @@ def _shown(here: Visit, versions: tuple[PublishedVersion, ...]) -> list[ShownVer
         drafts = drafts_of_versions(here.session, here.scope, ids)
     actors = [one.published_by for one in versions]
     doers = Doers(here, [*actors, *(name for one in drafts.values() for name in one.authors)])
+    names = queries.plan_names(here.session, here.language)
     found = []
     for one in versions:
         draft = drafts.get(one.version.id)
@@ -71,7 +72,7 @@ def _shown(here: Visit, versions: tuple[PublishedVersion, ...]) -> list[ShownVer
         found.append(
             ShownVersion(
                 one,
-                picture_of(one.version, here.language, here.today),
+                picture_of(one.version, here.language, here.today, names),
                 tables.prices(one.version),
                 doers.name(one.published_by),
                 ", ".join(doers.name(actor) for actor in authors),
