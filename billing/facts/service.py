@@ -45,6 +45,8 @@ from tariffs.store import plan_by_code, versions_in_force
 PERSONS_MAX: Final = 100
 POWER_W_MAX: Final = 10**9
 TEXT_MAX: Final = 200
+YEAR_MAX: Final = 2099
+"""Nothing that is stated of an account begins or ends later; without an end it has no last day."""
 
 _KINDS: Final = {
     Subject.PERSONS: FactKind.PERSONS,
@@ -195,6 +197,9 @@ def _locking(account_id: AccountId) -> Any:  # noqa: ANN401 - a select that lock
 
 
 def _within_account(account: AccountRow, since: date, until: date | None) -> None:
+    for where, day in ((mark("first day"), since), (mark("last day"), until)):
+        if day is not None and day.year > YEAR_MAX:
+            raise Invalid(where=where, problem=mark("%(day)s is too far from today"), day=str(day))
     if until is not None and until < since:
         raise Invalid(
             where=mark("last day"),

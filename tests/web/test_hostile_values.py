@@ -96,3 +96,38 @@ def test_an_instant_at_the_end_of_time_is_refused(clients, instant, place):
     )
 
     assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("month", ["1900-01", "1900-12", "2999-12"])
+@pytest.mark.parametrize(
+    "url", ["/console/buildings/KHB-A/services", "/console/prices/dam", "/console/recalculations"]
+)
+def test_a_month_beyond_all_that_pages_show_is_as_good_as_none(clients, url, month):
+    answer = clients["operator"].get(url, query_string={"month": month})
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("since", ["2022-12-01", "9998-12-31", "9999-12-31"])
+@pytest.mark.parametrize("subject", ["contracted_power", "absence", "concession", "plan"])
+def test_a_fact_that_ends_with_the_calendar_is_refused(clients, subject, since):
+    client = clients["operator"]
+    fact = {"subject": subject, "from": since, "until": "9999-12-31", "value": 1, "document": "1"}
+
+    answer = client.post(
+        "/api/v1/accounts/2799000004/facts",
+        json=fact | {"code": "single"},
+        headers={"X-CSRFToken": token(client), "Idempotency-Key": f"fact-{subject}-{since}"},
+    )
+
+    assert answer.status_code == 422
+    assert "9999-12-31" in answer.get_json()["message"] or since in answer.get_json()["message"]
+
+
+@pytest.mark.parametrize("first", ["0001-01-01", "9998-12-31", "9999-12-31"])
+def test_days_of_prices_at_the_end_of_time_are_counted_all_the_same(clients, first):
+    answer = clients["analyst"].get(
+        "/api/v1/prices/dam", query_string={"first": first, "last": "9999-12-31"}
+    )
+
+    assert answer.status_code == (422 if first == "0001-01-01" else 200)
