@@ -49,6 +49,7 @@ from kilokassa.demo.estimates import live_estimates
 from kilokassa.demo.events import ensure_watch
 from kilokassa.demo.facts import live_facts
 from kilokassa.demo.hourly import hourly_tariff, live_choices, live_market, live_revision
+from kilokassa.demo.microgeneration import live_generation, micro_tariff
 from kilokassa.demo.payments import bill_payment, bonus_rules, top_ups
 from kilokassa.demo.population import (
     ZONE,
@@ -176,6 +177,7 @@ def ensure_demo(
         live_choices(application, plan, month, here.account_ids, SCOPE)
         live_market(application, plan, month, SCOPE)
         live_facts(application, plan, month, here.account_ids, SCOPE)
+        live_generation(application, plan, month, here.account_ids, SCOPE)
         days_added += _live(application, here, month, next_day)
         if month.plus(1).first_day <= today:
             _close(application, here, month)
@@ -253,10 +255,12 @@ def _found(application: Application, plan: TownPlan, series: Sequence[RealSeries
     accounts = (*plan.accounts, *real_accounts(plan, series))
     first = FixedClock(local_midnight(plan.first_day, plan.zone))
     with application.database.writing() as session:
+        published = demo_tariffs(plan.change_month)
         for document in (
-            *demo_tariffs(plan.change_month),
+            *published,
             *offered_tariffs(plan.change_month),
             hourly_tariff(plan.first_day),
+            micro_tariff(published, plan.first_day),
         ):
             publish_version(session, PublishOrder(SCOPE, document), first)
         for price in demo_heat_prices(plan.change_month):

@@ -13,6 +13,7 @@ from kilokassa.core.calendar import Month
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.zones import Zone
 from kilokassa.demo.hourly import choices, hourly_tariff, prices_of
+from kilokassa.demo.microgeneration import household, micro_tariff
 from kilokassa.demo.population import town
 from kilokassa.demo.prices import demo_tariffs, offered_tariffs
 from kilokassa.demo.town import ensure_demo
@@ -54,6 +55,20 @@ def test_who_chose_is_decided_by_the_plan_of_the_town():
         "single_veteran": 1,
     }
     assert len({choice.account.number for choice in chosen}) == len(chosen)
+
+
+def test_who_has_panels_pays_the_published_rate_and_is_paid_for_what_is_given():
+    published = demo_tariffs(CHANGE)
+    reduced = next(text for text in published if text.startswith("plan: single_reduced"))
+
+    version = parse_tariff(micro_tariff(published, date(2025, 11, 1)))
+
+    assert version.rates == parse_tariff(reduced).rates
+    assert version.category == "microgeneration"
+    assert version.charges.export is not None
+    assert household(town(TODAY)).number not in {
+        c.account.number for c in choices(town(TODAY).accounts)
+    }
 
 
 def test_one_noon_of_a_month_costs_less_than_nothing():
