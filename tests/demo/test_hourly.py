@@ -102,7 +102,8 @@ def test_the_town_bills_its_new_plans_and_puts_a_revised_price_right(sqlite_data
         guaranteed = session.scalar(
             text("SELECT count(*) FROM document WHERE snapshot LIKE '%\"guaranteed\"%'")
         )
-    assert {kind: kinds[kind] for kind in ("hourly", "fixed", "capacity", "tax")} == {
+    assert {kind: kinds[kind] for kind in ("hourly", "fixed", "capacity", "tax", "export")} == {
+        "export": 6,
         "hourly": 6,
         "fixed": 6,
         "capacity": 6,
