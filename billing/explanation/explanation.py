@@ -277,9 +277,11 @@ class Change:
     """What differs between the inputs of a line that was reversed and of the right one."""
 
     what: str
-    """Name of a column of the line, kind of a step, or a day of readings."""
+    """Name of a column of the line or of a figure, kind of a step, or a day of readings."""
     before: str
     after: str
+    step: Step | None = field(default=None, compare=False)
+    """The step whose value differs: it has the words and the unit that people read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,14 +382,15 @@ def changes(before: LineExplanation, after: LineExplanation) -> tuple[Change, ..
     versions = [one.version.digest[:12] if one.version else "" for one in (before, after)]
     if versions[0] != versions[1]:
         found.append(Change("version", *versions))
-    figures = [
-        {(str(step.kind), *_subject(step)): str(step.value) for step in one.steps}
-        for one in (before, after)
+    steps = [
+        {(str(step.kind), *_subject(step)): step for step in one.steps} for one in (before, after)
     ]
-    for key in dict.fromkeys((*figures[0], *figures[1])):
-        old, new = figures[0].get(key, ""), figures[1].get(key, "")
+    for key in dict.fromkeys((*steps[0], *steps[1])):
+        was, now = (each.get(key) for each in steps)
+        old, new = ("" if step is None else str(step.value) for step in (was, now))
         if old != new:
-            found.append(Change(key[0], old, new))
+            what = key[1] if key[0] == StepKind.WORKING else key[0]
+            found.append(Change(what, old, new, now or was))
     days = [
         {(d.point_code, d.day): f"{d.revision} · {d.digest[:12]}" for d in one.days}
         for one in (before, after)

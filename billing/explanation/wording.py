@@ -105,7 +105,7 @@ NAMES: Final[Mapping[str, str]] = {
     "lasted_min": mark("The service fell short for"),
     "counted_min": mark("Of it beyond what is allowed"),
     "step_min": mark("Counted by"),
-    "an_hour_ppm": mark("Taken off for each of them"),
+    "an_hour_ppm": mark("Taken off for each hour"),
     "share_ppm": mark("Taken off together"),
     "charged_minor": mark("Charged for the service in the month"),
     "guaranteed_minor": mark("On the guaranteed plan it would have cost"),
@@ -363,11 +363,13 @@ def verdict_text(one: LineExplanation, language: Language) -> str:
 
 
 def change_said(
-    one: Change, explained: LineExplanation, language: Language
+    one: Change, explained: LineExplanation, language: Language, zone: ZoneInfo
 ) -> tuple[str, str, str]:
     """Return what changed, what it was and what it is."""
     if one.what in CHANGED:
         name = gettext(CHANGED[one.what], language)
+    elif one.step is not None:
+        name = step_said(one.step, language, zone).text
     else:
         try:
             name = gettext(mark("Readings of %(day)s, revision and digest"), language) % {
@@ -377,7 +379,10 @@ def change_said(
             name = one.what
     show: Callable[[str], str] = str
     line = explained.line
-    if one.what == "amount_minor":
+    if one.step is not None:
+        unit = one.step.unit
+        show = lambda text: value_text(int(text), unit, language) if text else ""  # noqa: E731
+    elif one.what == "amount_minor":
         show = lambda text: amount_text(int(text), language)  # noqa: E731
     elif one.what == "quantity":
         show = lambda text: value_text(int(text), line.unit, language)  # noqa: E731
@@ -389,6 +394,8 @@ def change_said(
 def line_title(one: LineExplanation, language: Language) -> str:
     """Return what the line is for: the name of its charge, else its zone and range."""
     named = one.name(str(language))
+    if named and one.line.charge is ChargeKind.GUARANTEE:
+        return gettext(mark("Guarantee: never dearer than “%(plan)s”"), language) % {"plan": named}
     if named:
         return named
     if one.register_zone is not None and one.line.service is Service.ELECTRICITY:

@@ -169,7 +169,7 @@ def _tell(console: Console, found: Any, *, intervals: bool) -> None:  # noqa: AN
     if found.before is not None:
         console.say(mark("  It answers line %(line)s."), line=found.before.line_id)
     for change in found.changes:
-        name, was, now = change_said(change, found, language)
+        name, was, now = change_said(change, found, language, zone)
         click.echo(f"    {name}: {was or '—'} → {now or '—'}")
     if found.days:
         console.say(mark("\n  Days of readings as they were known:"))

@@ -78,7 +78,7 @@ def page_of(here: Visit, one: LineExplanation) -> LinePage:
         sum=sum_text(one.sum, one.line.charge, language),
         verdict=verdict_text(one, language),
         tone=TONES.get(one.replay.verdict, "bad"),
-        changes=tuple(change_said(change, one, language) for change in one.changes),
+        changes=tuple(change_said(change, one, language, zone) for change in one.changes),
         by_day=_by_day(one),
         by_hour=_by_hour(one, zone),
         days=_days_table(here, one),

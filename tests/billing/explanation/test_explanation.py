@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.charges import NewLine, UsedEstimate, estimates_detail
+from billing.charges import NewLine, UsedEstimate, estimates_detail, with_name
 from billing.explanation.explanation import (
     Change,
     LineExplanation,
@@ -23,7 +23,15 @@ from billing.explanation.explanation import (
     replayed,
     sum_of,
 )
-from billing.explanation.wording import SENTENCES, step_said, sum_text, value_text, verdict_text
+from billing.explanation.wording import (
+    SENTENCES,
+    change_said,
+    line_title,
+    step_said,
+    sum_text,
+    value_text,
+    verdict_text,
+)
 from billing.models import LineKind, LineUnit, Service
 from kilokassa.core.calendar import Month
 from kilokassa.core.errors import NotFound
@@ -284,6 +292,31 @@ def test_what_was_put_right_names_the_day_that_came_late():
         Change("intervals", "8000", "9000"),
         Change("2022-11-02", "1 · aa", "2 · bb"),
     )
+
+
+def test_what_was_put_right_is_told_in_words_and_units():
+    def kept(share_wh: int, highest_w: int) -> tuple[Step, ...]:
+        return (
+            Step(StepKind.WORKING, share_wh, StepUnit.WH, {"name": "share_wh"}),
+            Step(StepKind.PERSONS, highest_w, StepUnit.PERSON),
+        )
+
+    one = explained(steps=kept(18_315, 3))
+    found = changes(explained(steps=kept(17_919, 2)), one)
+
+    assert [change.what for change in found] == ["share_wh", "persons"]
+    assert [change_said(change, one, RU, ZONE) for change in found] == [
+        ("Доля этого помещения по площади", "17,919\u00a0кВт·ч", "18,315\u00a0кВт·ч"),
+        ("Зарегистрировано человек", "2\u00a0человека", "3\u00a0человека"),
+    ]
+
+
+def test_the_line_of_a_guarantee_is_called_one():
+    kept = with_name("", "Одноставочный", "Single rate")
+
+    found = explained(line(charge=ChargeKind.GUARANTEE, detail=kept))
+
+    assert line_title(found, RU) == "Гарантия: не дороже тарифа «Одноставочный»"
 
 
 # --- words ---
