@@ -77,7 +77,8 @@ from metering.models import (
 from metering.parsers.source import SeriesKey
 from metering.register_arrivals import KnownMeter
 from metering.registers import RegisterReading
-from metering.registry.places import ACTIVE_TAKEN, CARRIED_OVER_BY, Commodity, LifeEventKind
+from metering.registry.at_premises import PremisesChannel, PremisesMeter
+from metering.registry.places import ACTIVE_TAKEN, CARRIED_OVER_BY, LifeEventKind
 
 _days = cast(Table, IntervalDayRow.__table__)
 _day_revisions = cast(Table, IntervalDayRevisionRow.__table__)
@@ -124,20 +125,6 @@ def premises_by_number(session: Session, building_ids: Iterable[int]) -> dict[tu
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class PremisesChannel:
-    """A channel, seen from the premises whose point it belongs to."""
-
-    premises_id: int
-    point_id: int
-    point_code: str
-    commodity: Commodity
-    channel_id: int
-    channel_code: str
-    interval_min: int
-    zone: str
-
-
 def channels_of_premises(
     session: Session, premises_ids: Iterable[int], *, channel_code: str = ACTIVE_TAKEN
 ) -> tuple[PremisesChannel, ...]:
@@ -162,23 +149,6 @@ def channels_of_premises(
         rows: Sequence[Any] = session.execute(query).all()
         found += [PremisesChannel(*row) for row in rows]
     return tuple(sorted(found, key=lambda row: (row.premises_id, row.point_code)))
-
-
-@dataclass(frozen=True, slots=True)
-class PremisesMeter:
-    """A meter, seen from the premises or building whose point it stands at."""
-
-    premises_id: int | None
-    building_id: int
-    point_id: int
-    point_code: str
-    commodity: Commodity
-    meter_id: int
-    serial: str
-    digits: int
-    installed_on: date
-    removed_on: date | None
-    verified_until: date | None
 
 
 def meters_of_premises(

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from billing.house import store as house_store
-from billing.house.store import AssignedService, CommonAreaMonth, ServedHouse
+from billing.house.served import AssignedService, CommonAreaMonth, ServedHouse
 from billing.models import CommonAreaMethod, CommonAreaMonthRow
 from billing.recalculation.store import first_closes
 from billing.store import areas_of_buildings

@@ -54,7 +54,7 @@ class HouseCharge:
 
 
 @dataclass(frozen=True, slots=True)
-class Stay:
+class ServiceDays:
     """The days of a month in which an account has a service, under which prices."""
 
     month: Month
@@ -68,7 +68,7 @@ class Stay:
 
 
 def volume_lines(
-    stay: Stay,
+    served: ServiceDays,
     total: int,
     facts: Mapping[str, Any],
     *,
@@ -81,15 +81,15 @@ def volume_lines(
     What was `counted` is of the days that the account has the service; a norm is of the month.
     """
     lines = []
-    days = sum(stretch.days for stretch in stay.stretches) if counted else stay.length
+    days = sum(stretch.days for stretch in served.stretches) if counted else served.length
     day = 0
-    for stretch in stay.stretches:
-        first = day if counted else (stretch.first - stay.month.first_day).days
+    for stretch in served.stretches:
+        first = day if counted else (stretch.first - served.month.first_day).days
         litres = part_of_days(total, first, first + stretch.days, days)
         day += stretch.days
         lines.append(
             _line(
-                stay,
+                served,
                 stretch,
                 quantity=litres,
                 unit=LineUnit.LITRE,
@@ -102,7 +102,7 @@ def volume_lines(
         if heating is not None:
             lines.append(
                 _line(
-                    stay,
+                    served,
                     stretch,
                     quantity=heat_kcal(litres, heating.kcal_per_m3),
                     unit=LineUnit.KCAL,
@@ -118,31 +118,37 @@ def volume_lines(
 
 
 def energy_lines(
-    stay: Stay, total_wh: int, facts: Mapping[str, Any], *, digest: str, estimated: bool
+    served: ServiceDays, total_wh: int, facts: Mapping[str, Any], *, digest: str, estimated: bool
 ) -> list[NewLine]:
     """Return the lines of a flat's share of the common-area electricity of a month."""
     lines = [
         _line(
-            stay,
+            served,
             stretch,
-            quantity=_part(stay, total_wh, stretch),
+            quantity=_part(served, total_wh, stretch),
             unit=LineUnit.WH,
             facts={**facts, "share_wh": total_wh},
             digest=digest,
             estimated=estimated,
         )
-        for stretch in stay.stretches
+        for stretch in served.stretches
     ]
     return [line for line in lines if line.quantity]
 
 
 def yearly_line(
-    stay: Stay, stretch: Stretch, share_wh: int, facts: Mapping[str, Any], *, digest: str, year: int
+    served: ServiceDays,
+    stretch: Stretch,
+    share_wh: int,
+    facts: Mapping[str, Any],
+    *,
+    digest: str,
+    year: int,
 ) -> NewLine:
     """Return the line that puts a year of common-area electricity right, at the prices of then."""
     ru, en = YEARLY_NAMES
     return _line(
-        stay,
+        served,
         stretch,
         quantity=share_wh,
         unit=LineUnit.WH,
@@ -155,25 +161,25 @@ def yearly_line(
 
 
 def area_lines(
-    stay: Stay, area_dm2: int, facts: Mapping[str, Any], *, digest: str
+    served: ServiceDays, area_dm2: int, facts: Mapping[str, Any], *, digest: str
 ) -> list[NewLine]:
     """Return the lines of a service by square metre."""
     return [
         _line(
-            stay,
+            served,
             stretch,
             quantity=area_dm2,
             unit=LineUnit.DM2,
-            share=Fraction(stretch.days, stay.length),
+            share=Fraction(stretch.days, served.length),
             facts=facts,
             digest=digest,
         )
-        for stretch in stay.stretches
+        for stretch in served.stretches
     ]
 
 
 def person_line(
-    stay: Stay,
+    served: ServiceDays,
     stretch: Stretch,
     persons: int,
     person_days: tuple[int, int],
@@ -185,23 +191,23 @@ def person_line(
     numerator, denominator = person_days
     present = Fraction(numerator, denominator * persons)
     return _line(
-        stay,
+        served,
         stretch,
         quantity=persons,
         unit=LineUnit.PERSON,
-        share=present * Fraction(stretch.days, stay.length),
+        share=present * Fraction(stretch.days, served.length),
         facts={**facts, "person_days": numerator},
         digest=digest,
     )
 
 
-def _part(stay: Stay, total: int, stretch: Stretch) -> int:
-    first = (stretch.first - stay.month.first_day).days
-    return part_of_days(total, first, first + stretch.days, stay.length)
+def _part(served: ServiceDays, total: int, stretch: Stretch) -> int:
+    first = (stretch.first - served.month.first_day).days
+    return part_of_days(total, first, first + stretch.days, served.length)
 
 
 def _line(
-    stay: Stay,
+    served: ServiceDays,
     stretch: Stretch,
     *,
     quantity: int,
@@ -220,7 +226,7 @@ def _line(
     divisor = UNIT_SIZE[unit] * MINOR_DIVISOR * share.denominator
     first, end = stretch.first, stretch.end
     if whole_month:
-        first, end = stay.month.first_day, stay.month.plus(1).first_day
+        first, end = served.month.first_day, served.month.plus(1).first_day
     place = ":".join(("service", price.code, *((part,) if part else ())))
     detail = canonical_json(
         {"service": {**facts, **document_facts(price)}, "days": [str(first), str(end)]}
@@ -231,8 +237,8 @@ def _line(
         quantity=quantity,
         rate_scaled=rate,
         amount_minor=half_up_ratio(quantity * rate * share.numerator, divisor),
-        period_start=local_midnight(first, stay.zone),
-        period_end=local_midnight(end, stay.zone),
+        period_start=local_midnight(first, served.zone),
+        period_end=local_midnight(end, served.zone),
         input_digest=digest_text(f"{digest}|{price.id}|{rate}|{share}|{quantity}"),
         estimated=quantity if estimated else 0,
         charge=ChargeKind.SERVICE,

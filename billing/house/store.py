@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from enum import StrEnum
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from billing.models import CommonAreaMethod, CommonAreaMonthRow, HouseServiceRow
+from billing.house.served import AssignedService, CommonAreaMonth, ServedHouse
+from billing.models import CommonAreaMonthRow, HouseServiceRow
 from kilokassa.core.calendar import Month
 from kilokassa.core.errors import NotFound
 from kilokassa.core.scope import Scope
@@ -19,93 +18,6 @@ from kilokassa.core.text import mark
 from kilokassa.db.rights import building_in_scope
 from kilokassa.db.slices import in_slices
 from metering.models import BuildingRow, CommonAreaRow, PremisesRow
-from tariffs.services.common_area import MonthBasis
-
-
-class CommonFlow(StrEnum):
-    """What a picture of common-area electricity shows."""
-
-    USED = "used"
-    CHARGED = "charged"
-
-
-@dataclass(frozen=True, slots=True)
-class AssignedService:
-    """A service that a house has, from a day on."""
-
-    id: int
-    building_id: int
-    code: str
-    valid_from: date
-    valid_until: date | None
-    method: CommonAreaMethod | None
-    document: str
-    actor: str
-    recorded_at: datetime
-
-    @property
-    def end(self) -> date:
-        """The day after the last one."""
-        return day_after(self.valid_until)
-
-
-def day_after(last: date | None) -> date:
-    """Return the day after a last one; the end of all days where there is none."""
-    return date.max if last is None or last == date.max else last + timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class CommonAreaMonth:
-    """The settled common-area electricity of a house in a month, whole Wh."""
-
-    building_id: int
-    month: Month
-    method: CommonAreaMethod
-    house_wh: int | None
-    flats_wh: int
-    actual_wh: int | None
-    carried_in_wh: int
-    charged_wh: int
-    carried_out_wh: int
-    area_dm2: int
-    detail: dict[str, Any]
-    """`basis`, `own_wh`, `norm_wh`, `unread` points and, where it has one, the `yearly` part."""
-    input_digest: str
-    recorded_at: datetime
-
-    @property
-    def own_wh(self) -> int:
-        """What is charged for the month itself."""
-        return int(self.detail["own_wh"])
-
-    @property
-    def basis(self) -> MonthBasis:
-        """By what the month is charged."""
-        return MonthBasis(self.detail["basis"])
-
-    @property
-    def yearly(self) -> tuple[tuple[Month, int], ...]:
-        """Of a yearly recalculation: by month the difference to the actual volume."""
-        return tuple(
-            (Month.from_ordinal(ordinal), difference)
-            for ordinal, difference in self.detail.get("yearly", ())
-        )
-
-    @property
-    def yearly_wh(self) -> int:
-        """What the yearly recalculation comes to."""
-        return self.charged_wh - self.own_wh
-
-
-@dataclass(frozen=True, slots=True)
-class ServedHouse:
-    """A building as its services need it."""
-
-    id: int
-    code: str
-    address: str
-    zone: ZoneInfo
-    norm_code: str
 
 
 def standing(model: Any, known_at: datetime | None) -> ColumnElement[bool]:  # noqa: ANN401 - a table

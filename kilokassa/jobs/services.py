@@ -23,7 +23,7 @@ from kilokassa.jobs.console import (
 )
 
 if TYPE_CHECKING:
-    from billing.house.store import CommonAreaMonth
+    from billing.house.served import CommonAreaMonth
 
 METHODS = ("norm", "average", "actual")
 

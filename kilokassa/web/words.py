@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
-from billing.house.store import CommonFlow
+from billing.house.served import CommonFlow
 from billing.models import (
     CommonAreaMethod,
     CorrectionReason,

@@ -62,8 +62,8 @@ from metering.estimation.rules import (
 from metering.estimation.store import SETTING_ASIDE, Estimate, FlatPoint, PointMeter
 from metering.estimation.trust import span_of_estimate, trusted_series, trusted_spans, untrusted
 from metering.registers import ESTIMATES, RegisterReading, modulus
+from metering.registry.at_premises import PremisesChannel
 from metering.registry.places import PPM, Commodity
-from metering.store import PremisesChannel
 
 SOURCE: Final = "estimate"
 HISTORY_MONTHS: Final = 12

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing.house.lines import Stay, energy_lines, volume_lines
+from billing.house.lines import ServiceDays, energy_lines, volume_lines
 from kilokassa.core.calendar import Month
 from tariffs.services.common_area import norm_wh, settle_actual, share_area
 from tariffs.services.documents import parse_service
@@ -21,10 +21,10 @@ EXAMPLES = Path(__file__).parents[2] / "examples/services"
 MONTH = Month(2022, 7)
 
 
-def stay(name, month=MONTH):
+def served(name, month=MONTH):
     price = parse_service((EXAMPLES / f"{name}.yaml").read_text("utf-8"))
     days = stretches([price], month.first_day, month.plus(1).first_day)
-    return Stay(month, ZoneInfo("Asia/Vladivostok"), days)
+    return ServiceDays(month, ZoneInfo("Asia/Vladivostok"), days)
 
 
 def house(flat_m2, whole_m2):
@@ -33,7 +33,7 @@ def house(flat_m2, whole_m2):
 
 def common(house_wh, flat_m2=60, whole_m2=2400):
     share = share_area(house_wh, house(flat_m2, whole_m2))[1]
-    (line,) = energy_lines(stay("common-electricity"), share, {}, digest="", estimated=False)
+    (line,) = energy_lines(served("common-electricity"), share, {}, digest="", estimated=False)
     return line
 
 
@@ -52,7 +52,7 @@ def test_common_area_electricity_by_the_norm():
 
 
 def test_hot_water_has_two_parts():
-    water, heat = volume_lines(stay("hot-water"), 3_500, {}, digest="", counted=True)
+    water, heat = volume_lines(served("hot-water"), 3_500, {}, digest="", counted=True)
 
     assert (water.quantity, water.amount_minor) == (3_500, 175_42)
     assert (heat.quantity, heat.amount_minor) == (184_100, 421_29)
@@ -83,7 +83,7 @@ def test_a_remainder_below_zero_is_carried_to_the_next_months(months_kwh, charge
 def test_a_line_can_be_worked_out_again_from_what_it_says():
     for line in (
         common(5_618_440),
-        *volume_lines(stay("hot-water"), 3_501, {}, digest="", counted=True),
+        *volume_lines(served("hot-water"), 3_501, {}, digest="", counted=True),
     ):
         exact = line.quantity * line.rate_scaled * line.factor
         assert line.amount_minor == (2 * exact + line.divisor) // (2 * line.divisor)

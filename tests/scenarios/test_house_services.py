@@ -6,8 +6,8 @@ from itertools import permutations
 import pytest
 
 from billing import store as billing_store
+from billing.house.charging import BY_NORM
 from billing.house.service import (
-    BY_NORM,
     AssignOrder,
     EndOrder,
     assign_service,

@@ -14,8 +14,8 @@ from wtforms.validators import InputRequired, Length, Optional
 
 from billing.common_areas.service import common_area_codes, yearly_preview
 from billing.house import store as house_store
+from billing.house.served import AssignedService, CommonAreaMonth, CommonFlow, ServedHouse
 from billing.house.service import AssignOrder, EndOrder, assign_service, end_service
-from billing.house.store import AssignedService, CommonAreaMonth, CommonFlow, ServedHouse
 from billing.models import CommonAreaMethod
 from kilokassa.core.calendar import Month
 from kilokassa.core.errors import DomainError
