@@ -102,7 +102,7 @@ def test_a_deduction_is_told_by_the_hours_beyond_what_is_allowed():
         ("The service fell short for", "30 h 0 min"),
         ("Of it beyond what is allowed", "6 h 0 min"),
         ("Counted by", "1 h 0 min"),
-        ("Taken off for each of them", "0.15 %"),
+        ("Taken off for each hour", "0.15 %"),
         ("Taken off together", "0.9 %"),
         ("Charged for the service in the month", "₽1,000.00"),
         ("Source", "ПП 354"),
