@@ -9,6 +9,7 @@ from kilokassa.core.clock import Clock
 from kilokassa.core.errors import DomainError
 from kilokassa.core.ids import TariffPlanId, TariffVersionId
 from kilokassa.core.scope import Right, Scope
+from kilokassa.db.locks import wait_for
 from tariffs.documents import parse_tariff
 from tariffs.models import TariffPlanRow, TariffVersionRow
 from tariffs.plans import TariffVersion
@@ -45,8 +46,9 @@ def publish_version(session: Session, order: PublishOrder, clock: Clock) -> Publ
     order.scope.demand(Right.PUBLISH_TARIFFS)
     version = parse_tariff(order.document)
     # Two who publish for one plan come one after the other, so revisions count without a gap.
+    wait_for(session, f"tariff plan {version.plan_code}")
     plan = session.scalars(
-        select(TariffPlanRow).where(TariffPlanRow.code == version.plan_code).with_for_update()
+        select(TariffPlanRow).where(TariffPlanRow.code == version.plan_code)
     ).one_or_none()
     if plan is None:
         plan = TariffPlanRow(

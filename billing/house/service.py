@@ -21,6 +21,7 @@ from kilokassa.core.errors import Invalid
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import mark
+from kilokassa.db.locks import wait_for
 from metering import store as metering_store
 from metering.estimation import store as estimate_store
 from metering.registers import RegisterReading

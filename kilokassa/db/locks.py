@@ -1,4 +1,4 @@
-"""The leader's lock: of several schedulers on one database, one works and the others wait.
+"""Locks that are no rows: the leader's of several schedulers, and those of writers in a line.
 
 The database itself would lock rows for the length of a transaction; a leader leads for days. So it
 holds a file lock beside the embedded database, or a session's advisory lock on PostgreSQL: both end
@@ -6,12 +6,14 @@ with the process, however it ends.
 """
 
 import fcntl
+import hashlib
 import os
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from kilokassa.db.session import Database
 
@@ -79,3 +81,13 @@ class LeaderLock:
             return False
         self._connection = connection
         return True
+
+
+def wait_for(session: Session, name: str) -> None:
+    """Let those who write the thing of a name come one after the other, to the transaction's end.
+
+    For what has no row of its own to lock, or not yet. On SQLite writers stand in line already.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+        session.execute(select(func.pg_advisory_xact_lock(key)))

@@ -16,6 +16,7 @@ from kilokassa.core.errors import DomainError, Invalid, NotFound
 from kilokassa.core.period import Period
 from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import mark
+from kilokassa.db.locks import wait_for
 from kilokassa.db.slices import in_slices
 from tariffs.models import PeakHourRow, PriceDayRow, PriceSeriesRow
 from tariffs.prices.files import read_peak_hours, read_prices
@@ -105,6 +106,7 @@ def begin_series(session: Session, order: SeriesOrder, clock: Clock) -> bool:
             problem=mark("prices come by 15, 30 or 60 minutes, and not by %(minutes)s"),
             minutes=order.interval_min,
         )
+    wait_for(session, f"price series {order.code}")
     row = session.scalars(
         select(PriceSeriesRow).where(PriceSeriesRow.code == order.code)
     ).one_or_none()
@@ -181,6 +183,7 @@ def name_peak_hours(session: Session, order: PeakHoursOrder, clock: Clock) -> Pe
     """State the peak hours of the months they lie in; what was stated before is kept as known."""
     order.scope.demand(Right.PUBLISH_TARIFFS)
     _check_code(order.list_code)
+    wait_for(session, f"peak hours {order.list_code}")
     hours = set(order.hours)
     months = sorted({Month.of(local_date(hour, order.zone)) for hour in hours})
     standing: dict[datetime, int] = {}

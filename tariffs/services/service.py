@@ -9,6 +9,7 @@ from kilokassa.core.clock import Clock
 from kilokassa.core.errors import DomainError, Invalid
 from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import mark
+from kilokassa.db.locks import wait_for
 from tariffs.models import ServicePriceRow
 from tariffs.services.documents import parse_service
 from tariffs.services.prices import ServicePrice
@@ -51,6 +52,7 @@ def publish_service(session: Session, order: ServiceOrder, clock: Clock) -> Serv
             problem=mark("there is no plan %(plan)s with one rate all day"),
             plan=price.plan_code,
         )
+    wait_for(session, f"service price {price.code}")
     published = session.scalars(
         select(ServicePriceRow)
         .where(ServicePriceRow.code == price.code)
