@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
-from typing import Any, Final
+from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Row, Select, and_, desc, func, or_, select
@@ -38,9 +38,6 @@ from metering.models import (
 )
 from metering.registry.store import areas_on
 from wallet import store as wallet_store
-
-EVER: Final = datetime(1, 1, 2, tzinfo=UTC)
-"""Before anything that is stored."""
 
 
 def retailer(session: Session) -> RetailerRow:
@@ -446,15 +443,6 @@ def parts_of(session: Session, run_id: int) -> tuple[BillingPartRow, ...]:
     """Return the parts of a run that are done."""
     query = select(BillingPartRow).where(BillingPartRow.run_id == run_id)
     return tuple(session.scalars(query.order_by(BillingPartRow.part)))
-
-
-def first_close_at(session: Session, month: Month) -> datetime | None:
-    """Return when the first close of `month` began: what came later may ask for a correction."""
-    return session.scalar(
-        select(func.min(BillingRunRow.started_at)).where(
-            BillingRunRow.kind == RunKind.CLOSE, BillingRunRow.charge_month == month.ordinal
-        )
-    )
 
 
 def areas_of_buildings(

@@ -1,4 +1,4 @@
-"""The same energy under several plans: the best one, and what shifting the evening would bring.
+"""The same energy on another plan: what it costs, and what shifting the evening would bring.
 
 Every plan is priced by `rate_population`, so a comparison cannot disagree with the bill.
 """
@@ -19,7 +19,7 @@ from tariffs.charges import PPM
 from tariffs.compiled import local_days_of
 from tariffs.facts import AccountFacts
 from tariffs.guarantee import alternatives_of, cost_by_billing, with_guarantee
-from tariffs.lines import CannotRate, Columns, LineColumns, VersionInForce
+from tariffs.lines import Columns, LineColumns, VersionInForce
 from tariffs.rating import rate_population
 from tariffs.zone_calendar import mask_of_windows
 
@@ -55,12 +55,6 @@ class Use:
         # Row by row, while the cache holds it: this is a third of what the energy itself costs.
         return np.array([_measured_in(row) for row in self.quality], dtype=np.int64)
 
-    @property
-    def measured_ppm(self) -> Columns:
-        """The share of intervals that were measured: how sure a comparison is, by account."""
-        share: Columns = self.measured * PPM // max(self.intervals, 1)
-        return share
-
     def of(self, rows: Sequence[int]) -> "Use":
         """Return the use of some of the accounts."""
         chosen = list(rows)
@@ -95,61 +89,6 @@ class Costs:
     """As billed: after the retailer's discounts and what a guarantee gives back."""
     by_rates_minor: Columns
     """Before both."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
-    """What a population would have paid on each plan, kopecks."""
-
-    codes: tuple[str, ...]
-    cost_minor: Columns
-    """(accounts, plans), as billed."""
-    by_rates_minor: Columns
-    """The same before the retailer's discounts and what a guarantee gives back."""
-    measured_ppm: Columns
-    refused: Mapping[str, CannotRate]
-    """Plans that could not price this use, with the reason."""
-
-    @property
-    def best(self) -> npt.NDArray[np.intp]:
-        """For each account the place of the plan that costs least; the first among equals."""
-        found: npt.NDArray[np.intp] = self.cost_minor.argmin(axis=1)
-        return found
-
-    def saving_minor(self, current: str) -> Columns:
-        """Return what each account would have saved by its best plan; 0 where it has it."""
-        own = self.cost_minor[:, self.codes.index(current)]
-        saving: Columns = own - self.cost_minor.min(axis=1)
-        return saving
-
-
-def compare_plans(
-    plans: Mapping[str, Sequence[VersionInForce]],
-    use: Use,
-    named: Mapping[str, Sequence[VersionInForce]] | None = None,
-) -> Comparison:
-    """Price `use` on every plan; one that cannot price it is named with its reason.
-
-    `named` are further plans that guarantees name; they are not compared themselves.
-    """
-    found: dict[str, Costs] = {}
-    refused: dict[str, CannotRate] = {}
-    for code, versions in plans.items():
-        try:
-            found[code] = costs(versions, use, {**plans, **(named or {})})
-        except CannotRate as refusal:
-            refused[code] = refusal
-    accounts = len(use.energy_wh)
-    nothing = np.zeros((accounts, 0), dtype=np.int64)
-    paid = [one.paid_minor.sum(axis=1) for one in found.values()]
-    by_rates = [one.by_rates_minor.sum(axis=1) for one in found.values()]
-    return Comparison(
-        tuple(found),
-        np.stack(paid, axis=1) if paid else nothing,
-        np.stack(by_rates, axis=1) if by_rates else nothing,
-        use.measured_ppm,
-        refused,
-    )
 
 
 def costs(

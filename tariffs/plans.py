@@ -219,12 +219,6 @@ class TariffVersion:
         begun = [s for s in self.seasons if (s.month, s.day) <= (day.month, day.day)]
         return (begun or self.seasons)[-1].season
 
-    def season_began(self, day: date) -> date:
-        """Return the local day on which the season of `day` began."""
-        begun = [s for s in self.seasons if (s.month, s.day) <= (day.month, day.day)]
-        start = (begun or self.seasons)[-1]
-        return date(day.year if begun else day.year - 1, start.month, start.day)
-
     def zones_on(self, day: date) -> DayZones:
         """Return the zones of a local day, by its type and season."""
         if not self.schedules:

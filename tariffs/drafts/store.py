@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kilokassa.core.errors import NotFound
@@ -29,13 +29,6 @@ def drafts(session: Session, scope: Scope, *, all_states: bool = False) -> tuple
     if not all_states:
         query = query.where(TariffDraftRow.state.in_(sorted(OPEN_STATES)))
     return _with_steps(session, session.scalars(query).all())
-
-
-def waiting_drafts(session: Session, scope: Scope) -> int:
-    """Return how many drafts wait for a second person."""
-    demand_staff(scope)
-    query = select(func.count()).where(TariffDraftRow.state == "submitted")
-    return session.scalar(query) or 0
 
 
 def draft_by_id(session: Session, scope: Scope, draft_id: int) -> Draft:

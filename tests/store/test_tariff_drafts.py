@@ -19,7 +19,7 @@ from tariffs.drafts.service import (
     submit_draft,
     withdraw_draft,
 )
-from tariffs.drafts.store import draft_by_id, drafts, drafts_of_versions, waiting_drafts
+from tariffs.drafts.store import draft_by_id, drafts, drafts_of_versions
 from tariffs.service import PublishOrder, VersionExists, publish_version
 from tariffs.store import plan_by_code, plans, published_versions
 from tariffs.yaml_fields import BadDocument
@@ -79,7 +79,7 @@ def test_who_wrote_a_text_does_not_publish_it_whatever_the_role(database, clock,
 
     with database.reading() as session:
         assert plans(session) == ()
-        assert waiting_drafts(session, scope) == 1
+        assert draft_by_id(session, scope, draft.id).state is DraftState.SUBMITTED
 
 
 def test_who_once_wrote_a_part_stays_an_author(database, clock):

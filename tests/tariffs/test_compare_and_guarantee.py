@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kilokassa.core.calendar import Month, local_midnight
 from kilokassa.core.period import Period
 from kilokassa.core.series import Quality
-from tariffs.compare import EVENING_PEAK, NIGHT, Use, compare_plans, gain_of_shifting, shifted
+from tariffs.compare import EVENING_PEAK, NIGHT, Use, costs, gain_of_shifting, shifted
 from tariffs.documents import parse_tariff
 from tariffs.facts import AccountFacts
 from tariffs.guarantee import alternatives_of, with_guarantee
@@ -66,37 +66,30 @@ def rate(versions, use):
     )
 
 
-def test_the_best_plan_is_found_for_each_account():
+def test_each_account_is_priced_on_each_plan():
     use = two_months(1_000, 0)
 
-    found = compare_plans({"single": SINGLE, "two_zone": TWO_ZONE}, use)
+    single, two_zone = (costs(versions, use).paid_minor for versions in (SINGLE, TWO_ZONE))
 
-    assert found.cost_minor.tolist() == [
-        [61 * 16 * 5_00, 61 * 16 * 7_00],
-        [61 * 8 * 5_00, 61 * 8 * 2_00],
-    ]
-    assert [found.codes[n] for n in found.best] == ["single", "two_zone"]
-    assert found.saving_minor("two_zone").tolist() == [61 * 16 * 2_00, 0]
-    assert found.measured_ppm.tolist() == [1_000_000, 1_000_000]
+    assert single.sum(axis=1).tolist() == [61 * 16 * 5_00, 61 * 8 * 5_00]
+    assert two_zone.sum(axis=1).tolist() == [61 * 16 * 7_00, 61 * 8 * 2_00]
 
 
-def test_a_plan_that_cannot_price_the_use_is_named_with_its_reason():
+def test_a_plan_that_cannot_price_the_use_is_refused_with_its_reason():
     hourly = plan("hourly", "hourly: {series: dam, longer_intervals: refuse}\n")
 
-    found = compare_plans({"single": SINGLE, "hourly": hourly}, two_months(1_000, 0))
-
-    assert found.codes == ("single",)
-    assert "more than energy" in str(found.refused["hourly"])
+    with pytest.raises(CannotRate, match="more than energy"):
+        costs(hourly, two_months(1_000, 0))
 
 
-def test_a_comparison_says_how_much_of_it_was_measured():
+def test_use_says_how_much_of_it_was_measured():
     use = two_months(1_000, 0)
     quality = np.full(use.energy_wh.shape, Quality.ACTUAL, dtype=np.uint8)
     quality[1, : quality.shape[1] // 4] = Quality.ESTIMATED
 
     known = Use(use.energy_wh, use.start, 60, KHABAROVSK, use.billings, quality=quality)
 
-    assert known.measured_ppm.tolist() == [1_000_000, 750_000]
+    assert known.measured.tolist() == [known.intervals, known.intervals * 3 // 4]
 
 
 def test_moving_half_the_evening_into_the_night_brings_the_difference_of_the_rates():
