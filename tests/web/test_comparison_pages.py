@@ -2,14 +2,21 @@
 
 import io
 import re
+import threading
 
 import pytest
 
+from billing.models import RunState
+from billing.rehearsal import store
+from billing.rehearsal.order import Change, RehearsalOrder
+from kilokassa.app import rehearsing
+from kilokassa.core.calendar import Month
 from kilokassa.web.app import create_app
+from kilokassa.web.console.rehearsals import start
 from tests.app.test_comparing import publish_plans
 from tests.app.test_rehearsing import DEARER
 from tests.web.conftest import Clients, token
-from tests.web.seed import BY_HAND, PREPAID
+from tests.web.seed import BY_HAND, PREPAID, SCOPE
 
 PLANS = f"/account/{PREPAID}/plans"
 
@@ -167,3 +174,19 @@ def test_a_wrong_order_is_refused_and_not_begun(clients, wrong):
 
     assert answer.status_code == 422, answer.text
     assert len(analyst.get("/api/v1/rehearsals").json) == 1
+
+
+def test_a_rehearsal_is_priced_once_however_often_it_is_asked_to_go_on(own_installation):
+    change = Change("two_zone", to_plan="single")
+    order = RehearsalOrder("again", (change,), Month(2022, 11), Month(2022, 12))
+    number = rehearsing.begin(own_installation, order, scope=SCOPE)
+
+    with own_installation.database.writing():  # nothing can be written down meanwhile
+        for _ in range(3):
+            start(own_installation, SCOPE, number, parts=rehearsing.INLINE_ACCOUNTS)
+        running = [one for one in threading.enumerate() if one.name == f"rehearsal-{number}"]
+        assert len(running) == 1
+    running[0].join()
+
+    with own_installation.database.reading() as session:
+        assert store.rehearsal(session, SCOPE, number).state is RunState.DONE

@@ -1,7 +1,8 @@
 """Rehearsals of tariffs: the list, a new one, how far it is, and its report."""
 
 from dataclasses import dataclass
-from threading import Thread
+from threading import Lock, Thread
+from threading import enumerate as threads
 from typing import Any, Final
 
 from flask import Response, flash, make_response, redirect, render_template, request, url_for
@@ -33,6 +34,8 @@ DRAFT: Final = "draft"
 MONTHS_OFFERED: Final = 36
 DOCUMENT_MAX: Final = 1_000_000
 """Bytes; a tariff document has some thousands."""
+_TURN: Final = Lock()
+"""Rehearsals beside requests come one after the other: each takes every worker there is."""
 
 
 class RehearsalForm(FileForm):
@@ -62,7 +65,8 @@ class ListedRehearsal:
         first, last = (
             Month.from_ordinal(number) for number in (self.row.first_month, self.row.last_month)
         )
-        return f"{first}…{last}"
+        language = visit().language
+        return f"{month_text(first, language)} – {month_text(last, language)}"
 
 
 def rehearsals() -> ResponseReturnValue:
@@ -139,16 +143,21 @@ def go_on_rehearsal(rehearsal_id: int) -> ResponseReturnValue:
 
 
 def start(application: Application, scope: Scope, rehearsal_id: int, parts: int) -> None:
-    """Price the parts: at once where they are few, else beside the request."""
+    """Price the parts: at once where they are few, else beside the request, in their turn.
+
+    One that is being priced here, or waits for its turn, is not begun a second time.
+    """
     if parts * rehearsing.ACCOUNTS_A_PART <= rehearsing.INLINE_ACCOUNTS:
         rehearsing.go_on(application, rehearsal_id, scope=scope)
         return
-    Thread(
-        target=rehearsing.go_on,
-        args=(application, rehearsal_id),
-        kwargs={"scope": scope},
-        name=f"rehearsal-{rehearsal_id}",
-    ).start()
+    name = f"rehearsal-{rehearsal_id}"
+    if all(thread.name != name for thread in threads()):
+        Thread(target=_in_turn, args=(application, scope, rehearsal_id), name=name).start()
+
+
+def _in_turn(application: Application, scope: Scope, rehearsal_id: int) -> None:
+    with _TURN:
+        rehearsing.go_on(application, rehearsal_id, scope=scope)
 
 
 def _begin(here: Visit, form: RehearsalForm) -> str:
