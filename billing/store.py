@@ -32,6 +32,7 @@ from kilokassa.core.scope import Scope
 from kilokassa.core.text import mark
 from kilokassa.db.rights import account_in_scope
 from kilokassa.db.slices import in_slices
+from kilokassa.db.statements import stands
 from metering.models import (
     BuildingRow,
     PremisesRow,
@@ -92,16 +93,6 @@ def billed_accounts(
     return tuple(found)
 
 
-def _stated(known_at: datetime | None) -> ColumnElement[bool]:
-    """Return the condition that a term stands, or stood at an instant."""
-    if known_at is None:
-        return AccountTermRow.superseded_at.is_(None)
-    return and_(
-        AccountTermRow.recorded_at <= known_at,
-        or_(AccountTermRow.superseded_at.is_(None), AccountTermRow.superseded_at > known_at),
-    )
-
-
 def _plan_changes(
     session: Session, account_ids: Sequence[AccountId], month: Month, known_at: datetime | None
 ) -> dict[int, list[tuple[date, TariffPlanId]]]:
@@ -115,7 +106,7 @@ def _plan_changes(
             AccountTermRow.account_id.in_(account_ids),
             AccountTermRow.valid_from > month.first_day,
             AccountTermRow.valid_from < month.plus(1).first_day,
-            _stated(known_at),
+            stands(AccountTermRow, known_at),
         )
         .order_by(AccountTermRow.account_id, AccountTermRow.valid_from)
     )
@@ -129,7 +120,7 @@ def _plan_changes(
         .where(
             AccountTermRow.account_id.in_(list(changes)),
             AccountTermRow.valid_from <= month.first_day,
-            _stated(known_at),
+            stands(AccountTermRow, known_at),
         )
         .order_by(AccountTermRow.account_id, AccountTermRow.valid_from)
     )
@@ -169,7 +160,7 @@ def _billed_query(month: Month, known_at: datetime | None) -> Select[*tuple[Any,
     end = month.plus(1).first_day
     newest = (
         select(AccountTermRow.account_id, func.max(AccountTermRow.valid_from).label("valid_from"))
-        .where(AccountTermRow.valid_from < end, _stated(known_at))
+        .where(AccountTermRow.valid_from < end, stands(AccountTermRow, known_at))
         .group_by(AccountTermRow.account_id)
         .subquery()
     )
@@ -202,7 +193,7 @@ def _billed_query(month: Month, known_at: datetime | None) -> Select[*tuple[Any,
             and_(
                 AccountTermRow.account_id == AccountRow.id,
                 AccountTermRow.valid_from == newest.c.valid_from,
-                _stated(known_at),
+                stands(AccountTermRow, known_at),
             ),
         )
         .where(

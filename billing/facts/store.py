@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
-from typing import Any, cast
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.orm import Session
 
 from billing.facts.facts import (
@@ -32,22 +32,13 @@ from kilokassa.core.scope import Scope
 from kilokassa.core.text import Language
 from kilokassa.db.rights import account_in_scope
 from kilokassa.db.slices import in_slices
+from kilokassa.db.statements import stands
 from metering.models import BuildingRow, MeteringPointRow, PremisesRow
 from metering.registry.areas import BEGINNING
 from metering.registry.places import Commodity
 from metering.registry.store import dated_areas
 from tariffs.models import TariffPlanRow
 from tariffs.store import plans, published_versions
-
-
-def stands(table: Any, known_at: datetime | None) -> ColumnElement[bool]:  # noqa: ANN401 - a mapped class
-    """Return the condition that a statement stands now, or stood at an instant."""
-    if known_at is None:
-        return cast(ColumnElement[bool], table.superseded_at.is_(None))
-    return and_(
-        table.recorded_at <= known_at,
-        or_(table.superseded_at.is_(None), table.superseded_at > known_at),
-    )
 
 
 def terms_of(

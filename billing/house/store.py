@@ -3,10 +3,9 @@
 import json
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from billing.house.served import AssignedService, CommonAreaMonth, ServedHouse
@@ -17,17 +16,8 @@ from kilokassa.core.scope import Scope
 from kilokassa.core.text import mark
 from kilokassa.db.rights import building_in_scope
 from kilokassa.db.slices import in_slices
+from kilokassa.db.statements import stands
 from metering.models import BuildingRow, CommonAreaRow, PremisesRow
-
-
-def standing(model: Any, known_at: datetime | None) -> ColumnElement[bool]:  # noqa: ANN401 - a table
-    """Return the condition that a statement stands, or stood at an instant."""
-    if known_at is None:
-        return model.superseded_at.is_(None)  # type: ignore[no-any-return]
-    return and_(
-        model.recorded_at <= known_at,
-        or_(model.superseded_at.is_(None), model.superseded_at > known_at),
-    )
 
 
 def served_houses(session: Session, building_ids: Iterable[int]) -> dict[int, ServedHouse]:
@@ -67,7 +57,7 @@ def services_of(
                 HouseServiceRow.building_id.in_(part),
                 HouseServiceRow.valid_from < end,
                 or_(HouseServiceRow.valid_until.is_(None), HouseServiceRow.valid_until >= first),
-                standing(HouseServiceRow, known_at),
+                stands(HouseServiceRow, known_at),
             )
             .order_by(
                 HouseServiceRow.building_id,
@@ -97,7 +87,7 @@ def houses_with(
             HouseServiceRow.service_code.in_(sorted(set(codes))),
             HouseServiceRow.valid_from < end,
             or_(HouseServiceRow.valid_until.is_(None), HouseServiceRow.valid_until >= first),
-            HouseServiceRow.superseded_at.is_(None),
+            stands(HouseServiceRow, None),
             building_in_scope(HouseServiceRow.__table__.c.building_id, scope),
         )
         .distinct()
@@ -122,7 +112,7 @@ def common_area_months(
             .where(
                 CommonAreaMonthRow.building_id.in_(part),
                 CommonAreaMonthRow.month.between(first.ordinal, last.ordinal),
-                standing(CommonAreaMonthRow, known_at),
+                stands(CommonAreaMonthRow, known_at),
             )
             .order_by(CommonAreaMonthRow.building_id, CommonAreaMonthRow.month)
         )

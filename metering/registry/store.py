@@ -25,6 +25,7 @@ from kilokassa.core.text import mark
 from kilokassa.core.zones import Zone
 from kilokassa.db.rights import building_in_scope
 from kilokassa.db.slices import in_slices
+from kilokassa.db.statements import stands
 from metering.meters.life import (
     Life,
     LifeEvent,
@@ -901,15 +902,13 @@ def areas_on(
     for part in in_slices(sorted(set(premises_ids))):
         query = select(PremisesRow.id, PremisesRow.area_dm2).where(PremisesRow.id.in_(part))
         found |= {row.id: row.area_dm2 for row in session.execute(query)}
-        stands = (
-            PremisesAreaRow.superseded_at.is_(None)
-            if known_at is None
-            else (PremisesAreaRow.recorded_at <= known_at)
-            & (PremisesAreaRow.superseded_at.is_(None) | (PremisesAreaRow.superseded_at > known_at))
-        )
         dated = (
             select(PremisesAreaRow.premises_id.label("id"), PremisesAreaRow.area_dm2)
-            .where(PremisesAreaRow.premises_id.in_(part), PremisesAreaRow.valid_from <= day, stands)
+            .where(
+                PremisesAreaRow.premises_id.in_(part),
+                PremisesAreaRow.valid_from <= day,
+                stands(PremisesAreaRow, known_at),
+            )
             .order_by(PremisesAreaRow.valid_from)
         )
         found |= {row.id: row.area_dm2 for row in session.execute(dated)}
@@ -925,10 +924,7 @@ def dated_areas(
     """
     query = select(PremisesAreaRow).where(PremisesAreaRow.premises_id == premises_id)
     if known_at is not None:
-        query = query.where(
-            PremisesAreaRow.recorded_at <= known_at,
-            PremisesAreaRow.superseded_at.is_(None) | (PremisesAreaRow.superseded_at > known_at),
-        )
+        query = query.where(stands(PremisesAreaRow, known_at))
     return tuple(
         DatedArea(
             row.id,

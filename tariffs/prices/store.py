@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from kilokassa.core.calendar import Month, local_date
@@ -13,6 +13,7 @@ from kilokassa.core.errors import NotFound
 from kilokassa.core.period import Period
 from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import mark
+from kilokassa.db.statements import stands
 from tariffs.facts import PriceSeries
 from tariffs.models import PeakHourRow, PriceDayRow, PriceSeriesRow
 from tariffs.prices.prices import DayPrices, StoredDay, joined, unpacked
@@ -127,16 +128,10 @@ def regulated_hours(
             PeakHourRow.list_code.in_(sorted(set(list_codes))),
             PeakHourRow.starts_at >= period.start,
             PeakHourRow.starts_at < period.end,
+            stands(PeakHourRow, known_at),
         )
         .order_by(PeakHourRow.list_code, PeakHourRow.starts_at)
     )
-    if known_at is None:
-        query = query.where(PeakHourRow.superseded_at.is_(None))
-    else:
-        query = query.where(
-            PeakHourRow.recorded_at <= known_at,
-            or_(PeakHourRow.superseded_at.is_(None), PeakHourRow.superseded_at > known_at),
-        )
     found: dict[str, list[datetime]] = {}
     for code, starts_at in session.execute(query):
         found.setdefault(code, []).append(starts_at.astimezone(UTC))
@@ -150,7 +145,7 @@ def peak_hours(
     scope.demand(Right.VIEW_STAFF)
     query = (
         select(PeakHourRow)
-        .where(PeakHourRow.superseded_at.is_(None))
+        .where(stands(PeakHourRow, None))
         .order_by(PeakHourRow.list_code, PeakHourRow.starts_at)
     )
     if list_code is not None:
