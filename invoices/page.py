@@ -44,6 +44,7 @@ from kilokassa.core.text import (
     mark,
     month_text,
     number_text,
+    told,
 )
 from tariffs.lines import ChargeKind
 
@@ -251,7 +252,7 @@ def document_page(document: PaymentDocument, language: Language) -> DocumentPage
             LegendEntry(gettext(ZONES[zone], language), COLOURS[zone])
             for zone in zones_shown(document.history)
         ),
-        warnings=tuple(gettext(warning, language) for warning in document.warnings),
+        warnings=tuple(told(warning, language) for warning in document.warnings),
     )
 
 

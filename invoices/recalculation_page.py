@@ -9,7 +9,7 @@ from invoices.recalculation import (
     MonthDifference,
     RecalculationDocument,
 )
-from kilokassa.core.text import Language, amount_text, date_text, gettext, mark, month_text
+from kilokassa.core.text import Language, amount_text, date_text, gettext, mark, month_text, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def recalculation_page(document: RecalculationDocument, language: Language) -> R
     """Return what the page of `document` says in `language`."""
     payer = document.payer
     shown_in = month_text(document.shown_in, language)
-    told = mark("The same lines are on the payment document for %(month)s.")
+    explained = mark("The same lines are on the payment document for %(month)s.")
     return RecalculationPage(
         language=str(language),
         number=document.number,
@@ -72,11 +72,11 @@ def recalculation_page(document: RecalculationDocument, language: Language) -> R
         ),
         outcome=gettext(_outcome(document.difference_minor), language),
         amount=amount_text(abs(document.difference_minor), language),
-        explained=gettext(told, language) % {"month": shown_in},
+        explained=gettext(explained, language) % {"month": shown_in},
         months=tuple(_month(month, language) for month in document.months),
         payee=document.retailer.name,
         contacts=contacts_of(document.retailer),
-        warnings=tuple(gettext(warning, language) for warning in document.warnings),
+        warnings=tuple(told(warning, language) for warning in document.warnings),
     )
 
 

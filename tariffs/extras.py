@@ -348,7 +348,7 @@ def _fixed(book: _Book, rated: Rated, part: Sequence[int], fixed: FixedCharge) -
 
 def _known(rated: Rated, stretch: Stretch, fact: Whole | None, problem: str) -> Columns:
     """Return a fact of the billing period of a stretch; refuse where it is not known."""
-    if fact is None:
+    if fact is None or int(fact.min(initial=0)) < 0:
         raise _refuse(stretch, problem)
     accounts, billings = len(rated.energy_minor), len(rated.compiled.billings)
     return per_billing(fact, accounts, billings)[:, stretch.billing]

@@ -15,6 +15,9 @@ from kilokassa.core.series import WattHours
 HIGHEST_PRICE_SCALED: Final = 10**12
 """A million roubles per kWh, as for the rates of a document; keeps sums of prices in 64 bits."""
 
+UNKNOWN: Final = -1
+"""Of one account in a column of facts: a tariff that needs it refuses to price that account."""
+
 Whole = npt.NDArray[np.integer[Any]]
 
 
@@ -79,7 +82,8 @@ class PriceSeries:
 class AccountFacts:
     """Facts of a population beside its energy, as columns with one row an account.
 
-    None means that a fact is not known: a tariff that needs it refuses to price. What can change
+    None means that a fact is not known, and UNKNOWN that it is not known of one account: a tariff
+    that needs it refuses to price. What can change
     from month to month has shape (accounts,) or (accounts, billing periods).
     """
 

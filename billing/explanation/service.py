@@ -107,6 +107,8 @@ def _explained(session: Session, row: ChargeLineRow, account: AccountRow) -> Lin
         if accounts:
             again = rated.charges[accounts[0].id].lines
             costs = rated.alternatives.get(accounts[0].id, ())
+            if charged.service is Service.ELECTRICITY:
+                problem = rated.refused.get(accounts[0].id)
     except DomainError as refusal:
         problem = refusal
     chain = _chain(session, charged, again, inputs, origin.known_at)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kilokassa.core.text import mark
 from tariffs.guarantee import Alternatives
-from tariffs.lines import CannotRate, ChargeKind, ChargeLine, LineColumns, VersionInForce
+from tariffs.lines import ChargeKind, ChargeLine, LineColumns, VersionInForce
 from tariffs.plans import TariffVersion
 
 
@@ -23,12 +22,6 @@ class PlanCost:
     guaranteed: bool = False
     """Says that the account's own plan promises never to cost more."""
     own: bool = False
-
-
-class AccountNotRated(CannotRate):
-    """The tariff does not price an account's month; the account is named."""
-
-    template = mark("Account %(account)s: the tariff %(plan)s cannot price this: %(problem)s.")
 
 
 def has_benefit(versions: Sequence[VersionInForce]) -> bool:

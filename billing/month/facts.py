@@ -1,5 +1,6 @@
 """Facts of one account out of those of many: to explain, to refuse by name, to tell changes."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,19 +20,24 @@ _MINUTES_PER_HOUR = 60
 
 def row_of(facts: AccountFacts, place: int) -> AccountFacts:
     """Return the facts of one account, as a population of one."""
+    return rows_of(facts, [place])
 
-    def one(values: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
-        return None if values is None else values[place : place + 1]
+
+def rows_of(facts: AccountFacts, places: Sequence[int]) -> AccountFacts:
+    """Return the facts of some accounts, in that order."""
+
+    def some(values: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
+        return None if values is None else values[list(places)]
 
     return AccountFacts(
-        area_dm2=one(facts.area_dm2),
-        persons=one(facts.persons),
-        contracted_w=one(facts.contracted_w),
-        opening_wh=one(facts.opening_wh),
-        common_area_wh=one(facts.common_area_wh),
-        demand_before_w=one(facts.demand_before_w),
-        export_wh=one(facts.export_wh),
-        entitled={code: who[place : place + 1] for code, who in facts.entitled.items()},
+        area_dm2=some(facts.area_dm2),
+        persons=some(facts.persons),
+        contracted_w=some(facts.contracted_w),
+        opening_wh=some(facts.opening_wh),
+        common_area_wh=some(facts.common_area_wh),
+        demand_before_w=some(facts.demand_before_w),
+        export_wh=some(facts.export_wh),
+        entitled={code: who[list(places)] for code, who in facts.entitled.items()},
         price_series=facts.price_series,
         regulated_hours=facts.regulated_hours,
         closing=facts.closing,

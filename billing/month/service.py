@@ -18,14 +18,13 @@ from billing.house.service import house_lines
 from billing.law import ESTIMATE_UNCERTAIN, VERIFICATION_EXPIRED
 from billing.models import LineUnit, Measurement, Service
 from billing.month.alternatives import (
-    AccountNotRated,
     PlanCost,
     costs_of,
     has_benefit,
     together,
 )
 from billing.month.days import part_of_days
-from billing.month.facts import digest_with, highest_demand_w, row_of
+from billing.month.facts import digest_with, highest_demand_w, row_of, rows_of
 from billing.month.lines import LineContext, names_of, new_line, zoneless
 from billing.month.needs import Needs, needs_of
 from billing.month.store import plans_on_offer, stated_facts
@@ -38,14 +37,14 @@ from kilokassa.core.digest import canonical_json, digest_text
 from kilokassa.core.ids import AccountId, TariffPlanId
 from kilokassa.core.period import Period
 from kilokassa.core.series import Quality, WattHours
-from kilokassa.core.text import mark
+from kilokassa.core.text import filled, mark
 from metering import store as metering_store
 from metering.days import IntervalMatrix
 from metering.estimation import store as estimate_store
 from metering.estimation.gaps import spread_by_profile
 from metering.registers import register_differences
+from metering.registry.at_premises import PremisesChannel, PremisesMeter
 from metering.registry.places import Commodity
-from metering.store import PremisesChannel, PremisesMeter
 from tariffs.charges import NO_CHARGES
 from tariffs.facts import AccountFacts
 from tariffs.guarantee import alternatives_of, with_guarantee
@@ -58,6 +57,9 @@ ACTIVE_GIVEN: Final = "A-"
 _LONG_AGO: Final = date(1900, 1, 1)
 NO_CHANNEL: Final = mark("The premises has no metering channel: electricity was not charged.")
 INTERVALS_MISSING: Final = mark("Some intervals of the month have no value; they were not charged.")
+NOT_PRICED: Final = mark(
+    "The tariff %(plan)s could not price the electricity, and it was not charged yet: %(problem)s."
+)
 HEAT_UNKNOWN: Final = mark("The house's heat of the month is not known: it was not charged yet.")
 
 
@@ -69,6 +71,8 @@ class MonthFacts:
     meters: dict[AccountId, tuple[MeterFact, ...]]
     alternatives: dict[AccountId, tuple[PlanCost, ...]] = field(default_factory=dict)
     """What the same consumption would have cost, for accounts whose plan promises or gives."""
+    refused: dict[AccountId, CannotRate] = field(default_factory=dict)
+    """Accounts whose electricity could not be priced, and why; of it they have no lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,20 @@ class _Gathered:
     alternatives: dict[AccountId, list[tuple[PlanCost, ...]]]
     beside_minor: dict[AccountId, int]
     """What stays came to whose plan is compared with nothing, of accounts with several stays."""
+    refused: dict[AccountId, CannotRate]
+
+    def refuse(self, account_id: AccountId, refusal: CannotRate) -> None:
+        """Leave the electricity of an account uncharged, and tell why; the first reason counts."""
+        if account_id not in self.refused:
+            self.refused[account_id] = refusal
+            self.warnings[account_id].append(filled(NOT_PRICED, **refusal.values))
+
+    def leave_out_refused(self) -> None:
+        """Take off what other stays of refused accounts came to: half a month is no charge."""
+        for account_id in self.refused:
+            lines = self.lines[account_id]
+            lines[:] = [line for line in lines if line.service is not Service.ELECTRICITY]
+            self.alternatives[account_id].clear()
 
 
 def rate_month(
@@ -116,6 +134,7 @@ def rate_month(
         {account.id: [] for account in accounts},
         {account.id: [] for account in accounts},
         {},
+        {},
     )
     end = month.plus(1).first_day
     closing = until is None
@@ -123,6 +142,8 @@ def rate_month(
     _rate_intervals(session, accounts, asked, gathered)
     if closing:
         _rate_registers(session, accounts, month, asked, gathered)
+    gathered.leave_out_refused()
+    if closing:
         _share_heat(session, accounts, month, known_at, gathered)
         for account_id, of_house in house_lines(
             session, accounts, month, known_at=known_at
@@ -149,6 +170,7 @@ def rate_month(
             for account_id, costs in gathered.alternatives.items()
             if costs
         },
+        refused=gathered.refused,
     )
 
 
@@ -175,11 +197,14 @@ def rate_days(
         )
         known_days = (whole_days > 0).sum(axis=1).tolist()
         for of_plan in _by_plan(session, energy, asked):
-            costs_minor = of_plan.rated().amount_minor.sum(axis=1).tolist()
-            for owner, rows, cost_minor in zip(
-                of_plan.owners, of_plan.rows, costs_minor, strict=True
-            ):
-                found[owner.id] = cost_minor, max(known_days[row] for row in rows)
+            for alike, priced in _priced_alike(of_plan):
+                if isinstance(priced, CannotRate):
+                    continue
+                costs_minor = priced.own.amount_minor.sum(axis=1).tolist()
+                for owner, rows, cost_minor in zip(
+                    alike.owners, alike.rows, costs_minor, strict=True
+                ):
+                    found[owner.id] = cost_minor, max(known_days[row] for row in rows)
     return found
 
 
@@ -261,6 +286,8 @@ class _OfPlan:
 
     plan_id: TariffPlanId
     stay: Stay
+    last_day: date
+    """That of the whole stay, where the month still runs too: its facts hold for all of it."""
     zone: ZoneInfo
     owners: list[BilledAccount]
     rows: list[list[int]]
@@ -272,17 +299,13 @@ class _OfPlan:
     columns: slice
     """Which intervals of the whole grid the stay holds."""
     facts: AccountFacts | None = None
-    offers: Mapping[TariffPlanId, tuple[VersionInForce, ...]] = field(default_factory=dict)
-    """The plans that the bill compares with, where it does."""
+    offers: Mapping[TariffPlanId, "_OfPlan"] = field(default_factory=dict)
+    """The same energy on the plans that the bill compares with, where it does."""
 
-    def rated(
-        self,
-        versions: Sequence[VersionInForce] | None = None,
-        energy_wh: WattHours | None = None,
-    ) -> LineColumns:
-        """Return the lines, or those of another plan or other energy."""
+    def rated(self, energy_wh: WattHours | None = None) -> LineColumns:
+        """Return the lines, or those of other energy."""
         return rate_population(
-            self.versions if versions is None else versions,
+            self.versions,
             self.energy_wh if energy_wh is None else energy_wh,
             self.start,
             self.interval_min,
@@ -290,10 +313,30 @@ class _OfPlan:
             facts=self.facts,
         )
 
+    def of_some(self, places: Sequence[int]) -> "_OfPlan":
+        """Return the same of some of the accounts."""
+        return replace(
+            self,
+            owners=[self.owners[place] for place in places],
+            rows=[self.rows[place] for place in places],
+            energy_wh=self.energy_wh[list(places)],
+            facts=None if self.facts is None else rows_of(self.facts, places),
+            offers={plan_id: offer.of_some(places) for plan_id, offer in self.offers.items()},
+        )
+
     @property
     def period(self) -> Period:
         """The stay in UTC."""
         return Period(self.start, local_midnight(self.stay.end, self.zone))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Priced:
+    """What the energy of some accounts comes to on their plan, and on those on offer."""
+
+    own: LineColumns
+    others: Mapping[TariffPlanId, LineColumns]
+    """Without the plans that cannot price it: those are no alternative."""
 
 
 def _rate_intervals(
@@ -324,7 +367,12 @@ def _rate_intervals(
         guessed = _guessed(matrix)
         used = _used_estimates(session, energy.channels, guessed, period, asked.known_at)
         for of_plan in _by_plan(session, energy, asked):
-            _rate_rows(energy, of_plan, guessed, used, aside, asked, gathered)
+            for alike, priced in _priced_alike(of_plan):
+                if isinstance(priced, CannotRate):
+                    for owner in alike.owners:
+                        gathered.refuse(owner.id, priced)
+                else:
+                    _rate_rows(energy, alike, priced, guessed, used, aside, asked, gathered)
         _gather_meters(energy, serials, asked, aside, gathered)
     for account in interval_accounts:
         if account.id not in with_channel:
@@ -388,15 +436,18 @@ def _by_plan(
     session: Session, energy: _Energy, asked: _Asked, *, with_facts: bool = True
 ) -> Iterator[_OfPlan]:
     """Yield the accounts together that have one plan over the same days."""
-    rows_of: dict[Stay, dict[AccountId, list[int]]] = {}
+    rows_of: dict[tuple[Stay, date], dict[AccountId, list[int]]] = {}
     for row, owner in enumerate(energy.owners):
-        for stay in owner.stays_in(asked.first, asked.end):
-            rows_of.setdefault(stay, {}).setdefault(owner.id, []).append(row)
+        for whole_stay in owner.stays:
+            stay = whole_stay.within(asked.first, asked.end)
+            if stay is not None:
+                key = stay, whole_stay.end - timedelta(days=1)
+                rows_of.setdefault(key, {}).setdefault(owner.id, []).append(row)
     matrix, zone = energy.matrix, energy.zone
     whole = Period(matrix.start, local_midnight(asked.end, zone))
-    plan_ids = sorted({stay.plan_id for stay in rows_of})
+    plan_ids = sorted({stay.plan_id for stay, _ in rows_of})
     in_force = versions_in_force(session, plan_ids, whole, zone, known_at=asked.known_at)
-    for stay, of_accounts in sorted(rows_of.items()):
+    for (stay, last_day), of_accounts in sorted(rows_of.items()):
         rows = list(of_accounts.values())
         owners = [energy.owners[of_one[0]] for of_one in rows]
         start = local_midnight(stay.first, zone)
@@ -407,6 +458,7 @@ def _by_plan(
         of_plan = _OfPlan(
             stay.plan_id,
             stay,
+            last_day,
             zone,
             owners,
             rows,
@@ -416,15 +468,30 @@ def _by_plan(
             matrix.interval_min,
             columns,
         )
-        priced = [version for _, version in versions]
-        if with_facts and asked.closing and has_benefit(versions):
-            offers = plans_on_offer(session, stay.plan_id, period, zone, known_at=asked.known_at)
-            of_plan = replace(of_plan, offers=offers)
-            priced += [version for others in offers.values() for _, version in others]
-        needs = needs_of(priced) if with_facts else None
-        if needs is not None:
-            of_plan = replace(of_plan, facts=_facts_of(session, energy, of_plan, needs, asked))
+        if with_facts:
+            of_plan = _with_facts(session, energy, of_plan, asked)
+            if asked.closing and has_benefit(versions):
+                of_plan = replace(of_plan, offers=_offers(session, energy, of_plan, asked))
         yield of_plan
+
+
+def _offers(
+    session: Session, energy: _Energy, of_plan: _OfPlan, asked: _Asked
+) -> dict[TariffPlanId, _OfPlan]:
+    """Return the same energy on each plan to compare with, each with the facts that it asks for."""
+    on_offer = plans_on_offer(
+        session, of_plan.plan_id, of_plan.period, of_plan.zone, known_at=asked.known_at
+    )
+    return {
+        plan_id: _with_facts(
+            session,
+            energy,
+            replace(of_plan, plan_id=plan_id, versions=versions, facts=None),
+            asked,
+        )
+        for plan_id, versions in on_offer.items()
+        if plan_id != of_plan.plan_id
+    }
 
 
 def _within(versions: Sequence[VersionInForce], period: Period) -> tuple[VersionInForce, ...]:
@@ -447,21 +514,21 @@ def _summed(
 # --- facts ---
 
 
-def _facts_of(
-    session: Session, energy: _Energy, of_plan: _OfPlan, needs: Needs, asked: _Asked
-) -> AccountFacts:
-    """Return the facts that some versions ask for; those of the stay's last day hold for it.
+def _with_facts(session: Session, energy: _Energy, of_plan: _OfPlan, asked: _Asked) -> _OfPlan:
+    """Add the facts that the plan's versions ask for; those of the stay's last day hold for it.
 
     Of a month that still runs it is the last day of the stay as it now stands, too, so that what
     is taken day by day comes to what the close takes.
     """
-    on = _last_day(of_plan)
+    needs = needs_of(version for _, version in of_plan.versions)
+    if needs is None:
+        return of_plan
     facts = stated_facts(
         session,
         of_plan.owners,
         needs,
         of_plan.period,
-        on,
+        of_plan.last_day,
         closing=asked.closing,
         known_at=asked.known_at,
     )
@@ -474,16 +541,12 @@ def _facts_of(
             demand_before_w=_demand_before(session, channel_ids, of_plan, needs, asked),
         )
     if needs.counted_this_year:
-        facts = replace(facts, opening_wh=_counted_this_year(session, channel_ids, of_plan, asked))
-    return facts
-
-
-def _last_day(of_plan: _OfPlan) -> date:
-    """Return the last day of a stay, of the whole month even where it still runs."""
-    whole = [
-        stay for stay in of_plan.owners[0].stays if stay.first <= of_plan.stay.first < stay.end
-    ]
-    return (whole[0] if whole else of_plan.stay).end - timedelta(days=1)
+        try:
+            counted = _counted_this_year(session, channel_ids, of_plan, asked)
+        except CannotRate:
+            counted = None  # the rating says why the grid cannot be priced
+        facts = replace(facts, opening_wh=counted)
+    return replace(of_plan, facts=facts)
 
 
 def _given(
@@ -634,23 +697,26 @@ def _by_zone_alone(versions: Sequence[VersionInForce]) -> tuple[VersionInForce, 
 def _rate_rows(
     energy: _Energy,
     of_plan: _OfPlan,
+    priced: _Priced,
     guessed: npt.NDArray[np.bool_],
     used: Mapping[int, tuple[UsedEstimate, ...]],
     aside: Mapping[int, str],
     asked: _Asked,
     gathered: _Gathered,
 ) -> None:
-    try:
-        columns = of_plan.rated()
-        if of_plan.offers:
-            columns = _with_alternatives(of_plan, columns, gathered)
-    except CannotRate as refusal:
-        raise _naming_the_account(of_plan, refusal) from refusal
+    columns = priced.own
+    if of_plan.offers:
+        columns = _with_alternatives(of_plan, priced, gathered)
     estimated = None
     here = _summed(guessed, of_plan.rows, of_plan.columns) > 0
     if here.any():
         estimated = of_plan.rated(energy_wh=np.where(here, of_plan.energy_wh, 0)).quantities
-    names, by_the_hour = names_of(of_plan.versions, of_plan.offers), zoneless(of_plan.versions)
+    names, by_the_hour = (
+        names_of(
+            of_plan.versions, {plan_id: offer.versions for plan_id, offer in of_plan.offers.items()}
+        ),
+        zoneless(of_plan.versions),
+    )
     quantities, amounts = columns.quantities.tolist(), columns.amount_minor.tolist()
     for place, (owner, rows) in enumerate(zip(of_plan.owners, of_plan.rows, strict=True)):
         methods = tuple(dict.fromkeys(one for row in rows for one in used.get(row, ())))
@@ -702,43 +768,77 @@ def _digest_of(energy: _Energy, of_plan: _OfPlan, place: int, aside: Mapping[int
     return digest_with(one, None if of_plan.facts is None else row_of(of_plan.facts, place))
 
 
-def _with_alternatives(of_plan: _OfPlan, columns: LineColumns, gathered: _Gathered) -> LineColumns:
+def _priced_alike(of_plan: _OfPlan) -> Iterator[tuple[_OfPlan, _Priced | CannotRate]]:
+    """Yield the accounts that are priced together, or not for the same reason.
+
+    What is refused of a population may be refused for one account's sake: then each is asked alone,
+    so that what one lacks stops nobody else.
+    """
+    outcome, unpriced = _attempt(of_plan)
+    if unpriced and len(of_plan.owners) > 1:
+        places_by_reasons: dict[tuple[str, ...], list[int]] = {}
+        for place in range(len(of_plan.owners)):
+            alone = of_plan.of_some([place])
+            reasons = tuple(
+                _reason(alone if plan_id == alone.plan_id else alone.offers[plan_id])
+                for plan_id in unpriced
+            )
+            places_by_reasons.setdefault(reasons, []).append(place)
+        if len(places_by_reasons) > 1:
+            for places in places_by_reasons.values():
+                yield from _priced_alike(of_plan.of_some(places))
+            return
+    yield of_plan, outcome
+
+
+def _attempt(of_plan: _OfPlan) -> tuple[_Priced | CannotRate, list[TariffPlanId]]:
+    """Return what accounts come to, or why not, and the plans that refused to price it."""
+    try:
+        own = of_plan.rated()
+    except CannotRate as refusal:
+        return refusal, [of_plan.plan_id]
+    promised = _promised(of_plan)
+    others: dict[TariffPlanId, LineColumns] = {}
+    unpriced: list[TariffPlanId] = []
+    broken: CannotRate | None = None
+    for plan_id, offer in of_plan.offers.items():
+        try:
+            others[plan_id] = offer.rated()
+        except CannotRate as refusal:
+            unpriced.append(plan_id)
+            # What cannot be priced is no alternative; only a promise may not be left open.
+            if offer.versions[-1][1].plan_code == promised:
+                broken = refusal
+    return broken or _Priced(own, others), unpriced
+
+
+def _reason(of_plan: _OfPlan) -> str:
+    try:
+        of_plan.rated()
+    except CannotRate as refusal:
+        return str(refusal)
+    return ""
+
+
+def _promised(of_plan: _OfPlan) -> str | None:
+    """Return the code of the plan that the accounts' own promises never to cost more than."""
+    promise = of_plan.versions[-1][1].charges.guarantee
+    return None if promise is None else promise.plan_code
+
+
+def _with_alternatives(of_plan: _OfPlan, priced: _Priced, gathered: _Gathered) -> LineColumns:
     """Return the lines with the guarantee's, and note what other plans would have cost."""
     versions = of_plan.versions
-    promise = versions[-1][1].charges.guarantee
-    promised = None if promise is None else promise.plan_code
     others: dict[str, tuple[LineColumns, Sequence[VersionInForce]]] = {}
-    for plan_id, of_other in of_plan.offers.items():
-        code = of_other[-1][1].plan_code
-        if plan_id == of_plan.plan_id:
-            continue
-        try:
-            others[code] = of_plan.rated(of_other), of_other
-        except CannotRate:
-            # What cannot be priced is no alternative; only a promise may not be left open.
-            if code == promised:
-                raise
-    known = alternatives_of(columns, versions, others, 1)
+    for plan_id, columns in priced.others.items():
+        offered = of_plan.offers[plan_id].versions
+        others[offered[-1][1].plan_code] = columns, offered
+    known = alternatives_of(priced.own, versions, others, 1)
     for place, owner in enumerate(of_plan.owners):
         gathered.alternatives[owner.id].append(
-            costs_of(known, place, versions[-1][1], others, promised)
+            costs_of(known, place, versions[-1][1], others, _promised(of_plan))
         )
-    return with_guarantee(columns, versions, known, (of_plan.period,))
-
-
-def _naming_the_account(of_plan: _OfPlan, refusal: CannotRate) -> CannotRate:
-    """Return the refusal with the first account that it is about."""
-    for place, owner in enumerate(of_plan.owners):
-        alone = replace(
-            of_plan,
-            energy_wh=of_plan.energy_wh[place : place + 1],
-            facts=None if of_plan.facts is None else row_of(of_plan.facts, place),
-        )
-        try:
-            alone.rated()
-        except CannotRate as its_own:
-            return AccountNotRated(account=owner.number, **its_own.values)
-    return refusal
+    return with_guarantee(priced.own, versions, known, (of_plan.period,))
 
 
 def _mask_outside(energy: _Energy) -> None:
@@ -883,6 +983,8 @@ def _rate_registers(
         gathered.lines[account_id].extend(charge.lines)
         gathered.meters[account_id].extend(charge.meters)
         gathered.warnings[account_id].extend(charge.warnings)
+        if charge.refused is not None:
+            gathered.refuse(account_id, charge.refused)
         if charge.alternatives:
             gathered.alternatives[account_id].append(charge.alternatives)
 

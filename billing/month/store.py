@@ -16,7 +16,7 @@ from kilokassa.core.calendar import Month
 from kilokassa.core.ids import TariffPlanId
 from kilokassa.core.period import Period
 from metering.registry.store import areas_on
-from tariffs.facts import AccountFacts
+from tariffs.facts import UNKNOWN, AccountFacts
 from tariffs.lines import VersionInForce
 from tariffs.plans import TariffVersion
 from tariffs.prices.store import regulated_hours, series_for
@@ -47,8 +47,7 @@ def stated_facts(
         persons = _column([registered[owner.id] for owner in owners])
     if needs.contracted:
         contracted = contracted_w_on(session, ids, on, known_at=known_at)
-        if len(contracted) == len(ids):
-            contracted_w = _column([contracted[owner.id] for owner in owners])
+        contracted_w = _column([contracted.get(owner.id, UNKNOWN) for owner in owners])
     if needs.common_area:
         shares = common_area_wh(session, owners, Month.of(on), known_at=known_at)
         common_wh = _column([shares.get(owner.id, 0) for owner in owners])

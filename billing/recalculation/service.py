@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from billing.charges import AccountCharge, NewLine, correcting_lines
 from billing.law import in_force
-from billing.models import CorrectionReason
+from billing.models import CorrectionReason, Service
 from billing.month.service import rate_month
 from billing.recalculation import store
 from billing.recalculation.changes import (
@@ -170,9 +170,11 @@ def corrections(
         standing = standing_lines(session, account_ids, charged)
         last = last_line_ids(session, account_ids, charged)
         accounts = billed_accounts(session, account_ids, charged, known_at=known_at)
-        right = rate_month(session, accounts, charged, known_at=known_at).charges
+        rated = rate_month(session, accounts, charged, known_at=known_at)
         for account in accounts:
-            before, after = standing.get(account.id, ()), right[account.id]
+            before, after = standing.get(account.id, ()), rated.charges[account.id]
+            if account.id in rated.refused:
+                after = _with_what_stands(after, before)
             lines = tuple(
                 replace(line, reason=cause_of(line, reasons[account.id]))
                 for line in correcting_lines(before, after.lines)
@@ -188,6 +190,12 @@ def corrections(
                     after_digest=_digest(after.lines),
                 )
     return found
+
+
+def _with_what_stands(right: AccountCharge, standing: Sequence[NewLine]) -> AccountCharge:
+    """Keep the electricity that was charged: what cannot be priced again is not given back."""
+    kept = [line for line in standing if line.service is Service.ELECTRICITY]
+    return replace(right, lines=(*kept, *right.lines))
 
 
 def _digest(lines: Sequence[NewLine]) -> str:

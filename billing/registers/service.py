@@ -28,7 +28,6 @@ from billing.law import (
 )
 from billing.models import PriceSplit, Service
 from billing.month.alternatives import (
-    AccountNotRated,
     PlanCost,
     as_columns,
     costs_of,
@@ -57,8 +56,8 @@ from metering.registers import (
     RegisterReading,
     register_differences,
 )
+from metering.registry.at_premises import PremisesMeter
 from metering.registry.places import PPM, Commodity
-from metering.store import PremisesMeter
 from tariffs.facts import AccountFacts
 from tariffs.guarantee import alternatives_of, with_guarantee
 from tariffs.lines import CannotRate, ChargeLine, LineColumns, VersionInForce, lines_of
@@ -76,6 +75,8 @@ class RegisterCharge:
     warnings: list[str] = field(default_factory=list)
     alternatives: tuple[PlanCost, ...] = ()
     """What the same consumption would have cost, where the plan promises or gives something."""
+    refused: CannotRate | None = None
+    """Why the plan could not price what was counted; the first reason where there are several."""
 
 
 def rate_registers(
@@ -304,6 +305,8 @@ class _OfStay:
     offers: Mapping[TariffPlanId, Sequence[VersionInForce]]
     """The plans that the bill compares with, where it does."""
     facts: AccountFacts | None
+    offer_facts: Mapping[TariffPlanId, AccountFacts | None]
+    """What each of those plans asks for."""
 
 
 def _rate(
@@ -354,7 +357,8 @@ def _rate(
             lines, known = _priced(of_stay, account.zone)
             guessed = _estimated_parts(of_stay, account.zone)
         except CannotRate as refusal:
-            raise AccountNotRated(account=account.number, **refusal.values) from refusal
+            charge.refused = charge.refused or refusal
+            continue
         if known:
             costs.append(known)
         else:
@@ -425,15 +429,26 @@ def _of_stay(
     offers: Mapping[TariffPlanId, Sequence[VersionInForce]] = {}
     if has_benefit(versions):
         offers = plans_on_offer(session, plan_id, period, account.zone, known_at=known_at)
-    priced = [*versions, *(one for others in offers.values() for one in others)]
-    needs = needs_of(version for _, version in priced)
-    facts = None
-    if needs is not None:
+
+    def facts_for(priced: Sequence[VersionInForce]) -> AccountFacts | None:
+        needs = needs_of(version for _, version in priced)
+        if needs is None:
+            return None
         on = stay.end - timedelta(days=1)
         facts = stated_facts(session, [account], needs, period, on, closing=True, known_at=known_at)
         if needs.counted_this_year:
-            facts = replace(facts, opening_wh=_opening(versions, counted()))
-    return _OfStay(stay, quantities, estimated, versions, offers, facts)
+            facts = replace(facts, opening_wh=_opening(priced, counted()))
+        return facts
+
+    return _OfStay(
+        stay,
+        quantities,
+        estimated,
+        versions,
+        offers,
+        facts_for(versions),
+        {other_id: facts_for(others) for other_id, others in offers.items() if other_id != plan_id},
+    )
 
 
 def _own_part(part: _Part, account: BilledAccount, month: Month, stay: Stay) -> _Part | None:
@@ -486,7 +501,9 @@ def _priced(
         if plan_id == of_stay.stay.plan_id:
             continue
         try:
-            rated = rate_readings(versions, of_stay.quantities, zone, facts=of_stay.facts)
+            rated = rate_readings(
+                versions, of_stay.quantities, zone, facts=of_stay.offer_facts[plan_id]
+            )
         except CannotRate:
             # What cannot be priced is no alternative; only a promise may not be left open.
             if code == promised:

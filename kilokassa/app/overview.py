@@ -70,8 +70,8 @@ def overviews(
     rated = {
         before: month_service.rate_month(
             session, still_open, before, until=min(today, month.first_day)
-        ).charges,
-        month: month_service.rate_month(session, accounts, month, until=today).charges,
+        ),
+        month: month_service.rate_month(session, accounts, month, until=today),
     }
     spent = _spent(session, accounts, today)
     known = month_service.known_until(session, accounts)
@@ -80,10 +80,11 @@ def overviews(
         key = (account.id, str(Service.ELECTRICITY))
         unposted_minor = 0
         for month_ in (before, month):
-            if account.id not in rated[month_]:
-                continue  # closed: what it came to is posted
+            of_month = rated[month_]
+            if account.id not in of_month.charges or account.id in of_month.refused:
+                continue  # closed, and posted; or not to be priced, and what is posted stands
             row = running_rows[month_].get(key)
-            charged = rated[month_][account.id].total_minor(Service.ELECTRICITY)
+            charged = of_month.charges[account.id].total_minor(Service.ELECTRICITY)
             unposted_minor += charged - (0 if row is None else row.posted_minor)
         balance = replace(
             balances[account.id], rated_minor=unposted_minor, known_until=known.get(account.id)
@@ -91,7 +92,7 @@ def overviews(
         spent_minor, spent_days = spent[account.id]
         last_known = balance.known_until
         from_day = today if last_known is None else local_date(last_known, zone)
-        charge = rated[month][account.id]
+        charge = rated[month].charges[account.id]
         found[account.id] = Overview(
             account=account,
             balance=balance,

@@ -84,7 +84,9 @@ def _rate_part(
         accounts = [account for account in accounts if account.id in open_ids]
         if not accounts or until <= month.first_day:
             return 0, 0
-        charges = rate_month(session, accounts, month, until=until).charges
+        rated = rate_month(session, accounts, month, until=until)
+        # What is taken already stands until the plan can price the month again.
+        charges = {i: charge for i, charge in rated.charges.items() if i not in rated.refused}
     with application.database.writing() as session:
         return _post(session, application, charges, month, until, zone, now)
 

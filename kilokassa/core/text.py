@@ -1,5 +1,6 @@
 """The two languages of the product: catalogues, numbers, money and dates as people read them."""
 
+import json
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -13,6 +14,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
 from kilokassa.core.calendar import Month
+from kilokassa.core.digest import canonical_json
 from kilokassa.core.errors import DomainError
 
 
@@ -44,6 +46,32 @@ def ngettext(one: str, many: str, count: int, language: Language) -> str:
 def mark(message: str) -> str:
     """Mark a message for the catalogues and return it as it is: it is translated where shown."""
     return message
+
+
+def filled(message: str, **values: object) -> str:
+    """Return a marked message with what fills it in, as one text to keep until `told` shows it.
+
+    A value `problem` is a message itself, over the same values.
+    """
+    return canonical_json({"message": message, "values": values})
+
+
+def told(kept: str, language: Language) -> str:
+    """Return a kept message in `language`: a marked one as it is, or one that `filled` made.
+
+    >>> told(
+    ...     filled("The tariff %(plan)s cannot: %(problem)s.", plan="a", problem="no %(n)s", n=1),
+    ...     Language.ENGLISH,
+    ... )
+    'The tariff a cannot: no 1.'
+    """
+    if not kept.startswith("{"):
+        return gettext(kept, language)
+    read = json.loads(kept)
+    values = read["values"]
+    if "problem" in values:
+        values = values | {"problem": gettext(values["problem"], language) % values}
+    return str(gettext(read["message"], language) % values)
 
 
 def sentence(error: DomainError, language: Language) -> str:

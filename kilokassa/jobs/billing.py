@@ -3,7 +3,7 @@
 import click
 
 from kilokassa.core.calendar import Month
-from kilokassa.core.text import amount_text, mark
+from kilokassa.core.text import amount_text, mark, told
 from kilokassa.jobs.console import FINDINGS, Console, MonthType, emit, json_option, pass_console
 
 LISTED_MAX = 50
@@ -45,7 +45,7 @@ def bill(console: Console, month: Month, account: str | None, as_json: bool) -> 
                 "amount_minor": report.amount_minor,
                 "correction_minor": report.correction_minor,
                 "warnings": [
-                    {"account": number, "warning": console.text(warning)}
+                    {"account": number, "warning": told(warning, console.language)}
                     for number, warning in report.warnings
                 ],
             }
@@ -77,7 +77,7 @@ def bill(console: Console, month: Month, account: str | None, as_json: bool) -> 
             count=report.without_charge,
         )
     for number, warning in report.warnings[:LISTED_MAX]:
-        click.echo(f"  {number}: {console.text(warning)}")
+        click.echo(f"  {number}: {told(warning, console.language)}")
     if len(report.warnings) > LISTED_MAX:
         click.echo("  …")
 

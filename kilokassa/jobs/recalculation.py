@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kilokassa.core.calendar import Month
-from kilokassa.core.text import amount_text, mark, month_text
+from kilokassa.core.text import amount_text, mark, month_text, told
 from kilokassa.jobs.console import Console, MonthType, emit, json_option, pass_console
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _post(console: Console, wish: "Wish", as_json: bool) -> None:
     else:
         console.say(mark("All closed months are as they should be."))
     for number, warning in report.warnings[:LISTED_MAX]:
-        click.echo(f"  {number}: {console.text(warning)}")
+        click.echo(f"  {number}: {told(warning, console.language)}")
     _say_beyond(console, report.beyond)
 
 
@@ -147,7 +147,7 @@ def _report_values(console: Console, report: "RecalculationReport") -> dict[str,
         "difference_minor": report.difference_minor,
         "documents": list(report.documents),
         "warnings": [
-            {"account": number, "warning": console.text(warning)}
+            {"account": number, "warning": told(warning, console.language)}
             for number, warning in report.warnings
         ],
         "beyond": _beyond_values(report.beyond),

@@ -3,8 +3,6 @@
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
-import pytest
-
 from billing import store
 from billing.facts.store import persons_on
 from billing.models import AccountFactRow, EntitlementRow, FactKind, LineUnit, Measurement
@@ -344,19 +342,6 @@ def test_what_is_given_to_the_network_is_paid_for(database, tmp_path):
         "all/-/2017-01-01": 744 * 5_00,
         "export/-/2017-01-01": -kopecks(Decimal("15.5") * 2),
     }
-
-
-def test_a_refusal_names_the_account(database, tmp_path):
-    norm = tariff("norm", [("2017-01-01", "[1, 2]")]) + (
-        "ranges: {order: proportional, norm: {kwh_by_persons: [50], each_more_kwh: 50, "
-        "bands_percent: [100], common_area: left_out}}\n"
-    )
-    town = PlansTown(database, tmp_path, norm, persons=0)
-    town.has_plan("norm", date(2026, 10, 1))
-    town.uses(*OCTOBER, 1000)
-
-    with pytest.raises(Exception, match=r"1000000001.*at least one person"):
-        town.month(2026, 10)
 
 
 def test_what_was_known_before_a_plan_changed_backwards_is_rated_as_then(database, tmp_path):

@@ -7,9 +7,9 @@ from marshmallow import Schema, fields
 
 from kilokassa.app.closing import close_month as close
 from kilokassa.core.calendar import Month
+from kilokassa.core.text import told
 from kilokassa.web.api.accounts import month_field
 from kilokassa.web.api.fields import MoneyField
-from kilokassa.web.language import translate
 from kilokassa.web.visit import visit
 
 
@@ -57,6 +57,7 @@ def close_month(asked: dict[str, Any]) -> dict[str, Any]:
         "amount": report.amount_minor,
         "correction": report.correction_minor,
         "warnings": [
-            {"account": number, "message": translate(text)} for number, text in report.warnings
+            {"account": number, "message": told(text, here.language)}
+            for number, text in report.warnings
         ],
     }

@@ -13,9 +13,9 @@ from invoices.store import documents_of_kind
 from kilokassa.app.recalculating import Beyond, Wish, preview
 from kilokassa.app.recalculating import recalculate as run
 from kilokassa.core.calendar import Month
+from kilokassa.core.text import told
 from kilokassa.web.api.accounts import month_field
 from kilokassa.web.api.fields import MoneyField
-from kilokassa.web.language import translate
 from kilokassa.web.visit import visit
 
 
@@ -166,7 +166,8 @@ def recalculate(asked: dict[str, Any]) -> dict[str, Any]:
         "difference": report.difference_minor,
         "documents": list(report.documents),
         "warnings": [
-            {"account": number, "message": translate(text)} for number, text in report.warnings
+            {"account": number, "message": told(text, here.language)}
+            for number, text in report.warnings
         ],
         "beyond": [_beyond(one) for one in report.beyond],
     }
