@@ -30,14 +30,18 @@ from kilokassa.core.scope import Scope
 from kilokassa.core.text import (
     Language,
     amount_text,
+    date_text,
     gettext,
     instant_text,
     mark,
     month_text,
     number_text,
 )
+from tariffs import store as tariffs_store
+from tariffs.documents import parse_tariff
 from tariffs.lines import CannotRate
 from tariffs.rehearsal import CONFIDENCE_WORDS, Confidence, PriceBasis, share_ppm
+from tariffs.store import Plan
 
 SEGMENTS: Final = {
     "plan": mark("By plan"),
@@ -66,6 +70,8 @@ class Report:
     """As `billing.rehearsal.report` keeps it."""
     numbers: Mapping[int, str]
     """Of the accounts that the reader may see."""
+    plans: Mapping[str, Plan]
+    """By their codes, as they are called today."""
 
 
 def load_report(session: Session, scope: Scope, rehearsal_id: int) -> Report:
@@ -88,6 +94,7 @@ def load_report(session: Session, scope: Scope, rehearsal_id: int) -> Report:
         retailer=made_for.name,
         figures=figures,
         numbers=store.numbers_in_scope(session, scope, named),
+        plans={plan.code: plan for plan in tariffs_store.plans(session)},
     )
 
 
@@ -204,6 +211,27 @@ def _named(report: Report, side: str) -> list[dict[str, Any]]:
     ]
 
 
+def _tried(report: Report, language: Language) -> list[tuple[str, str, str]]:
+    """Return each plan, what its accounts were tried on, and of a document its first day."""
+
+    def called(code: str) -> str:
+        plan = report.plans.get(code)
+        if plan is None:
+            return code
+        return plan.name if language is Language.RUSSIAN else plan.name_en
+
+    tried = []
+    for one in report.order.changes:
+        if one.to_plan:
+            tried.append((called(one.plan_code), called(one.to_plan), ""))
+            continue
+        version = parse_tariff(one.document)
+        name = version.name if language is Language.RUSSIAN else version.name_en
+        since = date_text(version.valid_from, language)
+        tried.append((called(one.plan_code), name or version.plan_code, since))
+    return tried
+
+
 def _values(report: Report, language: Language) -> dict[str, Any]:
     """Return what the templates show, with the filters' language bound."""
     figures = report.figures
@@ -214,6 +242,7 @@ def _values(report: Report, language: Language) -> dict[str, Any]:
         "_": say,
         "report": report,
         "order": report.order,
+        "tried": _tried(report, language),
         "figures": figures["figures"],
         "difference_minor": new - old,
         "difference_ppm": share_ppm(new - old, old),
@@ -252,6 +281,10 @@ def _values(report: Report, language: Language) -> dict[str, Any]:
             )
         ),
         "money": partial(amount_text, language=language),
+        "signed": lambda minor: "+" * (minor > 0) + amount_text(minor, language),
+        "change": lambda ppm, **places: (
+            "+" * ((ppm or 0) > 0) + _percent(ppm, language=language, **places)
+        ),
         "number": partial(number_text, language=language),
         "percent": partial(_percent, language=language),
         "month": partial(month_text, language=language),

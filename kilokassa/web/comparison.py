@@ -75,7 +75,7 @@ def costs_table(found: Comparison, russian: bool) -> Table[Any]:
         columns.append(
             Column(
                 "difference",
-                mark("Against your plan"),
+                mark("Difference in cost"),
                 lambda one: one.cost_minor - own.cost_minor,
                 Kind.MONEY,
                 tone=lambda one: "good" if one.cost_minor < own.cost_minor else "",

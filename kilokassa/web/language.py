@@ -10,7 +10,6 @@ from flask_babel import Babel
 
 from kilokassa.core.calendar import Month
 from kilokassa.core.errors import DomainError
-from kilokassa.core.money import rate_from_scaled
 from kilokassa.core.quantity import gcal, kwh
 from kilokassa.core.text import (
     Language,
@@ -24,6 +23,7 @@ from kilokassa.core.text import (
     sentence,
 )
 from kilokassa.web.visit import visit
+from tariffs.picture_svg import rate_text
 
 LANGUAGE_COOKIE: Final = "language"
 THEME_COOKIE: Final = "theme"
@@ -92,7 +92,7 @@ def _gcal(heat_kcal: int) -> str:
 
 
 def _rate(rate_scaled: int) -> str:
-    return number_text(rate_from_scaled(rate_scaled), visit().language)
+    return rate_text(rate_scaled, visit().language)
 
 
 def _date(day: date) -> str:

@@ -33,6 +33,7 @@ from tariffs.picture_svg import (
 )
 from tariffs.plans import RangeBasis, RangeOrder, RangePeriod, TariffVersion
 from tariffs.rating import rate_energy
+from tariffs.rehearsal import share_ppm
 
 EXAMPLE_WH: Final = 250_000
 """A month of the worked example: about what a flat of two uses."""
@@ -262,6 +263,12 @@ class Compared:
     example_minor: tuple[int | None, int | None]
     """What the worked example's month costs before and after; None where it cannot be said."""
     example_month: Month
+
+    @property
+    def example_ppm(self) -> int | None:
+        """By how much the worked example changes, millionths; None where it cannot be said."""
+        before, after = self.example_minor
+        return None if before is None or after is None else share_ppm(after - before, before)
 
 
 def compare_documents(

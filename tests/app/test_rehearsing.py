@@ -173,6 +173,7 @@ def test_a_report_speaks_both_languages_and_lists_every_account(one_town):
         table = report_csv(session, seed.SCOPE, rehearsal_id, Language.RUSSIAN).decode("utf-8-sig")
     assert "Платят меньше" in report_page(report, Language.RUSSIAN)
     assert "Pay less" in report_page(report, Language.ENGLISH)
+    assert "Двухзонный → " in report_page(report, Language.RUSSIAN), "what was tried on what"
     lines = table.splitlines()
     assert lines[0].startswith("Лицевой счёт;")
     assert len(lines) == 5

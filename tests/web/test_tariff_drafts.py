@@ -45,7 +45,7 @@ def test_the_page_shows_the_text_its_picture_and_what_it_changes(clients):
     assert "8.01" in page
     assert "+8,0\u00a0%" in page
     assert "Ночь 2,07" in page
-    assert "вместо" in page
+    assert re.search(r"вместо .*<strong>\+\d+,\d\d\xa0₽, \+\d,\d\xa0%</strong>", page)
 
 
 def test_only_a_second_person_is_offered_to_publish(clients):

@@ -161,14 +161,21 @@ def _catalogue(here: Visit) -> Table[tuple[ServicePrice, Stretch | None]]:
             Column("code", mark("Code"), lambda one: one[0].code, minor=True),
             Column(
                 "rate",
-                mark("Price today"),
+                mark("Price today, ₽"),
                 lambda one: one[1].rate_scaled if one[1] else None,
                 Kind.RATE,
             ),
             Column("basis", mark("Charged for"), lambda one: one[0].basis, Kind.WORD),
             Column(
+                "heating",
+                mark("And for 1 Gcal, ₽"),
+                lambda one: (one[1].heat_rate_scaled or None) if one[1] else None,
+                Kind.RATE,
+                minor=True,
+            ),
+            Column(
                 "from",
-                mark("Last document from"),
+                mark("Published for"),
                 lambda one: one[0].valid_from,
                 Kind.DATE,
                 minor=True,
@@ -352,7 +359,7 @@ def _months(months: Sequence[CommonAreaMonth]) -> Table[CommonAreaMonth]:
         caption=mark("Common-area electricity by month, kWh"),
         columns=(
             Column("month", mark("Month"), lambda one: one.month, Kind.MONTH),
-            Column("basis", mark("Charged by"), lambda one: one.basis, Kind.WORD),
+            Column("basis", mark("Way of charging"), lambda one: one.basis, Kind.WORD),
             energy("house", mark("House"), lambda one: one.house_wh, minor=True),
             energy("flats", mark("Flats"), lambda one: one.flats_wh, minor=True),
             Column(
@@ -440,7 +447,7 @@ def _services(lines: Sequence[ServiceLine]) -> Table[ServiceLine]:
             Column("name", mark("Service"), lambda one: one.name),
             Column(
                 "rate",
-                mark("Price"),
+                mark("Price, ₽"),
                 lambda one: None if one.stretch is None else one.stretch.rate_scaled,
                 Kind.RATE,
             ),

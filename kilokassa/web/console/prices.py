@@ -380,7 +380,7 @@ def _series_table(items: Sequence[Series], language: Language) -> Table[Series]:
                 link=lambda one: url_for("console.one_price_series", code=one.code),
             ),
             Column("code", mark("Code"), lambda one: one.code),
-            Column("interval", mark("Minutes"), lambda one: one.interval_min, Kind.NUMBER),
+            Column("interval", mark("Interval, min"), lambda one: one.interval_min, Kind.NUMBER),
             Column("zone", mark("Time zone"), lambda one: one.zone.key, minor=True),
             Column("first", mark("From"), lambda one: one.first_day, Kind.DATE, minor=True),
             Column("last", mark("Until"), lambda one: one.last_day, Kind.DATE),
@@ -415,9 +415,9 @@ class HoursOfMonth:
 
     @property
     def text(self) -> str:
-        """Every hour with its day of the month: `1 10:00, 2 18:00`."""
+        """Every hour with its day of the month: `01.10 10:00, 02.10 18:00`."""
         local = [hour.starts_at.astimezone(self.zone) for hour in self.hours]
-        return ", ".join(f"{at.day}\u00a0{at:%H:%M}" for at in local)
+        return ", ".join(f"{at:%d.%m}\u00a0{at:%H:%M}" for at in local)
 
     @property
     def latest(self) -> PeakHour:
