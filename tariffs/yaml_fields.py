@@ -7,6 +7,7 @@ but text, lists and mappings can come out of it. What is wrong is one sentence w
 
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 import yaml
@@ -21,6 +22,8 @@ Path = tuple[str | int, ...]
 LARGEST_BYTES: Final = 256 * 1024
 DEEPEST: Final = 8
 """Levels of nesting; a tariff has seven."""
+MOST_FAULTS: Final = 100
+"""So many are told at once: who made more of them did not write a tariff."""
 
 
 class Fault(Exception):
@@ -67,10 +70,10 @@ def read_document(
 def faults_of(
     text: str, schema: type[Schema], build: Callable[[Mapping[str, Any]], object], *, where: str
 ) -> tuple[BadDocument, ...]:
-    """Return every fault of a document that can be told apart, by line; empty where it is right.
+    """Return the faults of a document that can be told apart, by line; empty where it is right.
 
-    Faults of single fields are all found at once. How fields fit together is judged after that, up
-    to the first thing that does not.
+    Faults of single fields are found at once, up to `MOST_FAULTS`. How fields fit together is
+    judged after that, up to the first thing that does not.
     """
     root: yaml.Node | None = None
     try:
@@ -80,7 +83,8 @@ def faults_of(
         if not found:
             build(_checked(tree, schema))
             return ()
-        faults = [_bad(_own_words(path, reason), root, where) for path, reason in _all(found, ())]
+        told = islice(_all(found, ()), MOST_FAULTS)
+        faults = [_bad(_own_words(path, reason), root, where) for path, reason in told]
     except Fault as fault:
         faults = [_bad(fault, root, where)]
     return tuple(sorted(faults, key=lambda one: one.values["line"] or 0))

@@ -14,7 +14,7 @@ from tariffs.day_types import DayType
 from tariffs.difference import differences, price_changes
 from tariffs.documents import faults_in, parse_tariff
 from tariffs.picture import day_pictures, ladder, year_picture
-from tariffs.yaml_fields import BadDocument
+from tariffs.yaml_fields import MOST_FAULTS, BadDocument
 
 DOCS = Path("docs/reference/tariff-yaml.md").read_text(encoding="utf-8")
 THREE_ZONES, RANGES, EVERYTHING = re.findall(r"```yaml\n(.*?)```", DOCS, re.DOTALL)
@@ -172,3 +172,9 @@ def test_hostile_texts_have_a_fault_and_end(text):
     assert all(str(one) for one in faults)
     with pytest.raises(BadDocument):
         parse_tariff(text)
+
+
+def test_a_text_of_thousands_of_faults_is_told_a_hundred_of_them():
+    text = "\n".join(f"field_{number}: wrong" for number in range(10_000))
+
+    assert len(faults_in(text)) == MOST_FAULTS
