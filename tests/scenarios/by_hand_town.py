@@ -256,4 +256,5 @@ class Town:
         page = document_page(
             PaymentDocument.from_snapshot(document.snapshot, document.number), Language.RUSSIAN
         )
-        return [row.detail for row in (*page.charges, *page.corrections)]
+        of_services = [row for section in page.charges for row in section.rows]
+        return [row.detail for row in (*of_services, *page.corrections)]
