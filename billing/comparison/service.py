@@ -18,11 +18,11 @@ from billing.comparison.comparison import (
 )
 from billing.comparison.store import (
     RegisterUse,
+    joint_uses,
     register_costs,
     register_facts,
     register_uses,
     standing_terms,
-    stays_of,
 )
 from billing.facts.facts import Term, TermsOrder
 from billing.facts.service import change_terms
@@ -114,8 +114,8 @@ def compare(
     tally = _Tally()
     if account.measurement is Measurement.INTERVALS:
         asking = [version for code in offered for _, version in priced[code]]
-        for stay in stays_of(session, [account], first, last, asking):
-            tally.add_intervals(stay.use, offered, priced, shift_ppm)
+        for joint in joint_uses(session, [account], first, last, asking):
+            tally.add_intervals(joint.use, offered, priced, shift_ppm)
     else:
         use = register_uses(session, [account_id], first, last).get(account_id)
         if use is not None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -30,7 +29,7 @@ from metering.bulk.store import load_stretch
 from metering.days import IntervalMatrix
 from metering.estimation import store as estimate_store
 from metering.estimation.gaps import spread_by_profile
-from metering.registry.places import Commodity
+from metering.registry.places import ACTIVE_GIVEN, Commodity
 from tariffs.compare import Costs, Use, promised_by
 from tariffs.facts import AccountFacts, Whole
 from tariffs.guarantee import alternatives_of, cost_by_billing, with_guarantee
@@ -38,12 +37,9 @@ from tariffs.lines import LineColumns, VersionInForce
 from tariffs.plans import TariffVersion
 from tariffs.rating import rate_readings
 
-ACTIVE_GIVEN: Final = "A-"
-"""Channel of the energy given to the network."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stay:
+class JointUse:
     """Accounts measured by intervals that were open for the same days, with their use.
 
     An account with two points is there twice: each is rated by itself, as in a close.
@@ -55,13 +51,13 @@ class Stay:
     use: Use
 
 
-def stays_of(
+def joint_uses(
     session: Session,
     accounts: Sequence[BilledAccount],
     first: Month,
     last: Month,
     versions: Sequence[TariffVersion] = (),
-) -> Iterator[Stay]:
+) -> Iterator[JointUse]:
     """Yield the use of interval accounts from `first` to `last`, each for the days it was open.
 
     What `versions` ask for beside energy is gathered with it.
@@ -93,38 +89,38 @@ def stays_of(
             billings=tuple(_cut(month.period(zone), whole) for month in months),
             quality=matrix.quality,
         )
-        stay = Stay(tuple(owner for _, owner in members), months, use)
-        facts = _facts_of(session, stay, versions)
-        yield stay if facts is None else replace(stay, use=replace(use, facts=facts))
+        joint = JointUse(tuple(owner for _, owner in members), months, use)
+        facts = _facts_of(session, joint, versions)
+        yield joint if facts is None else replace(joint, use=replace(use, facts=facts))
 
 
 def _facts_of(
-    session: Session, stay: Stay, versions: Sequence[TariffVersion]
+    session: Session, joint: JointUse, versions: Sequence[TariffVersion]
 ) -> AccountFacts | None:
     """Gather what the versions ask for beside energy; None where they ask for nothing."""
     needs = needs_of(versions)
     if needs is None:
         return None
-    use = stay.use
+    use = joint.use
     whole = Period(use.billings[0].start, use.billings[-1].end)
-    last_days = [month.plus(1).first_day - timedelta(days=1) for month in stay.months]
+    last_days = [month.plus(1).first_day - timedelta(days=1) for month in joint.months]
 
     def stated(of: Needs, day: date) -> AccountFacts:
-        return stated_facts(session, stay.accounts, of, whole, day, closing=True, known_at=None)
+        return stated_facts(session, joint.accounts, of, whole, day, closing=True, known_at=None)
 
     market = stated(needs, last_days[-1])
     monthly = replace(needs, series=frozenset(), hour_lists=frozenset(), entitlements=frozenset())
     by_month = [stated(monthly, day) for day in last_days]
     opening = None
-    if needs.counted_this_year and stay.months[0].number == 1:
-        opening = np.zeros(len(stay.accounts), np.int64)
+    if needs.counted_this_year and joint.months[0].number == 1:
+        opening = np.zeros(len(joint.accounts), np.int64)
     return replace(
         market,
         area_dm2=_by_month([facts.area_dm2 for facts in by_month]),
         persons=_by_month([facts.persons for facts in by_month]),
         common_area_wh=_by_month([facts.common_area_wh for facts in by_month]),
         opening_wh=opening,
-        export_wh=_export(session, stay, whole) if needs.export else None,
+        export_wh=_export(session, joint, whole) if needs.export else None,
     )
 
 
@@ -133,10 +129,10 @@ def _by_month(columns: Sequence[Whole | None]) -> Whole | None:
     return np.stack(known, axis=1) if len(known) == len(columns) else None
 
 
-def _export(session: Session, stay: Stay, whole: Period) -> npt.NDArray[np.int32]:
+def _export(session: Session, joint: JointUse, whole: Period) -> npt.NDArray[np.int32]:
     """Return what was given to the network, on the grid of the use; 0 where there is no channel."""
-    use = stay.use
-    row_of = {account.premises_id: row for row, account in enumerate(stay.accounts)}
+    use = joint.use
+    row_of = {account.premises_id: row for row, account in enumerate(joint.accounts)}
     export = np.zeros(use.energy_wh.shape, np.int32)
     channels = {
         row_of[PremisesId(channel.premises_id)]: channel.channel_id
@@ -168,7 +164,7 @@ def _months(start: date, end: date) -> tuple[Month, ...]:
 
 def _cut(month: Period, whole: Period) -> Period:
     shared = month.intersect(whole)
-    assert shared is not None, "the months are those of the stay"
+    assert shared is not None, "the months are those of the use"
     return shared
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from billing.accounts import BilledAccount
-from billing.comparison.store import register_costs, register_facts, register_uses, stays_of
+from billing.comparison.store import joint_uses, register_costs, register_facts, register_uses
 from billing.models import Measurement, RehearsalPartRow, RehearsalRow, RunState, Settlement
 from billing.rehearsal.order import Change, RehearsalOrder
 from billing.rehearsal.report import Names, Refused, report_of
@@ -143,15 +143,15 @@ def price_part(
         for zone in {account.zone for account in accounts}
         for version in sides_in(zone).every_version
     ]
-    for stay in stays_of(session, accounts, order.first, order.last, asking):
-        known = sides_in(stay.use.zone)
-        place = [month.ordinal - order.first.ordinal for month in stay.months]
+    for joint in joint_uses(session, accounts, order.first, order.last, asking):
+        known = sides_in(joint.use.zone)
+        place = [month.ordinal - order.first.ordinal for month in joint.months]
         rows_of: dict[TariffPlanId, list[int]] = {}
-        for row, account in enumerate(stay.accounts):
+        for row, account in enumerate(joint.accounts):
             rows_of.setdefault(account.plan_id, []).append(row)
         for plan_id, rows in rows_of.items():
-            use = stay.use if len(rows) == len(stay.accounts) else stay.use.of(rows)
-            members = [stay.accounts[row] for row in rows]
+            use = joint.use if len(rows) == len(joint.accounts) else joint.use.of(rows)
+            members = [joint.accounts[row] for row in rows]
             try:
                 old = costs(known.old[plan_id], use, known.named)
                 new = costs(known.new[plan_id], use, known.named)

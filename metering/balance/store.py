@@ -26,9 +26,8 @@ from metering.models import (
     MeterRow,
     PremisesRow,
 )
-from metering.registry.places import ACTIVE_TAKEN, Commodity
+from metering.registry.places import ACTIVE_GIVEN, ACTIVE_TAKEN, Commodity
 
-ACTIVE_GIVEN = "A-"
 LOST_FOR_LONG = timedelta(days=1)
 
 _buildings = cast(Table, BuildingRow.__table__)

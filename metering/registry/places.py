@@ -16,6 +16,8 @@ from kilokassa.core.zones import Zone
 
 ACTIVE_TAKEN: Final = "A+"
 """The channel of active energy taken: the one that is billed."""
+ACTIVE_GIVEN: Final = "A-"
+"""The channel of active energy given to the network."""
 
 CHANNEL_CODES: Final = ("A+", "A-", "R+", "R-", "Q", "HW", "CW")
 """Active taken and given, reactive taken and given, heat, hot and cold water."""
