@@ -39,6 +39,9 @@ from kilokassa.jobs import (
     wallets,
 )
 from kilokassa.jobs.console import INTERRUPTED, REFUSED, USAGE, Console
+from kilokassa.jobs.help import HelpFormatter
+
+click.Context.formatter_class = HelpFormatter
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

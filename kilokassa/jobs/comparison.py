@@ -169,7 +169,13 @@ def choose_plan(console: Console, account: str, plan: str, as_json: bool) -> Non
 @click.option("--name", default="", help="What the rehearsal is called.")
 @click.option("--building", default="", help="Only accounts of the building with this code.")
 @click.option("--company", default="", help="Only accounts of this management company's buildings.")
-@click.option("--prices", type=click.Choice(["newest", "of_the_time"]), default="newest")
+@click.option(
+    "--prices",
+    type=click.Choice(["newest", "of_the_time"]),
+    default="newest",
+    show_default=True,
+    help="What the present tariff is priced by: today's prices, or those of each month.",
+)
 @click.option("--go-on", type=int, help="Go on with the rehearsal of this number.")
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="html, pdf, json, csv."

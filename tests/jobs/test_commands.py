@@ -1,6 +1,7 @@
 """The commands as a person runs them, on both databases; each refusal is one sentence."""
 
 import os
+import re
 import sys
 from io import StringIO
 from pathlib import Path
@@ -308,6 +309,8 @@ def test_each_command_shows_an_example_in_its_help(run: Run):
 
     assert [words for words, text in helps.items() if "Example:" not in text] == []
     assert [words for words, text in helps.items() if "\\b" in text] == []
+    cut = re.compile(r"Example: .*[^\\]\n +(?!Example)\S")  # a shell would take two commands
+    assert [words for words, text in helps.items() if cut.search(text)] == []
 
 
 def _use_tools_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
