@@ -82,6 +82,8 @@ def set_heated_house(session: Session, order: HeatedHouseOrder, clock: Clock) ->
     if row is None:
         row = HeatedHouseRow(building_id=order.building_id, valid_from=order.valid_from)
         session.add(row)
+    elif (row.plan_code, row.common_area_dm2) == (order.plan_code, order.common_area_dm2):
+        return
     row.plan_code = order.plan_code
     row.common_area_dm2 = order.common_area_dm2
     row.recorded_at = clock.now()

@@ -42,7 +42,12 @@ from metering import store as metering_store
 from metering.days import IntervalMatrix
 from metering.estimation import store as estimate_store
 from metering.estimation.gaps import spread_by_profile
-from metering.registers import register_differences
+from metering.registers import (
+    RegisterBackwards,
+    RegisterDifference,
+    RegisterReading,
+    register_differences,
+)
 from metering.registry.at_premises import PremisesChannel, PremisesMeter
 from metering.registry.places import Commodity
 from tariffs.charges import NO_CHARGES
@@ -989,6 +994,17 @@ def _rate_registers(
             gathered.alternatives[account_id].append(charge.alternatives)
 
 
+def _counted_in(
+    period: Period, readings: Sequence[RegisterReading], digits: int
+) -> list[RegisterDifference]:
+    """Return what a house's heat meter counted in a month; nothing where it went back."""
+    try:
+        differences = register_differences(readings, digits=digits, commodity=Commodity.HEAT)
+    except RegisterBackwards:
+        return []
+    return [one for one in differences if period.start < one.period.end <= period.end]
+
+
 def _share_heat(
     session: Session,
     accounts: Sequence[BilledAccount],
@@ -1015,13 +1031,7 @@ def _share_heat(
         readings = metering_store.load_registers(
             session, [meter.meter_id], last=period.end, known_at=known_at
         )
-        used = [
-            difference
-            for difference in register_differences(
-                readings, digits=meter.digits, commodity=Commodity.HEAT
-            )
-            if period.start < difference.period.end <= period.end
-        ]
+        used = _counted_in(period, readings, meter.digits)
         rate_scaled = heating_store.heat_rate(
             session, house.plan_code, month.first_day, known_at=known_at
         )

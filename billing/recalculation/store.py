@@ -27,6 +27,7 @@ from billing.models import (
 )
 from billing.recalculation.changes import Change, Place
 from billing.store import line_of, retailer_zone
+from heating.models import HeatedHouseRow, HeatPriceRow
 from kilokassa.core.calendar import Month, local_date, local_midnight
 from kilokassa.core.ids import AccountId, TariffPlanId
 from kilokassa.core.scope import Scope
@@ -170,6 +171,7 @@ def changes_since(session: Session, since: datetime) -> list[Change]:
         *_quality(session, since),
         *_of_plans(session, since),
         *_of_houses(session, since),
+        *_of_heat(session, since),
     ]
 
 
@@ -356,6 +358,23 @@ def _of_houses(session: Session, since: datetime) -> Iterable[Change]:
     for code, valid_from, published_at in prices:
         touched = frozenset(houses.get(code, set()))
         yield Change(CorrectionReason.TARIFF, published_at, valid_from, building_ids=touched)
+
+
+def _of_heat(session: Session, since: datetime) -> Iterable[Change]:
+    """Prices of heat, and how houses share it; each touches the houses that are priced by it."""
+    houses = session.scalars(select(HeatedHouseRow)).all()
+    for house in houses:
+        if house.recorded_at > since:
+            yield _tariff_of({house.building_id}, house.recorded_at, house.valid_from)
+    for price in session.scalars(select(HeatPriceRow).where(HeatPriceRow.recorded_at > since)):
+        priced = {house.building_id for house in houses if house.plan_code == price.plan_code}
+        yield _tariff_of(priced, price.recorded_at, price.valid_from)
+
+
+def _tariff_of(building_ids: Iterable[int], learned_at: datetime, first_on: date) -> Change:
+    return Change(
+        CorrectionReason.TARIFF, learned_at, first_on, building_ids=frozenset(building_ids)
+    )
 
 
 def reaches_back(session: Session) -> dict[int, tuple[bool, int]]:
