@@ -53,7 +53,7 @@ class Use:
         if self.quality is None:
             return np.full(len(self.energy_wh), self.intervals, dtype=np.int64)
         # Row by row, while the cache holds it: this is a third of what the energy itself costs.
-        return np.array([_measured_in(row) for row in self.quality], dtype=np.int64)
+        return np.array([np.count_nonzero(measured_in(row)) for row in self.quality], np.int64)
 
     def of(self, rows: Sequence[int]) -> "Use":
         """Return the use of some of the accounts."""
@@ -76,9 +76,12 @@ def _chosen(facts: AccountFacts, rows: Sequence[int]) -> AccountFacts:
     return replace(facts, entitled=entitled, **columns)
 
 
-def _measured_in(quality: npt.NDArray[np.uint8]) -> int:
-    measured = (quality == Quality.ACTUAL) | (quality == Quality.CUSTOMER_READ)
-    return int(np.count_nonzero(measured))
+def measured_in(quality: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Say which values were measured, by a meter or by who read it."""
+    measured: npt.NDArray[np.bool_] = np.asarray(
+        (quality == Quality.ACTUAL) | (quality == Quality.CUSTOMER_READ)
+    )
+    return measured
 
 
 @dataclass(frozen=True, slots=True, eq=False)

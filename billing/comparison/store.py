@@ -22,7 +22,7 @@ from billing.store import consumption_by_month
 from kilokassa.core.calendar import Month, local_date, local_midnight
 from kilokassa.core.ids import AccountId, PremisesId, TariffPlanId
 from kilokassa.core.period import Period
-from kilokassa.core.series import Quality
+from kilokassa.core.series import Quality, WattHours
 from kilokassa.core.zones import Zone
 from metering import store as metering_store
 from metering.bulk.store import load_stretch
@@ -30,7 +30,7 @@ from metering.days import IntervalMatrix
 from metering.estimation import store as estimate_store
 from metering.estimation.gaps import spread_by_profile
 from metering.registry.places import ACTIVE_GIVEN, Commodity
-from tariffs.compare import Costs, Use, promised_by
+from tariffs.compare import Costs, Use, measured_in, promised_by
 from tariffs.facts import AccountFacts, Whole
 from tariffs.guarantee import alternatives_of, cost_by_billing, with_guarantee
 from tariffs.lines import LineColumns, VersionInForce
@@ -42,7 +42,7 @@ from tariffs.rating import rate_readings
 class JointUse:
     """Accounts measured by intervals that were open for the same days, with their use.
 
-    An account with two points is there twice: each is rated by itself, as in a close.
+    The points of an account are one use, as in a close.
     """
 
     accounts: tuple[BilledAccount, ...]
@@ -81,17 +81,41 @@ def joint_uses(
         whole = Period(matrix.start, local_midnight(end, zone))
         _set_aside(session, matrix, whole, zone)
         months = _months(start, end)
+        owners_here, energy_wh, quality = _by_account([owner for _, owner in members], matrix)
         use = Use(
-            energy_wh=matrix.energy_wh,
+            energy_wh=energy_wh,
             start=matrix.start,
             interval_min=interval_min,
             zone=zone,
             billings=tuple(_cut(month.period(zone), whole) for month in months),
-            quality=matrix.quality,
+            quality=quality,
         )
-        joint = JointUse(tuple(owner for _, owner in members), months, use)
+        joint = JointUse(owners_here, months, use)
         facts = _facts_of(session, joint, versions)
         yield joint if facts is None else replace(joint, use=replace(use, facts=facts))
+
+
+def _by_account(
+    owners: Sequence[BilledAccount], matrix: IntervalMatrix
+) -> tuple[tuple[BilledAccount, ...], WattHours, npt.NDArray[np.uint8]]:
+    """Return each account once, with what its points used together.
+
+    An interval is measured where it was at every point.
+    """
+    rows_of: dict[AccountId, list[int]] = {}
+    for row, owner in enumerate(owners):
+        rows_of.setdefault(owner.id, []).append(row)
+    if len(rows_of) == len(owners):
+        return tuple(owners), matrix.energy_wh, matrix.quality
+    firsts = [rows[0] for rows in rows_of.values()]
+    energy_wh = matrix.energy_wh[firsts].astype(np.int64)
+    quality = matrix.quality[firsts]
+    for place, (_, *others) in enumerate(rows_of.values()):
+        for row in others:
+            energy_wh[place] += matrix.energy_wh[row]
+            unsure = ~measured_in(matrix.quality[row])
+            quality[place, unsure] = matrix.quality[row, unsure]
+    return tuple(owners[row] for row in firsts), energy_wh, quality
 
 
 def _facts_of(
