@@ -136,19 +136,18 @@ def give_back(console: Console, number: int, note: str, as_json: bool) -> None:
 
 @draft.command("publish")
 @click.argument("number", type=int)
+@click.option("--revision", type=int, required=True, help="The one that was read (draft show).")
 @click.option("--replaces", is_flag=True, help="It replaces the version of the same date.")
 @json_option
 @pass_console
-def publish(console: Console, number: int, replaces: bool, as_json: bool) -> None:
-    """Publish the draft NUMBER, which somebody else wrote and submitted.
+def publish(console: Console, number: int, revision: int, replaces: bool, as_json: bool) -> None:
+    """Publish the draft NUMBER, which somebody else wrote and submitted, as it was read.
 
-    Example: kilokassa tariff draft publish 3
+    Example: kilokassa tariff draft publish 3 --revision 2
     """
     from tariffs.drafts.service import DraftStepOrder, publish_draft
 
-    order = DraftStepOrder(
-        console.scope, number, _draft(console, number).revision, replaces=replaces
-    )
+    order = DraftStepOrder(console.scope, number, revision, replaces=replaces)
     with console.application.database.writing() as session:
         publish_draft(session, order, console.application.clock)
     _tell(console, _draft(console, number), as_json)
@@ -273,7 +272,9 @@ def _tell(console: Console, found: "Draft", as_json: bool) -> None:
 def _line(console: Console, one: "Draft") -> str:
     number = number_text(one.id, console.language)
     state = console.text(_STATE_WORDS[one.state])
-    return f"{number}  {state}  {one.title or one.plan_code}  ({', '.join(one.authors)})"
+    revision = console.text(mark("revision %(number)s"), number=one.revision)
+    authors = ", ".join(one.authors)
+    return f"{number}  {state}, {revision}  {one.title or one.plan_code}  ({authors})"
 
 
 def _plain(one: "Draft") -> dict[str, object]:

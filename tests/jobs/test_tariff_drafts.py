@@ -19,7 +19,7 @@ def test_the_command_line_writes_a_draft_and_cannot_publish_it(installed, file):
     number = begun.json["id"]
     assert installed("tariff", "draft", "submit", number).code == 0
 
-    refused = installed("tariff", "draft", "publish", number)
+    refused = installed("tariff", "draft", "publish", number, "--revision", 2)
 
     assert refused.code == 1
     assert "second person" in refused.err
@@ -28,6 +28,19 @@ def test_the_command_line_writes_a_draft_and_cannot_publish_it(installed, file):
     assert installed("tariff", "list", "--json").json == []
     shown = installed("tariff", "draft", "show", number, "--document")
     assert shown.out == file.read_text("utf-8")
+
+
+def test_a_draft_is_published_as_it_was_read_or_not_at_all(installed, file):
+    number = installed("tariff", "draft", "new", file, "--json").json["id"]
+    installed("tariff", "draft", "submit", number)
+    assert "revision 2" in installed("tariff", "draft", "show", number).out
+
+    blind = installed("tariff", "draft", "publish", number)
+    stale = installed("tariff", "draft", "publish", number, "--revision", 1)
+
+    assert "--revision" in blind.err
+    assert "revision 2" in stale.err
+    assert installed("tariff", "list", "--json").json == []
 
 
 def test_a_draft_is_returned_with_a_note(installed, file):
