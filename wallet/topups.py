@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from kilokassa.core.errors import DomainError
-from kilokassa.core.money import half_up_ratio
-
-BASIS_POINTS = 10_000
+from kilokassa.core.ids import AccountId
+from wallet.bonuses import Rule, SizeOfTopUp, TopUpPaid, evaluate
 
 MOST_MINOR = 10**13
 """A hundred thousand million roubles: sums of such amounts still fit 64 bits."""
@@ -39,8 +38,18 @@ class BonusRule:
     expires_after_days: int = 90
 
     def __post_init__(self) -> None:
-        if self.threshold_minor <= 0 or not 0 < self.basis_points <= BASIS_POINTS:
-            raise ValueError(f"a bonus rule has a threshold and up to 100 %: {self!r}")
+        self.as_rule()
+
+    def as_rule(self) -> Rule:
+        """Return it among the rules of every kind; what is in settings has no versions."""
+        return Rule(
+            name=self.name,
+            version=1,
+            terms=SizeOfTopUp(self.threshold_minor, self.basis_points),
+            valid_from=self.valid_from,
+            valid_until=self.valid_until,
+            expires_after_days=self.expires_after_days,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +68,6 @@ def bonus_for(amount_minor: int, rules: Iterable[BonusRule], on: date) -> Bonus 
     >>> bonus_for(12_345_67, [rule], date(2026, 2, 1)).amount_minor
     61728
     """
-    granted = [
-        Bonus(
-            rule.name,
-            half_up_ratio(amount_minor * rule.basis_points, BASIS_POINTS),
-            rule.expires_after_days,
-        )
-        for rule in rules
-        if amount_minor >= rule.threshold_minor
-        and rule.valid_from <= on
-        and (rule.valid_until is None or on < rule.valid_until)
-    ]
-    return max(granted, key=lambda bonus: bonus.amount_minor, default=None)
+    paid = TopUpPaid(AccountId(0), on, amount_minor)
+    grants = evaluate([paid], [rule.as_rule() for rule in rules]).grants
+    return next((Bonus(g.rule, g.amount_minor, g.expires_after_days) for g in grants), None)
