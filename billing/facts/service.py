@@ -239,7 +239,7 @@ def _needs(document: str) -> None:
 def _state_persons(change: _Change, order: FactOrder, document: str) -> date | None:
     if not 0 <= order.value <= PERSONS_MAX:
         problem = mark("%(value)s is not between 0 and %(most)s")
-        raise Invalid(where=mark("persons"), problem=problem, value=order.value, most=PERSONS_MAX)
+        raise Invalid(where=mark("registered persons"), problem=problem, value=order.value, most=PERSONS_MAX)
     _not_to_come(change, order.since)
     return _state_number(change, FactKind.PERSONS, order.since, order.value, document)
 
@@ -282,7 +282,7 @@ def _state_absence(change: _Change, order: FactOrder, document: str) -> date | N
     if order.until is None:
         raise Invalid(where=mark("last day"), problem=mark("an absence has a last day"))
     if not 0 < order.value <= PERSONS_MAX:
-        raise Invalid(where=mark("persons"), problem=mark("at least one person is away"))
+        raise Invalid(where=mark("registered persons"), problem=mark("at least one person is away"))
     query = select(AbsenceRow).where(
         AbsenceRow.account_id == change.id, AbsenceRow.superseded_at.is_(None)
     )
@@ -311,7 +311,7 @@ def _state_absence(change: _Change, order: FactOrder, document: str) -> date | N
             else mark("on %(day)s %(away)s would be away, but %(persons)s are registered")
         )
         raise Invalid(
-            where=mark("persons"), problem=problem, day=str(day), away=away, persons=registered
+            where=mark("registered persons"), problem=problem, day=str(day), away=away, persons=registered
         )
     change.session.add(
         AbsenceRow(

@@ -281,10 +281,8 @@ def _values(report: Report, language: Language) -> dict[str, Any]:
             )
         ),
         "money": partial(amount_text, language=language),
-        "signed": lambda minor: "+" * (minor > 0) + amount_text(minor, language),
-        "change": lambda ppm, **places: (
-            "+" * ((ppm or 0) > 0) + _percent(ppm, language=language, **places)
-        ),
+        "signed": partial(_signed, language=language),
+        "change": partial(_change, language=language),
         "number": partial(number_text, language=language),
         "percent": partial(_percent, language=language),
         "month": partial(month_text, language=language),
@@ -310,6 +308,21 @@ def _segment(kind: str, one: Mapping[str, Any], language: Language) -> dict[str,
         "difference_minor": difference,
         "difference_ppm": share_ppm(difference, one["old_minor"]),
     }
+
+
+def change_text(old_minor: int, new_minor: int, language: Language) -> str:
+    """Return by how much a sum changes, in roubles and per cent."""
+    difference = new_minor - old_minor
+    share = _change(share_ppm(difference, old_minor), language)
+    return f"{_signed(difference, language)} ({share})"
+
+
+def _signed(minor: int, language: Language) -> str:
+    return "+" * (minor > 0) + amount_text(minor, language)
+
+
+def _change(ppm: int | None, language: Language, decimals: int = 1) -> str:
+    return "+" * ((ppm or 0) > 0) + _percent(ppm, language, decimals)
 
 
 def _percent(ppm: int | None, language: Language, decimals: int = 1) -> str:

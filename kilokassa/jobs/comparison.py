@@ -266,13 +266,18 @@ def _write(console: Console, session: Any, report: Any, out: Path) -> None:  # n
 
 
 def _say_report(console: Console, report: Any) -> None:  # noqa: ANN401
+    from kilokassa.app.rehearsal_report import change_text
+
     language, figures = console.language, report.figures["figures"]
     console.say(
-        mark("Rehearsal %(number)s: %(accounts)s accounts pay %(old)s now, %(new)s then."),
+        mark(
+            "Rehearsal %(number)s: %(accounts)s accounts pay %(old)s now, %(new)s then: %(change)s."
+        ),
         number=report.rehearsal_id,
         accounts=figures["accounts"],
         old=amount_text(figures["old_minor"], language),
         new=amount_text(figures["new_minor"], language),
+        change=change_text(figures["old_minor"], figures["new_minor"], language),
     )
     console.say(
         mark("Less: %(winners)s accounts, %(won)s. More: %(losers)s accounts, %(lost)s."),

@@ -56,8 +56,10 @@ def explain(
 
 def _list(console: Console, account: str, month: Month | None, *, as_json: bool) -> int:
     from billing import store
-    from billing.charges import name_of
+    from billing.charges import name_of, range_of, zone_of
+    from invoices.line_words import SERVICES, label_of
     from kilokassa.core.ids import AccountId
+    from tariffs.lines import ChargeKind
 
     with console.installed.database.reading() as session:
         row = store.account_by_number(session, console.scope, account)
@@ -78,10 +80,18 @@ def _list(console: Console, account: str, month: Month | None, *, as_json: bool)
         )
         return 0
     for one in lines:
-        named = name_of(one.detail, str(console.language)) or one.line_key
+        energy = one.charge is ChargeKind.ENERGY
+        named = label_of(
+            one.charge,
+            name=name_of(one.detail, str(console.language)),
+            zone=zone_of(one.line_key) if energy else "",
+            range_number=range_of(one.line_key) if energy else 0,
+            language=console.language,
+        )
+        service = console.text(SERVICES[one.service])
         charged = Month.from_ordinal(one.charge_month)
         amount = amount_text(one.amount_minor, console.language)
-        click.echo(f"{one.id:>8}  {charged}  {one.service}  {named}  {amount}")
+        click.echo(f"{one.id:>8}  {charged}  {service}{', ' * bool(named)}{named}  {amount}")
     return 0
 
 

@@ -70,7 +70,8 @@ def test_the_lines_of_an_account_are_listed_with_their_numbers(explain):
 
     assert ended.code == 0
     assert len(ended.out.splitlines()) == 4
-    assert all("electricity" in row for row in ended.out.splitlines())
+    assert all("Electricity, " in row for row in ended.out.splitlines())
+    assert not any("/" in row for row in ended.out.splitlines()), "a key is for programs"
 
 
 @pytest.mark.parametrize("words", [(), (1, "--account", PREPAID), (0,), ("x",)])
