@@ -219,7 +219,7 @@ class Choice:
     """The plan that follows, where another was chosen."""
     pending_from: date | None
     former: Plan | None
-    """The plan that the account had before this one; it may always return to it."""
+    """The plan that the account had before this one; of the same category it may return to it."""
     next_period: date
     """The first day of the next period, from which a choice holds."""
     by_registers: bool
@@ -252,8 +252,11 @@ def choice_of(session: Session, scope: Scope, account_id: AccountId, now: dateti
     own = known[current.plan_id]
     by_code = {plan.code: plan for plan in known.values()}
     codes = set(offered) - {own.code}
-    if former is not None and _in_force(session, account, former, start):
-        codes.add(known[former].code)
+    if former is not None:
+        returned = _in_force(session, account, former, start)
+        mine = offered.get(own.code)
+        if returned is not None and (mine is None or mine.category == returned.category):
+            codes.add(known[former].code)
     return Choice(
         current=own,
         since=since,
@@ -276,8 +279,9 @@ def choose_plan(
 ) -> Choice:
     """Let an account have another plan from the first day of the next month.
 
-    To name the plan it has withdraws a choice that has not begun. The former plan may always be
-    named: a return costs nothing.
+    To name the plan it has withdraws a choice that has not begun. The former plan may be named,
+    though it is closed by now: a return costs nothing. Not so one that is for others, by its
+    category: what made the account one of them is gone.
     """
     if not scope.may(Right.CHOOSE_PLAN):
         raise Forbidden(action=DEEDS[Right.CHOOSE_PLAN])
@@ -314,7 +318,10 @@ def _standing(
     return account, standing_terms(session, account_id), local_date(now, account.zone)
 
 
-def _in_force(session: Session, account: BilledAccount, plan_id: TariffPlanId, day: date) -> bool:
+def _in_force(
+    session: Session, account: BilledAccount, plan_id: TariffPlanId, day: date
+) -> TariffVersion | None:
     start = local_midnight(day, account.zone)
     moment = Period(start, local_midnight(day + timedelta(days=1), account.zone))
-    return bool(versions_in_force(session, [plan_id], moment, account.zone).get(plan_id))
+    versions = versions_in_force(session, [plan_id], moment, account.zone).get(plan_id)
+    return versions[-1][1] if versions else None

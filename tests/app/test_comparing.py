@@ -8,6 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from billing.comparison.service import CannotSwitch, choice_of, choose_plan, compare
+from billing.facts.facts import FactOrder, Subject
+from billing.facts.service import state
 from billing.models import AccountTermRow, ChargeLineRow
 from billing.store import account_by_number
 from kilokassa.core.calendar import Month
@@ -227,6 +229,22 @@ def test_a_former_plan_may_be_returned_to_though_it_is_closed_to_others(town):
 def test_a_plan_that_is_not_open_is_refused_in_words(one_town, plan):
     with pytest.raises(CannotSwitch, match="not open to this account"):
         choose(one_town, plan)
+
+
+def test_a_plan_for_others_is_not_returned_to(town):
+    """Who lost the electric stove, and its rates, does not take them back by a click."""
+    account_id = id_of(town, seed.PREPAID)
+    stove = DIGITAL.replace("plan: digital", "plan: stove").replace("urban_gas", "urban_stove")
+    with town.database.writing() as session:
+        publish_version(session, PublishOrder(seed.SCOPE, stove), town.clock)
+        for day, plan in ((date(2022, 12, 1), "stove"), (date(2023, 1, 5), "two_zone")):
+            fact = FactOrder(account_id, Subject.PLAN, day, code=plan)
+            state(session, seed.SCOPE, fact, town.clock)
+
+    with pytest.raises(CannotSwitch, match="stove"):
+        choose(town, "stove")
+
+    assert "stove" not in {plan.code for plan in chosen(town, seed.NOW).offered}
 
 
 def test_registers_have_to_be_set_first_and_nothing_false_is_offered(one_town):
