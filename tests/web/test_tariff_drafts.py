@@ -66,6 +66,8 @@ def test_the_author_is_refused_and_the_second_person_publishes(people):
     assert refused.status_code == 409
     assert "публикует его другой сотрудник" in refused.text
     assert "Тариф опубликован." in published.text
+    assert "8.01" in published.text, "what it changed stays readable"
+    assert "Сравнение с редакцией с 01.02.2023" not in published.text
     plan = administrator.get("/console/tariffs/two_zone").text
     assert "Редакция с 01.02.2023" in plan
     assert "Ставкин Степан" in plan

@@ -265,15 +265,15 @@ def _page(here: Visit, draft: Draft, form: DraftForm, *, typed: str | None = Non
             (one for one in draft.steps if str(one.number) == request.args.get("step")), None
         ),
         can_rehearse=here.may(Right.PUBLISH_TARIFFS),
-        **_checked(here, text),
+        **_checked(here, text, draft.version_id),
     )
 
 
-def _checked(here: Visit, text: str) -> dict[str, Any]:
-    """Return what a template shows of a text: faults, picture, differences."""
+def _checked(here: Visit, text: str, version_id: int | None = None) -> dict[str, Any]:
+    """Return what a template shows of a text, published or not: faults, picture, differences."""
     names = queries.plan_names(here.session, here.language)
     found = check_document(text, here.language, here.today, names)
-    former = None if found.version is None else _former(here, found.version)
+    former = None if found.version is None else _former(here, found.version, version_id)
     compared = None
     if former is not None and found.version is not None:
         compared = compare_documents(
@@ -291,11 +291,16 @@ def _checked(here: Visit, text: str) -> dict[str, Any]:
     }
 
 
-def _former(here: Visit, version: TariffVersion) -> PublishedVersion | None:
-    """Return the publication of the plan that holds when the new one begins, if there is one."""
+def _former(here: Visit, version: TariffVersion, version_id: int | None) -> PublishedVersion | None:
+    """Return the publication of the plan that holds when the new one begins, if there is one.
+
+    Of a text that is published as `version_id`, the one that held before it was.
+    """
     plans = {plan.code: plan for plan in tariffs_store.plans(here.session)}
     plan = plans.get(version.plan_code)
     if plan is None:
         return None
     published = tariffs_store.published_versions(here.session, plan.id)
-    return next((one for one in published if one.version.valid_from <= version.valid_from), None)
+    own = next((one for one in published if one.version.id == version_id), None)
+    earlier = [one for one in published if own is None or one.published_at < own.published_at]
+    return next((one for one in earlier if one.version.valid_from <= version.valid_from), None)
