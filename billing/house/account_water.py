@@ -8,7 +8,7 @@ from billing.accounts import BilledAccount
 from billing.charges import MeterFact
 from billing.house.facts import WATERS, HouseFacts
 from billing.house.lines import NO_VOLUME, HouseCharge, ServiceDays, volume_lines
-from billing.house.water import Volume, common_volume, water_of_month
+from billing.house.water import Volume, common_volume, counted_within, water_of_month
 from billing.law import REGISTER_WENT_BACK
 from billing.recalculation.absence import absence_warnings, person_days
 from kilokassa.core.calendar import Month, local_date
@@ -37,14 +37,19 @@ class AccountWater:
         self._backwards = False
 
     def charge(
-        self, served: ServiceDays, price: ServicePrice, since: date, charge: HouseCharge
+        self,
+        served: ServiceDays,
+        price: ServicePrice,
+        since: date,
+        until: date,
+        charge: HouseCharge,
     ) -> None:
-        """Add the lines of a service by volume of water, which the account has `since` a day."""
+        """Add the lines of a service by volume of water that the account has over some days."""
         kinds = {
             HouseService.COLD_WATER: (Commodity.COLD_WATER,),
             HouseService.HOT_WATER: (Commodity.HOT_WATER,),
         }.get(price.service, tuple(WATERS))
-        volumes = {str(kind): self._volume(kind, Month.of(since)) for kind in kinds}
+        volumes = {str(kind): self._volume(kind, since, until) for kind in kinds}
         volume = common_volume(volumes)
         if self._backwards:
             charge.warnings.append(REGISTER_WENT_BACK)
@@ -81,10 +86,10 @@ class AccountWater:
         if price.basis is Basis.METER:
             charge.meters += self._meters(kinds[0], volume)
 
-    def _volume(self, kind: Commodity, since: Month) -> Volume | None:
+    def _volume(self, kind: Commodity, since: date, until: date) -> Volume | None:
         in_service = self._in_service(kind)
         try:
-            counted = self._counted(kind)
+            counted = counted_within(self._counted(kind), since, until)
         except RegisterBackwards:
             self._backwards = True
             return None

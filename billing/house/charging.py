@@ -68,7 +68,8 @@ def house_charge(
         served = ServiceDays(month, account.zone, priced)
         basis = priced[0].price.basis
         if basis is Basis.METER or basis is Basis.WATER:
-            water.charge(served, priced[0].price, max(account.opened_on, one.valid_from), charge)
+            since = max(account.opened_on, one.valid_from)
+            water.charge(served, priced[0].price, since, ends, charge)
         elif basis is Basis.AREA:
             area_dm2 = facts.own_areas[account.premises_id]
             charge.lines += area_lines(served, area_dm2, {"area_dm2": area_dm2}, digest="")

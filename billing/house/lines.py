@@ -145,12 +145,15 @@ def yearly_line(
     digest: str,
     year: int,
 ) -> NewLine:
-    """Return the line that puts a year of common-area electricity right, at the prices of then."""
+    """Return the line that puts a year of common-area electricity right, at the prices of then.
+
+    `share_wh` is the flat's; who has the service for a part of the month takes its days' part.
+    """
     ru, en = YEARLY_NAMES
     return _line(
         served,
         stretch,
-        quantity=share_wh,
+        quantity=sum(_part(served, share_wh, own) for own in served.stretches),
         unit=LineUnit.WH,
         part=f"yearly-{year}",
         facts=facts,

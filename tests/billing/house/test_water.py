@@ -21,7 +21,7 @@ def read(*readings):
     ]
 
 
-def charged(counted, month=OCTOBER, since=Month(2026, 1), norm=4_000, metered=True):  # noqa: B008
+def charged(counted, month=OCTOBER, since=date(2026, 1, 1), norm=4_000, metered=True):
     return water_of_month(counted, month, since, lambda _: norm, metered=metered)
 
 
