@@ -71,8 +71,3 @@ class BilledAccount:
     note: str
     stays: tuple[Stay, ...]
     """The days of the month on which the account is open, cut where its plan changes."""
-
-    def stays_in(self, first: date, end: date) -> tuple[Stay, ...]:
-        """Return the stays from `first` up to `end`."""
-        parts = (stay.within(first, end) for stay in self.stays)
-        return tuple(part for part in parts if part is not None)

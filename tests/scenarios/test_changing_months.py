@@ -6,7 +6,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from billing import store
 from billing.facts.store import persons_on
 from billing.models import AccountFactRow, EntitlementRow, FactKind, LineUnit, Measurement
-from billing.month.service import INTERVALS_MISSING, energy_by_day, rate_days, rate_month
+from billing.month.charging import INTERVALS_MISSING
+from billing.month.service import energy_by_day, rate_days, rate_month
 from invoices.payment_document import PaymentDocument
 from invoices.store import documents_of
 from kilokassa.core.calendar import Month, local_midnight

@@ -7,7 +7,7 @@ import pytest
 
 from billing.charges import used_estimates
 from billing.law import ESTIMATE_UNCERTAIN
-from billing.month.service import INTERVALS_MISSING
+from billing.month.charging import INTERVALS_MISSING
 from kilokassa.app.estimating import run_estimates
 from kilokassa.app.verification import verify_all
 from kilokassa.core.calendar import Month, local_midnight

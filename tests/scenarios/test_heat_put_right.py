@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
+from billing.heat.service import HEAT_UNKNOWN
 from billing.models import Service
-from billing.month.service import HEAT_UNKNOWN
 from heating.service import (
     HeatedHouseOrder,
     HeatPriceOrder,

@@ -1,0 +1,1 @@
+"""The heat of houses with a meter of their own, shared among all premises."""

@@ -1,0 +1,1 @@
+"""The energy of accounts as they are rated: on one grid of intervals, by plan, with its facts."""
