@@ -352,10 +352,11 @@ def evaluate(
                     declined.append(_declined(occasion, rival[0], Why.ANOTHER_IS_LARGER))
                 best[rule.competes] = (rule, amount_minor, earned_minor)
         for rule, amount_minor, earned_minor in best.values():
-            # Rules of other groups may have drawn on the same campaign a moment ago.
-            amount_minor = min(amount_minor, purse.room_minor(occasion, rule)[0])
+            # Another group may have drawn on the same campaign or month a moment ago.
+            room_minor, why = purse.room_minor(occasion, rule)
+            amount_minor = min(amount_minor, room_minor)
             if not amount_minor:
-                declined.append(_declined(occasion, rule, Why.BUDGET_SPENT))
+                declined.append(_declined(occasion, rule, why))
                 continue
             purse.give(occasion, rule, amount_minor)
             grants.append(_grant(occasion, rule, amount_minor, earned_minor))

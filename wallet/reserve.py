@@ -130,7 +130,8 @@ class Rates:
     rates: tuple[Rate, ...]
 
     def __post_init__(self) -> None:
-        if any(first.valid_from >= second.valid_from for first, second in pairwise(self.rates)):
+        days = [rate.valid_from for rate in self.rates]
+        if not days or any(first >= second for first, second in pairwise(days)):
             raise ValueError(f"rates follow one another: {self.rates!r}")
 
     def at(self, on: date) -> int | None:
