@@ -15,6 +15,7 @@ from billing.charges import zone_of
 from billing.facts.facts import Term
 from billing.models import AccountTermRow, Measurement
 from billing.month.alternatives import as_columns
+from billing.month.energy.store import set_aside
 from billing.month.facts import row_of
 from billing.month.needs import Needs, needs_of
 from billing.month.store import stated_facts
@@ -22,13 +23,11 @@ from billing.store import consumption_by_month
 from kilokassa.core.calendar import Month, local_date, local_midnight
 from kilokassa.core.ids import AccountId, PremisesId, TariffPlanId
 from kilokassa.core.period import Period
-from kilokassa.core.series import Quality, WattHours
+from kilokassa.core.series import WattHours
 from kilokassa.core.zones import Zone
 from metering import store as metering_store
 from metering.bulk.store import load_stretch
 from metering.days import IntervalMatrix
-from metering.estimation import store as estimate_store
-from metering.estimation.gaps import spread_by_profile
 from metering.registry.places import ACTIVE_GIVEN, Commodity
 from tariffs.compare import Costs, Use, measured_in, promised_by
 from tariffs.facts import AccountFacts, Whole
@@ -79,7 +78,7 @@ def joint_uses(
         ids = [channel_id for channel_id, _ in members]
         matrix = load_stretch(session, ids, start, end, zone, interval_min)
         whole = Period(matrix.start, local_midnight(end, zone))
-        _set_aside(session, matrix, whole, zone)
+        set_aside(session, matrix, whole, zone, known_at=None)
         months = _months(start, end)
         owners_here, energy_wh, quality = _by_account([owner for _, owner in members], matrix)
         use = Use(
@@ -190,22 +189,6 @@ def _cut(month: Period, whole: Period) -> Period:
     shared = month.intersect(whole)
     assert shared is not None, "the months are those of the use"
     return shared
-
-
-def _set_aside(session: Session, matrix: IntervalMatrix, period: Period, zone: ZoneInfo) -> None:
-    """Put estimates where the meter's verification did not hold, as a close does."""
-    found = estimate_store.setting_aside(session, matrix.channel_ids, period)
-    if not found:
-        return
-    intervals = matrix.energy_wh.shape[1]
-    for row, channel_id in enumerate(matrix.channel_ids):
-        for one in found.get(channel_id, ()):
-            values = spread_by_profile(one.quantity, one.period, matrix.interval_min, zone)
-            step = (period.end - period.start) // intervals
-            first = (one.period.start - matrix.start) // step
-            begin, end = max(first, 0), min(first + len(values), intervals)
-            matrix.energy_wh[row, begin:end] = values[begin - first : end - first]
-            matrix.quality[row, begin:end] = Quality.ESTIMATED
 
 
 RegisterUse = Mapping[Month, Mapping[Zone, int]]

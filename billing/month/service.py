@@ -215,7 +215,7 @@ def _rate_intervals(
         matrix = energy.matrix
         mask_outside(energy)
         period = Period(matrix.start, local_midnight(asked.end, energy.zone))
-        aside = set_aside(session, matrix, period, energy.zone, asked.known_at)
+        aside = set_aside(session, matrix, period, energy.zone, known_at=asked.known_at)
         if aside:
             mask_outside(energy)
         guessed = guessed_in(matrix)

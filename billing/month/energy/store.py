@@ -64,6 +64,7 @@ def set_aside(
     matrix: IntervalMatrix,
     period: Period,
     zone: ZoneInfo,
+    *,
     known_at: datetime | None,
 ) -> dict[int, str]:
     """Put estimates where the meter's verification did not hold; return, by row, which.
@@ -161,7 +162,7 @@ def earlier_energy(
         known_at=asked.known_at,
     )
     period = Period(matrix.start, local_midnight(end, of_plan.zone))
-    set_aside(session, matrix, period, of_plan.zone, asked.known_at)
+    set_aside(session, matrix, period, of_plan.zone, known_at=asked.known_at)
     step = timedelta(minutes=of_plan.interval_min)
     rows: list[list[int]] = []
     for of_one in channel_ids:
