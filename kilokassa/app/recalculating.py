@@ -21,7 +21,7 @@ from billing.charges import NewLine
 from billing.models import BillingPartRow, BillingRunRow, CorrectionReason, RunKind, RunState
 from billing.recalculation import service as recalculation
 from billing.recalculation import store as recalculation_store
-from billing.recalculation.changes import Reasons, Suspects, most_specific
+from billing.recalculation.changes import Reasons, SuspectedMonths, most_specific
 from billing.recalculation.service import Correction
 from invoices import service as invoice_service
 from invoices.service import IssueOrder
@@ -29,7 +29,7 @@ from kilokassa.app.common_areas import settle_common_areas
 from kilokassa.app.correcting import (
     Corrected,
     CorrectingOrder,
-    Suspected,
+    SuspectedOfPart,
     by_month,
     difference_drafts,
     suspected_among,
@@ -158,11 +158,10 @@ class RecalculationPart:
 
     database_url: str
     run_id: int
-    part: int
     account_ids: tuple[AccountId, ...]
     shown_in: Month
     at: datetime
-    suspects: Suspected
+    suspected: SuspectedOfPart
     known_at: datetime
     """What was recorded up to then is right."""
 
@@ -175,7 +174,7 @@ def preview(
     What is suspected of more than `most` months of accounts is not compared, and counted.
     """
     shown_in = _shown_in(session)
-    found = _suspects(session, scope, wish, shown_in, at)
+    found = _suspected(session, scope, wish, shown_in, at)
     chosen, left = _latest(found, most)
     corrections = recalculation.corrections(session, chosen)
     accounts = _accounts(session, found.beyond, corrections)
@@ -214,15 +213,15 @@ def recalculate(
         run_estimates(application, shown_in.plus(-1), scope=scope, account_ids=ids)
         settle_common_areas(application, shown_in.plus(-1), scope=scope)
     with database.reading() as session:
-        found = _suspects(session, scope, wish, shown_in, now)
+        found = _suspected(session, scope, wish, shown_in, now)
         concerned = sorted({i for mine in found.months.values() for i in mine})
         accounts = _accounts(session, found.beyond)
     report = RecalculationReport(suspected=len(concerned), beyond=_beyond(found, accounts))
     if not concerned:
         return report
     with database.writing() as session:
-        run_id, parts_done = _begin(session, shown_in, scope.actor, now)
-    orders = _parts(application, run_id, parts_done, concerned, shown_in, now, found)
+        run_id = _begin(session, shown_in, scope.actor, now)
+    orders = _parts(application, run_id, concerned, shown_in, now, found)
     done = 0
     for order, part in _results(application, orders, len(concerned)):
         report = report.plus(part)
@@ -249,7 +248,7 @@ def _recalculate_part(
     clock = FixedClock(order.at)
     with database.reading() as session:
         corrections = recalculation.corrections(
-            session, by_month(order.suspects), known_at=order.known_at
+            session, by_month(order.suspected), known_at=order.known_at
         )
         retailer = billing_store.retailer(session)
         issued_on = local_date(order.at, ZoneInfo(retailer.zone))
@@ -269,7 +268,7 @@ def _recalculate_part(
             [
                 {
                     "run_id": order.run_id,
-                    "part": order.part,
+                    "part": recalculation_store.next_part(session, order.run_id),
                     "first_account_id": order.account_ids[0],
                     "last_account_id": order.account_ids[-1],
                     "summary": json.dumps(
@@ -335,24 +334,24 @@ def _account_ids(session: Session, scope: Scope, wish: Wish) -> list[AccountId]:
     return recalculation_store.charged_account_ids(session, scope, account_id=account_id)
 
 
-def _suspects(
+def _suspected(
     session: Session, scope: Scope, wish: Wish, shown_in: Month, at: datetime
-) -> Suspects:
+) -> SuspectedMonths:
     """Return what may be wrong of what the wish is about; only what an account has closed."""
     ids = _account_ids(session, scope, wish)
     learned_on = local_date(at, billing_store.retailer_zone(session))
-    found = recalculation.suspects(session, ids, shown_in, learned_on=learned_on)
+    found = recalculation.suspected_months(session, ids, shown_in, learned_on=learned_on)
     if wish.month is None:
         return found
     chosen = wish.month
-    return Suspects(
+    return SuspectedMonths(
         {month: mine for month, mine in found.months.items() if month == chosen},
         {month: mine for month, mine in found.beyond.items() if month == chosen},
     )
 
 
-def _latest(found: Suspects, most: int) -> tuple[dict[Month, dict[AccountId, Reasons]], int]:
-    """Return the latest suspects, so many months of accounts at most, and how many remain."""
+def _latest(found: SuspectedMonths, most: int) -> tuple[dict[Month, dict[AccountId, Reasons]], int]:
+    """Return the latest suspected, so many months of accounts at most, and how many remain."""
     chosen: dict[Month, dict[AccountId, Reasons]] = {}
     room, left = most, 0
     for month in sorted(found.months, reverse=True):
@@ -389,7 +388,9 @@ def _pending(account: BilledAccount, one: Correction) -> Pending:
     )
 
 
-def _beyond(found: Suspects, accounts: Mapping[AccountId, BilledAccount]) -> tuple[Beyond, ...]:
+def _beyond(
+    found: SuspectedMonths, accounts: Mapping[AccountId, BilledAccount]
+) -> tuple[Beyond, ...]:
     return tuple(
         Beyond(accounts[account_id].number, month, most_specific(reasons))
         for month, mine in sorted(found.beyond.items())
@@ -398,8 +399,8 @@ def _beyond(found: Suspects, accounts: Mapping[AccountId, BilledAccount]) -> tup
     )
 
 
-def _begin(session: Session, shown_in: Month, actor: str, now: datetime) -> tuple[int, int]:
-    """Start a run, or take up the one that was interrupted; return it and how many parts it has."""
+def _begin(session: Session, shown_in: Month, actor: str, now: datetime) -> int:
+    """Start a run, or take up the one that was interrupted or is not over yet."""
     interrupted = recalculation_store.open_recalculation(session, shown_in)
     if interrupted is not None:
         return interrupted
@@ -413,25 +414,24 @@ def _begin(session: Session, shown_in: Month, actor: str, now: datetime) -> tupl
     )
     session.add(run)
     session.flush()
-    return run.id, 0
+    return run.id
 
 
 def _parts(
     application: Application,
     run_id: int,
-    parts_done: int,
     account_ids: Sequence[AccountId],
     shown_in: Month,
     at: datetime,
-    found: Suspects,
+    found: SuspectedMonths,
 ) -> list[RecalculationPart]:
     url = application.database.url.render_as_string(hide_password=False)
     known_at = application.clock.now()
     parts = []
-    for number, start in enumerate(range(0, len(account_ids), ACCOUNTS_A_PART), parts_done + 1):
+    for start in range(0, len(account_ids), ACCOUNTS_A_PART):
         ids = tuple(account_ids[start : start + ACCOUNTS_A_PART])
-        suspects = suspected_among(found, ids)
-        parts.append(RecalculationPart(url, run_id, number, ids, shown_in, at, suspects, known_at))
+        suspected = suspected_among(found, ids)
+        parts.append(RecalculationPart(url, run_id, ids, shown_in, at, suspected, known_at))
     return parts
 
 

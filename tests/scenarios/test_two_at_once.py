@@ -15,7 +15,16 @@ from tariffs.prices.store import peak_hours
 from tariffs.service import PublishOrder, publish_version
 from tariffs.services.service import ServiceExists, ServiceOrder, publish_service
 from tests.scenarios.by_hand_town import SCOPE, Town
+from tests.scenarios.test_recalculation import (
+    DEARER,
+    at,
+    differences,
+    publish,
+    put_right,
+    read_and_close,
+)
 from tests.store.test_tariffs import document
+from wallet.store import hold_wallets
 
 NOW = FixedClock(datetime(2026, 11, 24, 9, tzinfo=UTC))
 WASTE = """
@@ -32,6 +41,8 @@ confidence: high
 FEBRUARY = AssignOrder(SCOPE, "B1", "waste", date(2026, 2, 1))
 LONG_ENOUGH_S = 0.5
 """To reach the lock that the first one holds; a second that finds none is done long before."""
+COMPUTED_S = 5.0
+"""To rate a month again and come to the wallets."""
 
 
 def one_after_the_other(database, first, second):
@@ -140,3 +151,30 @@ def test_prices_of_a_service_published_twice_for_a_date_are_refused_in_words(dat
     )
 
     assert isinstance(outcome, ServiceExists)
+
+
+def test_two_who_recalculate_at_once_post_the_difference_once(database, tmp_path):
+    town = Town(database, tmp_path, flats=2)
+    read_and_close(town, 1, 2)
+    publish(town, DEARER, at(3, 10))
+    before_minor = town.billed_minor("P1")
+    reports = []
+
+    def run():
+        try:
+            reports.append(put_right(town, at(3, 12)))
+        except Exception as error:  # noqa: BLE001 - told to the main thread
+            reports.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    with database.writing() as session:
+        hold_wallets(session, sorted(town.accounts.values()))
+        for thread in threads:
+            thread.start()
+        threads[0].join(COMPUTED_S)
+    for thread in threads:
+        thread.join()
+
+    assert sorted(report.corrected for report in reports) == [0, 2]
+    assert town.billed_minor("P1") - before_minor == sum(r.difference_minor for r in reports) // 2
+    assert len(differences(town)) == 1
