@@ -29,8 +29,7 @@ def recalculate(
 
     Looks at every closed month of which something was learned since: readings, tariffs, prices,
     terms, facts, absences, outages. The next payment document shows the same lines; repeating it
-    does no harm. A dry run leaves estimates and
-    common areas as they are.
+    does no harm. A dry run leaves estimates and common areas as they are.
 
     Example: kilokassa recalculate --month 2026-10 --dry-run
     """
