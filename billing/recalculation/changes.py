@@ -109,7 +109,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Suspects:
+class SuspectedMonths:
     """Closed months that may not be as they should, and why, by month and account."""
 
     months: dict[Month, dict[AccountId, Reasons]] = field(default_factory=dict)

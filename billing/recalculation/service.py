@@ -18,10 +18,11 @@ from billing.recalculation.changes import (
     Change,
     Place,
     Reasons,
-    Suspects,
+    SuspectedMonths,
     cause_of,
     most_specific,
 )
+from billing.recalculation.learned import store as learned
 from billing.store import billed_accounts, last_line_ids, standing_lines
 from kilokassa.core.calendar import Month
 from kilokassa.core.digest import digest_text
@@ -46,9 +47,9 @@ class Correction:
         return sum(line.amount_minor for line in self.charge.lines)
 
 
-def suspects(
+def suspected_months(
     session: Session, account_ids: Sequence[AccountId], month: Month, *, learned_on: date
-) -> Suspects:
+) -> SuspectedMonths:
     """Return the months before `month` of which something was learned after their first close.
 
     Months further back than the limit that holds on `learned_on` are told apart, but for those
@@ -56,23 +57,24 @@ def suspects(
     end be what the meter counted. A month that an account has not closed is none of these.
     """
     closes = store.first_closes(session, month)
-    found = Suspects()
+    found = SuspectedMonths()
     if not closes:
         return found
     places = store.places_of(session, account_ids)
-    changes = store.changes_since(session, min(closes.values()))
-    reaches = store.reaches_back(session)
+    uses = learned.plan_uses(session)
+    changes = learned.changes_since(session, min(closes.values()), uses)
+    reaches = uses.reaches_back
     look_back = in_force(LOOK_BACK_MONTHS, learned_on).value
     estimates_back = in_force(ESTIMATES_BACK_MONTHS, learned_on).value
     for charged, closed_at in closes.items():
         back = month.ordinal - charged.ordinal
         causes = _Causes.of([c for c in changes if c.touches(charged, closed_at)])
         plans = store.plans_in(session, charged) if causes.by_plan or reaches else {}
-        read = store.accounts_with_later_readings(session, charged, closed_at)
+        read = learned.accounts_with_later_readings(session, charged, closed_at)
         if reaches:
             read |= _with_earlier_readings(session, charged, closed_at, plans, reaches)
         replaced = (
-            store.accounts_with_replaced_estimates(session, charged)
+            learned.accounts_with_replaced_estimates(session, charged)
             if look_back < back <= estimates_back
             else set()
         )
@@ -110,7 +112,7 @@ def _with_earlier_readings(
         by_first.setdefault(first_on, set()).add(plan_id)
     for first_on, plan_ids in by_first.items():
         if first_on < charged.first_day:
-            read = store.accounts_with_later_readings(
+            read = learned.accounts_with_later_readings(
                 session, charged, closed_at, first_on=first_on
             )
             found |= {i for i in read if not plan_ids.isdisjoint(plans.get(AccountId(i), ()))}

@@ -31,7 +31,7 @@ from billing.models import (
 from billing.month import service as month_service
 from billing.recalculation import service as recalculation
 from billing.recalculation import store as recalculation_store
-from billing.recalculation.changes import Suspects
+from billing.recalculation.changes import SuspectedMonths
 from billing.recalculation.service import Correction
 from billing.service import LinesOrder
 from invoices import service as invoice_service
@@ -42,7 +42,7 @@ from kilokassa.app.common_areas import settle_common_areas
 from kilokassa.app.correcting import (
     JOB_ACTOR,
     CorrectingOrder,
-    Suspected,
+    SuspectedOfPart,
     by_month,
     difference_drafts,
     suspected_among,
@@ -117,7 +117,7 @@ class PartOrder:
     month: Month
     at: datetime
     actor: str
-    suspects: Suspected
+    suspected: SuspectedOfPart
     """Closed months, and the accounts of the part of which something was learned later."""
     known_at: datetime
     """What was recorded up to then is charged: all parts of a run see the same, and so does whoever
@@ -160,7 +160,7 @@ def close_month(
     with database.writing() as session:
         run_id, done = _begin(session, month, scope.actor, now, resume=account_number is None)
     with database.reading() as session:
-        found = recalculation.suspects(
+        found = recalculation.suspected_months(
             session, account_ids, month, learned_on=local_date(now, zone)
         )
     orders = [
@@ -235,7 +235,9 @@ def _gather(session: Session, order: PartOrder) -> _Work:
     return _Work(
         accounts=accounts,
         facts=month_service.rate_month(session, accounts, month, known_at=known_at),
-        corrections=recalculation.corrections(session, by_month(order.suspects), known_at=known_at),
+        corrections=recalculation.corrections(
+            session, by_month(order.suspected), known_at=known_at
+        ),
         history=billing_store.consumption_by_month(
             session, order.account_ids, month.plus(-11), month.plus(-1)
         ),
@@ -442,7 +444,7 @@ def _parts(
     month: Month,
     at: datetime,
     actor: str,
-    found: Suspects,
+    found: SuspectedMonths,
 ) -> list[PartOrder]:
     url = application.database.url.render_as_string(hide_password=False)
     known_at = application.clock.now()
@@ -458,7 +460,7 @@ def _parts(
                 month=month,
                 at=at,
                 actor=actor,
-                suspects=suspected_among(found, ids),
+                suspected=suspected_among(found, ids),
                 known_at=known_at,
             )
         )

@@ -15,7 +15,7 @@ from billing import store as billing_store
 from billing.accounts import BilledAccount
 from billing.charges import NewLine
 from billing.models import Service
-from billing.recalculation.changes import Reasons, Suspects
+from billing.recalculation.changes import Reasons, SuspectedMonths
 from billing.recalculation.service import Correction
 from billing.service import LinesOrder, record_lines
 from invoices.documents import Draft
@@ -35,7 +35,7 @@ from wallet.service import ChargeBatch, ChargeOrder, charge_batch
 JOB_ACTOR: Final = "job:close"
 """Who charges: keys of closes and corrections are unique for it, whoever presses the button."""
 
-Suspected = tuple[tuple[Month, tuple[tuple[AccountId, Reasons], ...]], ...]
+SuspectedOfPart = tuple[tuple[Month, tuple[tuple[AccountId, Reasons], ...]], ...]
 """Closed months with the accounts that are suspected and why, as they travel to a worker."""
 
 
@@ -70,8 +70,8 @@ class Corrected:
         return tuple((one.month, line) for one in self.corrections for line in one.charge.lines)
 
 
-def suspected_among(found: Suspects, account_ids: Sequence[AccountId]) -> Suspected:
-    """Return the suspects among the accounts of a part, as they travel to a worker."""
+def suspected_among(found: SuspectedMonths, account_ids: Sequence[AccountId]) -> SuspectedOfPart:
+    """Return the suspected months of the accounts of a part, as they travel to a worker."""
     mine = [
         (month, tuple((i, reasons[i]) for i in account_ids if i in reasons))
         for month, reasons in sorted(found.months.items())
@@ -79,8 +79,8 @@ def suspected_among(found: Suspects, account_ids: Sequence[AccountId]) -> Suspec
     return tuple(pair for pair in mine if pair[1])
 
 
-def by_month(suspected: Suspected) -> dict[Month, dict[AccountId, Reasons]]:
-    """Return suspects that came to a worker, by month and account."""
+def by_month(suspected: SuspectedOfPart) -> dict[Month, dict[AccountId, Reasons]]:
+    """Return suspected months that came to a worker, each with its accounts."""
     return {month: dict(reasons) for month, reasons in suspected}
 
 

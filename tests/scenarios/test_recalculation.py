@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from billing.models import AccountRow, CorrectionReason, LineKind
-from billing.recalculation.service import corrections, suspects
+from billing.recalculation.service import corrections, suspected_months
 from billing.store import retailer
 from invoices.numbering import DocumentKind
 from invoices.payment_document import PaymentDocument
@@ -377,7 +377,8 @@ def test_of_two_who_computed_the_same_correction_one_writes_it(town):
     read_and_close(town, 1, 2)
     publish(town, DEARER, at(3, 10))
     with town.database.reading() as session:
-        found = suspects(session, list(town.accounts.values()), Month(2026, 3), learned_on=TODAY)
+        ids = list(town.accounts.values())
+        found = suspected_months(session, ids, Month(2026, 3), learned_on=TODAY)
         stale = corrections(session, found.months)
         issuer = Issuer.of(retailer(session), Month(2026, 3), TODAY)
     put_right(town, at(3, 12))

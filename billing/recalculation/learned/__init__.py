@@ -1,0 +1,1 @@
+"""What was learned since a close: facts, prices, areas, outages, and readings that came later."""
