@@ -10,7 +10,7 @@ The term belongs to the resident. No function here takes money out unless a pers
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import Final
@@ -19,6 +19,7 @@ from kilokassa.core.calendar import Month
 from kilokassa.core.errors import DomainError
 from kilokassa.core.money import half_up_ratio
 from kilokassa.core.text import mark
+from wallet.lots import Draw, Lot, LotKind, draw_down, spendable_minor
 from wallet.topups import MOST_MINOR
 
 PPM: Final = 1_000_000
@@ -54,6 +55,15 @@ class NoAdditions(DomainError):
 
     code = "reserve_no_additions"
     template = "The reserve %(offer)s takes no additions."
+
+
+class NotOwnMoney(DomainError):
+    """More set aside than the wallet holds of the resident's own money."""
+
+    code = "reserve_not_own_money"
+    template = (
+        "Only own money can be set aside, and no debt stay unpaid: %(free)s kopecks, not %(asked)s."
+    )
 
 
 class OutsideTerm(DomainError):
@@ -325,6 +335,28 @@ class Projection:
 
 
 @dataclass(frozen=True, slots=True)
+class Working:
+    """A row of the table behind a bonus: an amount at one rate for days of one kind of year."""
+
+    amount_minor: int
+    start: date
+    end: date
+    rate_ppm: int
+    year_days: int
+    """365 or 366."""
+
+    @property
+    def days(self) -> int:
+        """How many nights the amount was kept."""
+        return (self.end - self.start).days
+
+    @property
+    def parts(self) -> int:
+        """What the row earned: amount x rate x days / year, in parts of a kopeck."""
+        return self.amount_minor * self.rate_ppm * self.days * (365 * 366 // self.year_days)
+
+
+@dataclass(frozen=True, slots=True)
 class Withdrawal:
     """What taking money out costs: shown before it is asked for, booked when it is."""
 
@@ -395,6 +427,22 @@ def add(reserve: Reserve, on: date, amount_minor: int, asked_by: str) -> Reserve
     _refuse_amount(reserve.offer, reserve.kept_minor(on) + amount_minor)
     movement = Movement(on, amount_minor, asked_by)
     return replace(reserve, movements=(*reserve.movements, movement))
+
+
+def set_aside(
+    lots: Iterable[Lot], amount_minor: int, *, uncovered_minor: int, at: datetime
+) -> tuple[Draw, ...]:
+    """Return the lots that money to set aside comes from: own money alone, the oldest first.
+
+    A bonus would earn a bonus and outlive its expiry, and value that was given back would return
+    as own money, which can be paid out. While something that was used is unpaid, nothing is free.
+    """
+    assert amount_minor > 0, amount_minor
+    own = [lot for lot in lots if lot.kind is LotKind.OWN]
+    free_minor = 0 if uncovered_minor else spendable_minor(own, at)
+    if amount_minor > free_minor:
+        raise NotOwnMoney(free=free_minor, asked=amount_minor)
+    return draw_down(own, amount_minor, at=at).draws
 
 
 def take_out(reserve: Reserve, on: date, amount_minor: int, asked_by: str) -> Withdrawal:
@@ -493,12 +541,14 @@ def cost(reserves: Iterable[Reserve], start: date, end: date, credit: Rates) -> 
     return Cost((end - start).days, kopeck_days, earned, credit_parts)
 
 
+def workings(reserve: Reserve, until: date) -> tuple[Working, ...]:
+    """Return the table behind `earned_parts`: its rows add up to it, and to nothing else."""
+    return _workings(reserve, reserve.layers(until), min(until, reserve.ends_on))
+
+
 def rate_parts(rates: Rates, start: date, end: date, day_count: DayCount) -> int:
     """Return what a kopeck earns in the days from `start` up to `end`, in parts of a kopeck."""
-    return sum(
-        rate_ppm * _weight_of_days(first, last, day_count)
-        for rate_ppm, first, last in rates.between(start, end)
-    )
+    return sum(row.parts for row in _rows(1, rates, start, end, day_count))
 
 
 def months_after(day: date, months: int) -> date:
@@ -512,27 +562,33 @@ def months_after(day: date, months: int) -> date:
 
 
 def _settled_parts(reserve: Reserve, layers: tuple[Layer, ...], through: date) -> int:
+    return sum(row.parts for row in _workings(reserve, layers, through))
+
+
+def _workings(reserve: Reserve, layers: tuple[Layer, ...], through: date) -> tuple[Working, ...]:
     """Return what layers have earned: those kept through a day, those that left by the rule."""
-    return sum(
-        layer.amount_minor
-        * (
-            rate_parts(reserve.rates, layer.came_on, through, reserve.offer.day_count)
-            if layer.left_on is None
-            else _broken_parts(reserve, layer.came_on, layer.left_on)
-        )
-        for layer in layers
-    )
-
-
-def _broken_parts(reserve: Reserve, came_on: date, left_on: date) -> int:
-    """Return what a kopeck keeps that was taken out early."""
     offer = reserve.offer
-    if offer.break_rule is BreakRule.ALL_LOST:
-        return 0
-    if offer.break_rule is BreakRule.LOWER_RATE:
-        lower = Rates((Rate(came_on, offer.broken_rate_ppm),))
-        return rate_parts(lower, came_on, left_on, offer.day_count)
-    return rate_parts(reserve.rates, came_on, _last_paid(reserve, left_on), offer.day_count)
+    found: list[Working] = []
+    for layer in layers:
+        rates, last = reserve.rates, through
+        if layer.left_on is not None:
+            if offer.break_rule is BreakRule.ALL_LOST:
+                continue
+            last = layer.left_on
+            if offer.break_rule is BreakRule.LOWER_RATE:
+                rates = Rates((Rate(layer.came_on, offer.broken_rate_ppm),))
+            else:
+                last = _last_paid(reserve, layer.left_on)
+        found += _rows(layer.amount_minor, rates, layer.came_on, last, offer.day_count)
+    return tuple(found)
+
+
+def _rows(
+    amount_minor: int, rates: Rates, start: date, end: date, day_count: DayCount
+) -> Iterator[Working]:
+    for rate_ppm, first, last in rates.between(start, end):
+        for year_first, year_last, year_days in _by_year(first, last, day_count):
+            yield Working(amount_minor, year_first, year_last, rate_ppm, year_days)
 
 
 def _last_paid(reserve: Reserve, on: date) -> date:
@@ -540,17 +596,16 @@ def _last_paid(reserve: Reserve, on: date) -> date:
     return max([day for day in reserve.pay_days if day <= on], default=reserve.signed_on)
 
 
-def _weight_of_days(start: date, end: date, day_count: DayCount) -> int:
-    """Return the days as parts of a year, in units of 1 / (365 x 366)."""
-    days = (end - start).days
+def _by_year(start: date, end: date, day_count: DayCount) -> Iterator[tuple[date, date, int]]:
+    """Yield the days from `start` up to `end` by the year whose part they are, with its length."""
     if day_count is DayCount.ALWAYS_365:
-        return days * 366
-    leap_days = sum(
-        (min(end, date(year + 1, 1, 1)) - max(start, date(year, 1, 1))).days
-        for year in range(start.year, end.year + 1)
-        if (date(year, 12, 31) - date(year, 1, 1)).days == 365
-    )
-    return (days - leap_days) * 366 + leap_days * 365
+        yield start, end, 365
+        return
+    while start < end:
+        year_ends = date(start.year + 1, 1, 1)
+        last = min(end, year_ends)
+        yield start, last, (year_ends - date(start.year, 1, 1)).days
+        start = last
 
 
 def _refuse_day(reserve: Reserve, on: date) -> None:

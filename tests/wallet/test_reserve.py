@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -8,6 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from kilokassa.core.ids import LotId
+from wallet.lots import SPEND_ORDER, Draw, Lot, LotKind
 from wallet.reserve import (
     PARTS_A_KOPECK,
     BreakRule,
@@ -15,6 +17,7 @@ from wallet.reserve import (
     Movement,
     NoAdditions,
     NotOffered,
+    NotOwnMoney,
     Offer,
     OnlyByAPerson,
     OutsideTerm,
@@ -32,13 +35,16 @@ from wallet.reserve import (
     months_after,
     project,
     rate_parts,
+    set_aside,
     sign,
     take_out,
+    workings,
 )
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "algorithms" / "reserve.md"
 SIGNED = date(2026, 10, 10)
 RESIDENT = "user:7"
+NOON = datetime(2026, 11, 24, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
@@ -255,6 +261,47 @@ def test_an_unearned_bonus_is_taken_from_the_bonus_first_and_never_becomes_a_deb
     assert (back.from_bonus_minor, back.from_reserve_minor, back.waived_minor) == taken
 
 
+def test_a_bonus_is_shown_with_the_table_behind_it():
+    rows = workings(worked(), date(2027, 2, 1))
+
+    assert [(r.amount_minor, r.start, r.end, r.days, r.rate_ppm, r.year_days) for r in rows] == [
+        (5_000_00, date(2026, 11, 20), date(2027, 1, 1), 42, 30_000, 365),
+        (5_000_00, date(2027, 1, 1), date(2027, 1, 15), 14, 30_000, 365),
+        (1_000_00, SIGNED, date(2027, 1, 1), 83, 30_000, 365),
+        (1_000_00, date(2027, 1, 1), date(2027, 1, 15), 14, 30_000, 365),
+        (9_000_00, SIGNED, date(2027, 1, 1), 83, 120_000, 365),
+        (9_000_00, date(2027, 1, 1), date(2027, 2, 1), 31, 120_000, 365),
+    ]
+
+
+def lot(number, kind, remaining_minor, expires_at=None):
+    return Lot(
+        LotId(number), number, kind, SPEND_ORDER[kind], 1000_00, remaining_minor, NOON, expires_at
+    )
+
+
+PURSE = [
+    lot(1, LotKind.BONUS, 50_00, NOON + 90 * DAY),
+    lot(2, LotKind.OWN, 300_00),
+    lot(3, LotKind.RETURNED, 80_00),
+    lot(4, LotKind.OWN, 200_00),
+    lot(5, LotKind.OWN, 900_00, NOON),
+]
+
+
+def test_only_own_money_is_set_aside():
+    draws = set_aside(PURSE, 400_00, uncovered_minor=0, at=NOON)
+
+    assert draws == (Draw(LotId(2), 300_00), Draw(LotId(4), 100_00))
+    with pytest.raises(NotOwnMoney, match="50000 kopecks, not 50001"):
+        set_aside(PURSE, 500_01, uncovered_minor=0, at=NOON)
+
+
+def test_nothing_is_set_aside_while_something_is_unpaid():
+    with pytest.raises(NotOwnMoney, match="0 kopecks, not 1"):
+        set_aside(PURSE, 1, uncovered_minor=1, at=NOON)
+
+
 OFFERS = st.builds(
     offer,
     term_months=st.integers(1, 24),
@@ -322,6 +369,16 @@ def test_payments_telescope_to_the_once_rounded_sum_of_the_term(reserve):
         earned_parts(reserve, reserve.ends_on) - projection.bonus_minor * PARTS_A_KOPECK
     )
     assert project(reserve, date.max) == replace(projection, until=date.max)
+
+
+@given(reserve=reserves(), at=st.integers(0, 800))
+def test_the_table_behind_a_bonus_adds_up_to_it(reserve, at):
+    until = reserve.signed_on + at * DAY
+
+    rows = workings(reserve, until)
+
+    assert sum(row.parts for row in rows) == earned_parts(reserve, until)
+    assert all(row.days > 0 and row.end <= reserve.ends_on for row in rows)
 
 
 @given(reserve=reserves())
