@@ -23,6 +23,7 @@ BENCHMARKS = {
     "month_close": "bench.month_close",
     "suspects": "bench.suspects",
     "rehearsal": "bench.rehearsal",
+    "runway": "bench.runway",
 }
 SAMPLED_EVERY_S = 0.2
 """Often enough to see a part of a run, seldom enough not to slow it down."""
