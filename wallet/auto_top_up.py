@@ -5,7 +5,7 @@ once ask the bank once. Days are local dates of the account.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final
@@ -181,6 +181,31 @@ def decide(rule: AutoTopUpRule, on: date, available_minor: int, attempts: Attemp
     else:
         asked_minor = max(rule.least_minor, size.target_minor - available_minor)
     return Decision(min(asked_minor, rule.most_minor), why, attempts.count + 1)
+
+
+def noted(attempts: Attempts, decision: Decision, on: date) -> Attempts:
+    """Return what is known once a decision was acted upon; an attempt is under way until `told`."""
+    if decision.why is Why.ENOUGH:
+        return replace(attempts, enough_on=on)
+    if not decision.amount_minor:
+        return attempts
+    assert decision.attempt == attempts.count + 1, (attempts, decision)
+    return replace(attempts, count=decision.attempt, latest=Outcome.PENDING, latest_on=on)
+
+
+def told(attempts: Attempts, outcome: Outcome) -> Attempts:
+    """Return what is known once the bank has said what became of the attempt under way."""
+    assert attempts.latest is Outcome.PENDING, attempts
+    if outcome is Outcome.TAKEN:
+        return replace(attempts, latest=outcome, last_taken_on=attempts.latest_on, refusals=0)
+    return replace(
+        attempts, latest=outcome, refusals=attempts.refusals + (outcome is Outcome.REFUSED)
+    )
+
+
+def confirmed(attempts: Attempts) -> Attempts:
+    """Return what counts after the resident confirmed the rule: no refusal does any more."""
+    return replace(attempts, refusals=0)
 
 
 def _waiting(rule: AutoTopUpRule, on: date, attempts: Attempts) -> Decision | None:

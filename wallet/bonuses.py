@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from kilokassa.core.calendar import Month
@@ -40,6 +41,10 @@ class BillPaid:
     on: date
     amount_minor: int
     due_on: date
+
+    def __post_init__(self) -> None:
+        if self.amount_minor < 1:
+            raise ValueError(f"what was paid is something: {self!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +343,7 @@ def evaluate(
             earned_minor = rule.terms.minor(occasion)
             if earned_minor is None:
                 continue
+            assert earned_minor >= 0, (rule, occasion)
             if rule.version < latest.get(rule.name, 0):
                 declined.append(_declined(occasion, rule, Why.NOT_IN_FORCE))
                 continue
@@ -360,7 +366,8 @@ def evaluate(
                 continue
             purse.give(occasion, rule, amount_minor)
             grants.append(_grant(occasion, rule, amount_minor, earned_minor))
-    return Evaluation(tuple(grants), tuple(declined), purse.budget_left_minor)
+    left_minor = MappingProxyType(purse.budget_left_minor)
+    return Evaluation(tuple(grants), tuple(declined), left_minor)
 
 
 def _granted(occasion: Occasion, rule: Rule, earned_minor: int, purse: _Purse) -> tuple[int, Why]:

@@ -4,7 +4,6 @@ What was used and not covered takes the whole top-up; what was owed before the w
 takes a capped share, so that a resident who pays something always sees a part of it to live on.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -67,15 +66,27 @@ class Split:
     """A top-up in its four parts, and the debt that stays."""
 
     amount_minor: int
-    parts_minor: Mapping[Part, int]
+    to_new_debt_minor: int
+    to_opening_debt_minor: int
+    to_reserve_minor: int
+    to_balance_minor: int
     new_debt_left_minor: int
     opening_debt_left_minor: int
 
     def __post_init__(self) -> None:
-        if sum(self.parts_minor.values()) != self.amount_minor:
-            raise ValueError(f"the parts are the whole: {self!r}")
-        if set(self.parts_minor) != set(Part) or min(self.parts_minor.values()) < 0:
-            raise ValueError(f"every part is there, none below zero: {self!r}")
+        parts = [minor for _, minor in self.parts]
+        if sum(parts) != self.amount_minor or min(parts) < 0:
+            raise ValueError(f"the parts are the whole, none below zero: {self!r}")
+
+    @property
+    def parts(self) -> tuple[tuple[Part, int], ...]:
+        """The parts in the order in which they are served, as a page shows them."""
+        return (
+            (Part.NEW_DEBT, self.to_new_debt_minor),
+            (Part.OPENING_DEBT, self.to_opening_debt_minor),
+            (Part.RESERVE, self.to_reserve_minor),
+            (Part.BALANCE, self.to_balance_minor),
+        )
 
 
 NOTHING_ASIDE: Final = ReserveWish()
@@ -88,7 +99,7 @@ def split_top_up(amount_minor: int, owed: Owed, wish: ReserveWish = NOTHING_ASID
     rest.
 
     >>> owed = Owed(new_debt_minor=300_00, opening_debt_minor=900_00, opening_share=2_000)
-    >>> [minor for minor in split_top_up(1_000_00, owed, ReserveWish(100_00)).parts_minor.values()]
+    >>> [minor for _, minor in split_top_up(1_000_00, owed, ReserveWish(100_00)).parts]
     [30000, 20000, 10000, 40000]
     """
     assert amount_minor > 0, amount_minor
@@ -101,12 +112,10 @@ def split_top_up(amount_minor: int, owed: Owed, wish: ReserveWish = NOTHING_ASID
     reserve_minor = min(wished_minor, left_minor)
     return Split(
         amount_minor,
-        {
-            Part.NEW_DEBT: new_minor,
-            Part.OPENING_DEBT: opening_minor,
-            Part.RESERVE: reserve_minor,
-            Part.BALANCE: left_minor - reserve_minor,
-        },
+        to_new_debt_minor=new_minor,
+        to_opening_debt_minor=opening_minor,
+        to_reserve_minor=reserve_minor,
+        to_balance_minor=left_minor - reserve_minor,
         new_debt_left_minor=owed.new_debt_minor - new_minor,
         opening_debt_left_minor=owed.opening_debt_minor - opening_minor,
     )

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -18,7 +17,10 @@ from wallet.auto_top_up import (
     Outcome,
     UpToTarget,
     Why,
+    confirmed,
     decide,
+    noted,
+    told,
 )
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "algorithms" / "top-ups.md"
@@ -107,9 +109,9 @@ def test_a_day_that_came_while_there_was_enough_is_done_with():
     monthly = rule(DayOfMonth(15), UpToTarget(1000_00))
 
     assert decide(monthly, date(2026, 11, 15), 1000_00, NONE) == Decision(0, Why.ENOUGH)
-    noted = Attempts(enough_on=date(2026, 11, 15))
-    assert decide(monthly, date(2026, 11, 16), 900_00, noted).why is Why.DAY_NOT_COME
-    assert decide(monthly, date(2026, 12, 15), 900_00, noted).amount_minor == 100_00
+    known = noted(NONE, Decision(0, Why.ENOUGH), date(2026, 11, 15))
+    assert decide(monthly, date(2026, 11, 16), 900_00, known).why is Why.DAY_NOT_COME
+    assert decide(monthly, date(2026, 12, 15), 900_00, known).amount_minor == 100_00
 
 
 def test_within_a_window_money_is_asked_for_once():
@@ -131,7 +133,9 @@ def test_a_refusal_pauses_the_rule_and_several_in_a_row_stop_it():
 
 
 def test_who_confirms_the_rule_need_not_wait_for_the_pause():
-    assert decide(rule(), ON, 0, refused(ON, refusals=0)).amount_minor == 500_00
+    stopped = refused(ON, refusals=3)
+
+    assert decide(rule(), ON, 0, confirmed(stopped)).amount_minor == 500_00
 
 
 def test_while_a_payment_is_under_way_nothing_is_asked_for():
@@ -188,8 +192,9 @@ def test_the_worked_days_of_the_page_are_decided_as_it_says():
         decision = decide(worked, on, int(Decimal(available) * 100), attempts)
         assert decision.amount_minor == int(Decimal(asked) * 100), line
         assert decision.why == why, line
+        attempts = noted(attempts, decision, on)
         if bank:
-            attempts = after(attempts, decision, Outcome(bank), on)
+            attempts = told(attempts, Outcome(bank))
 
 
 RULES = st.builds(
@@ -207,31 +212,18 @@ DAYS = st.lists(
 )
 
 
-def after(attempts, decision, outcome, on):
-    """Return what is known after a decision and what came of it."""
-    if decision.why is Why.ENOUGH:
-        return replace(attempts, enough_on=on)
-    if not decision.amount_minor:
-        settled = Outcome.TAKEN if attempts.latest is Outcome.PENDING else attempts.latest
-        if settled is attempts.latest:
-            return attempts
-        return replace(attempts, latest=settled, last_taken_on=attempts.latest_on, refusals=0)
-    made = replace(attempts, count=decision.attempt, latest=outcome, latest_on=on)
-    if outcome is Outcome.TAKEN:
-        return replace(made, last_taken_on=on, refusals=0)
-    return replace(made, refusals=made.refusals + (outcome is Outcome.REFUSED))
-
-
 @given(chosen=RULES, days=DAYS)
 def test_in_any_life_of_a_rule_no_window_holds_two_top_ups(chosen, days):
     on, attempts, taken_on, refused_on = FIRST, NONE, [], []
     for available_minor, outcome, wait in days:
         decision = decide(chosen, on, available_minor, attempts)
+        attempts = noted(attempts, decision, on)
         if decision.amount_minor:
-            assert decision.attempt == attempts.count + 1
             assert decision.amount_minor <= chosen.most_minor
             (refused_on if outcome is Outcome.REFUSED else taken_on).append(on)
-        attempts = after(attempts, decision, outcome, on)
+            attempts = told(attempts, outcome)
+        elif decision.why is Why.UNDER_WAY and outcome is not Outcome.REFUSED:
+            attempts = told(attempts, outcome)
         on += wait * DAY
 
     for earlier, later in pairwise(taken_on):

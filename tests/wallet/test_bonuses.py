@@ -210,6 +210,7 @@ def test_a_campaign_of_two_budgets_is_refused():
         lambda: MonthsWithoutDebt(0, 1),
         lambda: MonthsWithoutDebt(1, 0),
         lambda: MovedToNight(0),
+        lambda: BillPaid(ONE, DAY, 0, DAY),
         lambda: NightUsed(ONE, DAY, 1, 2, 0, 0),
         lambda: NightUsed(ONE, DAY, 1, 1, 1, 2),
         lambda: campaign(-1),
