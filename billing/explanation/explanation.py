@@ -379,9 +379,11 @@ def changes(before: LineExplanation, after: LineExplanation) -> tuple[Change, ..
         old, new = getattr(before.line, name), getattr(after.line, name)
         if old != new:
             found.append(Change(name, str(old), str(new)))
-    versions = [one.version.digest[:12] if one.version else "" for one in (before, after)]
-    if versions[0] != versions[1]:
-        found.append(Change("version", *versions))
+    was_version, now_version = (
+        one.version.digest[:12] if one.version else "" for one in (before, after)
+    )
+    if was_version != now_version:
+        found.append(Change("version", was_version, now_version))
     steps = [
         {(str(step.kind), *_subject(step)): step for step in one.steps} for one in (before, after)
     ]
