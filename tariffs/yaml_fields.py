@@ -5,6 +5,7 @@ what is written. Aliases and tags are refused, so a small file cannot grow in me
 but text, lists and mappings can come out of it. What is wrong is one sentence with line and field.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from itertools import islice
@@ -22,6 +23,9 @@ Path = tuple[str | int, ...]
 LARGEST_BYTES: Final = 256 * 1024
 DEEPEST: Final = 8
 """Levels of nesting; a tariff has seven."""
+_NO_TEXT: Final = mark("it has a character that is no text")
+_ODD: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""Control characters, halves of characters, and what is no character."""
 MOST_FAULTS: Final = 100
 """So many are told at once: who made more of them did not write a tariff."""
 
@@ -124,6 +128,8 @@ def _root(text: str) -> yaml.Node:
             line=None if position is None else position.line + 1,
             reason=getattr(error, "problem", None) or str(error).partition("\n")[0],
         ) from None
+    except ValueError:  # the number of a character beyond all there are, written as an escape
+        raise Fault((), _NO_TEXT) from None
     if not isinstance(root, yaml.MappingNode):
         raise Fault((), mark("the document is no mapping of fields"))
     return root
@@ -158,11 +164,12 @@ def _plain(node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - text, a list o
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*path, number)) for number, item in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
-        return node.value
+        return _text(node, path)
     tree: dict[str, Any] = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise Fault(path, mark("the name of a field is one word"))
+        _text(key, path)
         if key.value in tree:
             # The second would win in silence.
             raise Fault(
@@ -173,6 +180,14 @@ def _plain(node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - text, a list o
             )
         tree[key.value] = _plain(value, (*path, key.value))
     return tree
+
+
+def _text(node: yaml.Node, path: Path) -> str:
+    """Return the text of a scalar; an escape may write what no page and no database keeps."""
+    text: str = node.value
+    if _ODD.search(text):
+        raise Fault(path, _NO_TEXT, line=node.start_mark.line + 1)
+    return text
 
 
 _WRONG_NAME: Final = mark("a name has 1 to 200 characters")

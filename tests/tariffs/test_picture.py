@@ -163,6 +163,7 @@ def test_all_faults_of_fields_are_told_at_once_by_line():
         "\ud800",
         "a: \x07",
         "---\na: 1\n---\nb: 2",
+        r'a: "\U00110000"',
     ],
 )
 def test_hostile_texts_have_a_fault_and_end(text):
@@ -178,3 +179,16 @@ def test_a_text_of_thousands_of_faults_is_told_a_hundred_of_them():
     text = "\n".join(f"field_{number}: wrong" for number in range(10_000))
 
     assert len(faults_in(text)) == MOST_FAULTS
+
+
+@pytest.mark.parametrize("escape", [r"\0", r"\x07", r"\e", r"\ud800", r"\udc80\ud800", r"\uffff"])
+@pytest.mark.parametrize("line", ['source: "{}"', '"{}": 1'])
+def test_an_escape_that_writes_no_text_is_a_fault_of_its_line(escape, line):
+    lines = THREE_ZONES.splitlines()
+    number = next(n for n, one in enumerate(lines) if one.startswith("source:"))
+    lines[number] = line.format(escape)
+
+    (fault,) = faults_in("\n".join(lines))
+
+    assert "no text" in str(fault)
+    assert fault.values["line"] == number + 1
