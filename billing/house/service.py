@@ -306,7 +306,7 @@ def _gather(
         meters=meters,
         readings=readings,
         norms={
-            commodity: estimate_store.norms(session, commodity) if water else ()
+            commodity: estimate_store.norms(session, commodity, known_at=known_at) if water else ()
             for commodity in WATERS
         },
         rooms=house_store.rooms_of(session, premises_ids) if water else {},

@@ -184,8 +184,10 @@ def visits_without_access(
 # --- norms ---
 
 
-def norms(session: Session, commodity: Commodity) -> tuple[Norm, ...]:
-    """Return all consumption norms of a commodity."""
+def norms(
+    session: Session, commodity: Commodity, *, known_at: datetime | None = None
+) -> tuple[Norm, ...]:
+    """Return all consumption norms of a commodity, those that were known at an instant if asked."""
     query = (
         select(ConsumptionNormRow)
         .where(ConsumptionNormRow.commodity == commodity)
@@ -196,6 +198,8 @@ def norms(session: Session, commodity: Commodity) -> tuple[Norm, ...]:
             ConsumptionNormRow.persons,
         )
     )
+    if known_at is not None:
+        query = query.where(ConsumptionNormRow.recorded_at <= known_at)
     return tuple(
         Norm(row.code, row.valid_from, row.rooms, row.persons, row.quantity, row.source)
         for row in session.scalars(query)

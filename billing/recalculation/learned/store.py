@@ -27,6 +27,7 @@ from kilokassa.db.slices import in_slices
 from metering.events.kinds import QualityEventState
 from metering.models import (
     ChannelRow,
+    ConsumptionNormRow,
     EstimateRow,
     MeteringPointRow,
     MeterRow,
@@ -60,6 +61,7 @@ def changes_since(session: Session, since: datetime, uses: "PlanUses") -> list[C
         *_of_plans(session, since, uses),
         *_of_houses(session, since),
         *_of_heat(session, since),
+        *_of_norms(session, since),
     ]
 
 
@@ -268,6 +270,16 @@ def _of_heat(session: Session, since: datetime) -> Iterable[Change]:
     for price in session.scalars(select(HeatPriceRow).where(HeatPriceRow.recorded_at > since)):
         priced = {house.building_id for house in houses if house.plan_code == price.plan_code}
         yield _tariff_of(priced, price.recorded_at, price.valid_from)
+
+
+def _of_norms(session: Session, since: datetime) -> Iterable[Change]:
+    """Norms of consumption; each touches every house whose water may be charged by one."""
+    later = ConsumptionNormRow.recorded_at > since
+    norms = session.scalars(select(ConsumptionNormRow).where(later)).all()
+    if norms:
+        served = session.scalars(select(HouseServiceRow.building_id).distinct()).all()
+        for norm in norms:
+            yield _tariff_of(served, norm.recorded_at, norm.valid_from)
 
 
 def _tariff_of(building_ids: Iterable[int], learned_at: datetime, first_on: date) -> Change:
