@@ -4,6 +4,7 @@ Pure: the rules are dated data (`rules/late_fee.yaml`), each with its source and
 it. Source: Housing Code of the Russian Federation, art. 155 part 14.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -12,13 +13,13 @@ from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
-from typing import Any, Final
-
-import yaml
+from typing import Final
 
 from kilokassa.core.confidence import Confidence
+from kilokassa.core.errors import DomainError
 from kilokassa.core.money import half_up_ratio
 from kilokassa.core.text import filled, mark
+from wallet.rule_file import Fields, document
 
 PER_WHOLE: Final = 10_000
 """Basis points in a whole: a rate of 9.5 % is 950 of them."""
@@ -36,6 +37,13 @@ RATE_UNKNOWN: Final = mark(
 )
 
 _DAY: Final = timedelta(days=1)
+
+
+class NoLateFeeRule(DomainError):
+    """A day of delay for which no rule is known: too long ago."""
+
+    code = "no_late_fee_rule"
+    template = "No rule of late fees is known for %(day)s."
 
 
 class Scheme(StrEnum):
@@ -121,6 +129,7 @@ class LateFeeRules:
     steps: tuple[StepRule, ...]
     key_rates: tuple[KeyRate, ...]
     key_rates_known_until: date
+    key_rates_source: str
     key_rates_confidence: Confidence
     caps: tuple[RateCap, ...] = ()
     prohibitions: tuple[Prohibition, ...] = ()
@@ -214,13 +223,16 @@ def late_fee(
     a payment, a step, a rate or a ban changes what a day costs, and nowhere else: what is already
     charged is taken off the fee as of today, never counted in pieces of its own.
     """
-    known = sorted((p for p in payments if p.paid_on <= until), key=lambda p: p.paid_on)
-    left_minor = debt.amount_minor - sum(payment.amount_minor for payment in known)
+    ended: dict[date, int] = {}
+    for payment in payments:
+        if payment.paid_on <= until:
+            ended[payment.paid_on] = ended.get(payment.paid_on, 0) + payment.amount_minor
+    left_minor = debt.amount_minor - sum(ended.values())
     if left_minor < 0:
         raise ValueError(f"more was paid than owed: {debt!r}")
-    parts = [(payment.paid_on, payment.amount_minor) for payment in known]
     if left_minor:
-        parts.append((until, left_minor))
+        ended[until] = ended.get(until, 0) + left_minor
+    parts = sorted(ended.items())
     if rules.rate_on is RateOn.EACH_DAY:
         rows = _rows(debt, parts, rules, None)
     else:
@@ -249,42 +261,56 @@ def late_fee_rules() -> LateFeeRules:
 
 
 def parse_rules(text: str) -> LateFeeRules:
-    """Read rules in the form of `rules/late_fee.yaml`."""
-    document: dict[str, Any] = yaml.safe_load(text)
-    rates = sorted(document["key_rates"].items())
+    """Read rules in the form of `rules/late_fee.yaml`; refuse what is wrong by place and field."""
+    return document(text, "late_fee").all_by(_rules)
+
+
+def _rules(fields: Fields) -> LateFeeRules:
     return LateFeeRules(
-        steps=tuple(
-            StepRule(
-                scheme=Scheme(fields.pop("scheme")),
-                steps=tuple(Step(**step) for step in fields.pop("steps")),
-                confidence=Confidence(fields.pop("confidence")),
-                **fields,
-            )
-            for fields in document["steps"]
+        steps=fields.each("steps", _step_rule),
+        key_rates=tuple(
+            KeyRate(date.fromisoformat(day), basis_points(percent))
+            for day, percent in sorted(fields.mapping("key_rates").items())
         ),
-        key_rates=tuple(KeyRate(day, basis_points(percent)) for day, percent in rates),
-        key_rates_known_until=document["key_rates_known_until"],
-        key_rates_confidence=Confidence(document["key_rates_confidence"]),
-        caps=tuple(
-            RateCap(
-                rate_bp=basis_points(fields.pop("percent")),
-                confidence=Confidence(fields.pop("confidence")),
-                **fields,
-            )
-            for fields in document["caps"]
-        ),
-        prohibitions=tuple(
-            Prohibition(
-                name=str(fields.pop("name")),
-                confidence=Confidence(fields.pop("confidence")),
-                **fields,
-            )
-            for fields in document["prohibitions"]
-        ),
-        excluded_services=frozenset(document["excluded_services"]),
-        digits=document["digits"],
-        rate_on=RateOn(document["rate_on"]),
-        moves_due_day=document["moves_due_day"],
+        key_rates_known_until=fields.day("key_rates_known_until"),
+        key_rates_source=fields.text("key_rates_source"),
+        key_rates_confidence=fields.one_of("key_rates_confidence", Confidence),
+        caps=fields.each("caps", _cap),
+        prohibitions=fields.each("prohibitions", _prohibition),
+        excluded_services=fields.texts("excluded_services"),
+        digits=fields.whole("digits"),
+        rate_on=fields.one_of("rate_on", RateOn),
+        moves_due_day=fields.flag("moves_due_day"),
+    )
+
+
+def _step_rule(fields: Fields) -> StepRule:
+    return StepRule(
+        scheme=fields.one_of("scheme", Scheme),
+        valid_from=fields.day("valid_from"),
+        steps=fields.each("steps", lambda f: Step(f.whole("from_day"), f.whole("divisor"))),
+        source=fields.text("source"),
+        confidence=fields.one_of("confidence", Confidence),
+    )
+
+
+def _cap(fields: Fields) -> RateCap:
+    return RateCap(
+        first_day=fields.day("first_day"),
+        last_day=fields.day("last_day"),
+        rate_bp=fields.parsed("percent", basis_points),
+        source=fields.text("source"),
+        confidence=fields.one_of("confidence", Confidence),
+    )
+
+
+def _prohibition(fields: Fields) -> Prohibition:
+    return Prohibition(
+        name=fields.text("name"),
+        first_day=fields.day("first_day"),
+        last_day=fields.day("last_day"),
+        source=fields.text("source"),
+        confidence=fields.one_of("confidence", Confidence),
     )
 
 
@@ -294,17 +320,16 @@ def basis_points(percent: str) -> int:
     >>> basis_points("9.5")
     950
     """
-    points = Decimal(percent) * 100
-    if points != points.to_integral_value() or points < 0:
-        raise ValueError(f"a rate has at most two decimals: {percent}")
-    return int(points)
+    if not re.fullmatch(r"\d{1,4}(\.\d{1,2})?", percent):
+        raise ValueError(f"a rate is per cent with at most two decimals: {percent!r}")
+    return int(Decimal(percent) * 100)
 
 
 def key_rate_bp(rules: LateFeeRules, day: date) -> int:
     """Return the key rate on `day` as it is, before any cap."""
     begun = [rate for rate in rules.key_rates if rate.valid_from <= day]
     if not begun:
-        raise ValueError(f"no key rate is known for {day}")
+        raise NoLateFeeRule(day=day.isoformat())
     return max(begun, key=lambda rate: rate.valid_from).rate_bp
 
 
@@ -388,7 +413,7 @@ def _rate(rules: LateFeeRules, day: date) -> tuple[int, Confidence]:
 def _steps(scheme: Scheme, rules: LateFeeRules, day: date) -> StepRule:
     holding = [rule for rule in rules.steps if rule.scheme is scheme and rule.valid_from <= day]
     if not holding:
-        raise ValueError(f"no steps of a late fee are known for {scheme} on {day}")
+        raise NoLateFeeRule(day=day.isoformat())
     return max(holding, key=lambda rule: rule.valid_from)
 
 

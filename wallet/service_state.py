@@ -10,14 +10,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
-
-import yaml
 
 from kilokassa.core.calendar import local_date, local_midnight
 from kilokassa.core.confidence import Confidence
 from kilokassa.core.text import filled, mark
+from wallet.rule_file import Fields, document
 
 SATURDAY: Final = 5
 LOOKED_AHEAD_DAYS: Final = 60
@@ -261,9 +260,11 @@ def guard_sets() -> dict[str, GuardSet]:
 
 
 def parse_guard_sets(text: str) -> dict[str, GuardSet]:
-    """Read guard sets in the form of `rules/guard_sets.yaml`."""
-    document: dict[str, dict[str, Any]] = yaml.safe_load(text)
-    return {code: _guard_set(code, fields) for code, fields in document.items()}
+    """Read guard sets in the form of `rules/guard_sets.yaml`; refuse what is wrong by its place."""
+    found = document(text, "guard_sets").all_by(
+        lambda fields: fields.each("guard_sets", _guard_set)
+    )
+    return {guards.code: guards for guards in found}
 
 
 def harsher(one: ServiceState, other: ServiceState) -> bool:
@@ -272,20 +273,31 @@ def harsher(one: ServiceState, other: ServiceState) -> bool:
     return order.index(one) > order.index(other)
 
 
-def _guard_set(code: str, fields: dict[str, Any]) -> GuardSet:
-    opens, closes = fields.pop("opens"), fields.pop("closes")
-    sources = tuple(
-        RuleSource(each["rule"], each["source"], Confidence(each["confidence"]))
-        for each in fields.pop("sources")
-    )
+def _guard_set(fields: Fields) -> GuardSet:
     return GuardSet(
-        code=code,
-        may_be_cut=frozenset(fields.pop("may_be_cut")),
-        not_in_apartment_houses=frozenset(fields.pop("not_in_apartment_houses")),
-        opens=None if opens is None else time.fromisoformat(opens),
-        closes=None if closes is None else time.fromisoformat(closes),
-        sources=sources,
-        **fields,
+        code=fields.text("code"),
+        may_be_cut=fields.texts("may_be_cut"),
+        not_in_apartment_houses=fields.texts("not_in_apartment_houses"),
+        norm_months=fields.whole("norm_months"),
+        emergency_credit=fields.flag("emergency_credit"),
+        needs_notice=fields.flag("needs_notice"),
+        needs_proof=fields.flag("needs_proof"),
+        notice_days=fields.whole("notice_days"),
+        limit_first=fields.flag("limit_first"),
+        limited_days=fields.whole("limited_days"),
+        asks_vulnerable=fields.flag("asks_vulnerable"),
+        opens=fields.clock("opens"),
+        closes=fields.clock("closes"),
+        spares_weekends=fields.flag("spares_weekends"),
+        spares_holidays=fields.flag("spares_holidays"),
+        restore_days=fields.whole("restore_days"),
+        sources=fields.each("sources", _source),
+    )
+
+
+def _source(fields: Fields) -> RuleSource:
+    return RuleSource(
+        fields.text("rule"), fields.text("source"), fields.one_of("confidence", Confidence)
     )
 
 

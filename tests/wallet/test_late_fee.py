@@ -19,6 +19,7 @@ from wallet.late_fee import (
     PROHIBITED,
     DebtPayment,
     KeyRate,
+    NoLateFeeRule,
     OverdueDebt,
     Prohibition,
     RateOn,
@@ -207,6 +208,21 @@ def test_a_due_day_moves_over_days_off_only_where_that_is_set():
 def test_more_cannot_be_paid_than_is_owed():
     with pytest.raises(ValueError, match="more was paid"):
         late_fee(debt(), [paid(5000_01, DUE)], RULES, until=DUE)
+
+
+def test_two_payments_of_a_day_are_one():
+    day = date(2026, 8, 15)
+    for rate_on in RateOn:
+        rules = replace(RULES, rate_on=rate_on)
+        one = late_fee(debt(), [paid(3000_00, day)], rules, until=day)
+        two = late_fee(debt(), [paid(1, day), paid(2999_99, day)], rules, until=day)
+
+        assert one == two
+
+
+def test_a_delay_of_long_ago_is_refused_not_guessed():
+    with pytest.raises(NoLateFeeRule, match="known for 2010-01-11"):
+        late_fee(debt(due_on=date(2010, 1, 10)), [], RULES, until=date(2026, 1, 1))
 
 
 def test_every_packaged_rule_names_its_source():
