@@ -23,6 +23,7 @@ from kilokassa.core.digest import canonical_json, digest_value
 from kilokassa.core.ids import BuildingId
 from kilokassa.core.money import half_up_ratio
 from kilokassa.core.scope import Scope
+from kilokassa.db.locks import wait_for
 from metering import store as metering_store
 from metering.balance.house import Role
 from metering.balance.service import HouseQuery, house_balance
@@ -93,6 +94,7 @@ def settle_house(
 
     Returns the months of which a row was written, and the one asked for.
     """
+    wait_for(session, f"services of house {house.id}")  # two settle, or one is told what it has
     prices = common_area_codes(session)
     first = month.plus(-HISTORY_MONTHS)
     services = house_store.services_of(

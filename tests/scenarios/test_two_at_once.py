@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from billing.common_areas.service import settle_house
 from billing.house.service import AssignOrder, EndOrder, assign_service, end_service
 from billing.house.store import all_services_of, house_in_reach
 from kilokassa.core.clock import FixedClock
@@ -15,6 +16,7 @@ from tariffs.prices.store import peak_hours
 from tariffs.service import PublishOrder, publish_version
 from tariffs.services.service import ServiceExists, ServiceOrder, publish_service
 from tests.scenarios.by_hand_town import SCOPE, Town
+from tests.scenarios.test_house_services import COMMON, JANUARY, House
 from tests.scenarios.test_recalculation import (
     DEARER,
     at,
@@ -113,6 +115,22 @@ def test_a_service_that_ends_while_it_is_stated_anew_stands_once(database, town)
 
     assert outcome is True
     assert standing(database) == [(date(2026, 2, 1), date(2026, 6, 30), "2")]
+
+
+def test_a_month_of_common_areas_settled_twice_has_one_row(database, tmp_path):
+    house = House(database, tmp_path, COMMON)
+    house.month(JANUARY, house=30)
+    clock = FixedClock(at(2, 3))
+    with database.reading() as session:
+        served = house_in_reach(session, SCOPE, "B1")
+
+    def settle(session):
+        return settle_house(session, served, JANUARY, SCOPE, clock)
+
+    (settled,) = one_after_the_other(database, settle, settle)
+
+    assert settled.new is False
+    assert house.settled(JANUARY).charged_wh == settled.settled.charged_wh
 
 
 def test_of_two_files_of_peak_hours_the_later_states_the_month_alone(database):
