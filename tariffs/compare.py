@@ -152,16 +152,13 @@ def gain_of_shifting(
     versions: Sequence[VersionInForce],
     use: Use,
     share_ppm: int,
-    *,
-    away_from: Sequence[tuple[int, int]] = EVENING_PEAK,
-    into: Sequence[tuple[int, int]] = NIGHT,
     named: Mapping[str, Sequence[VersionInForce]] | None = None,
 ) -> Columns:
     """Return what each account would have saved by moving a share of its evening into the night.
 
     A negative gain means that it would have paid more. `named` as for `costs`.
     """
-    moved = replace(use, energy_wh=shifted(use, share_ppm, away_from, into))
+    moved = replace(use, energy_wh=shifted(use, share_ppm, EVENING_PEAK, NIGHT))
     before, after = (costs(versions, one, named).paid_minor.sum(axis=1) for one in (use, moved))
     gain: Columns = before - after
     return gain

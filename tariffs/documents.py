@@ -45,10 +45,13 @@ def parse_tariff(
     )
 
 
-def faults_in(text: str, *, where: str = mark("tariff")) -> tuple[BadDocument, ...]:
+def faults_in(text: str) -> tuple[BadDocument, ...]:
     """Return what is wrong with a tariff document, by line; empty where it can be published."""
     return faults_of(
-        text, _TariffSchema, lambda loaded: version_of(loaded, published=False), where=where
+        text,
+        _TariffSchema,
+        lambda loaded: version_of(loaded, published=False),
+        where=mark("tariff"),
     )
 
 

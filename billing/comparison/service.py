@@ -176,7 +176,7 @@ class _Tally:
         for code in codes:
             try:
                 own = costs(priced[code], use, priced)
-                gain = int(gain_of_shifting(priced[code], use, shift_ppm, named=priced).sum())
+                gain = int(gain_of_shifting(priced[code], use, shift_ppm, priced).sum())
             except CannotRate as refusal:
                 self.refused[code] = refusal
                 continue

@@ -1,6 +1,6 @@
 """Settling the common-area electricity of houses, before their flats are charged for a month."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from billing.common_areas.service import SettledMonth, common_area_codes, settle_house
@@ -10,8 +10,6 @@ from kilokassa.app.estimating import MonthNotOver
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month
 from kilokassa.core.scope import Right, Scope
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,6 @@ def settle_common_areas(
     *,
     scope: Scope,
     building_ids: Sequence[int] | None = None,
-    progress: Progress | None = None,
 ) -> SettleReport:
     """Settle a month of every house with common-area electricity; the same again changes nothing.
 
@@ -48,9 +45,7 @@ def settle_common_areas(
     if clock.now() < month.period(zone).end:
         raise MonthNotOver(month=str(month), day=str(month.plus(1).first_day))
     found: list[SettledMonth] = []
-    for number, building_id in enumerate(served, start=1):
+    for building_id in served:
         with database.writing() as session:
             found += settle_house(session, houses[building_id], month, scope, clock)
-        if progress is not None:
-            progress(number, len(served))
     return SettleReport(tuple(found))
