@@ -29,6 +29,7 @@ _MACHINES: Final[Mapping[str, str]] = {
     "cli": mark("the command line"),
     "scheduler": mark("the scheduler"),
     "demo": mark("the demo"),
+    "job": mark("automatically"),
 }
 
 

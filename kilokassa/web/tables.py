@@ -77,8 +77,8 @@ def plan_name(one: Any, language: Language) -> str:  # noqa: ANN401 - whatever n
     return str(one.plan_name if language is Language.RUSSIAN else one.plan_name_en)
 
 
-def entries(items: Sequence[Entry], *, staff: bool) -> Table[Entry]:
-    """Return the operations of a wallet."""
+def entries(items: Sequence[Entry], who: Callable[[str | None], str] | None = None) -> Table[Entry]:
+    """Return the operations of a wallet; to staff with the names of those who did them."""
     columns: list[Column[Entry]] = [
         Column("at", mark("When"), lambda one: one.valid_at, Kind.INSTANT),
         Column("reason", mark("Operation"), lambda one: one.reason, Kind.WORD, tone=_entry_tone),
@@ -98,8 +98,8 @@ def entries(items: Sequence[Entry], *, staff: bool) -> Table[Entry]:
         ),
         Column("after", mark("Balance after"), lambda one: one.balance_after, Kind.MONEY),
     ]
-    if staff:
-        columns.append(Column("actor", mark("By"), lambda one: one.actor, minor=True))
+    if who is not None:
+        columns.append(Column("actor", mark("By"), lambda one: who(one.actor), minor=True))
     return Table(
         name="entries",
         caption=mark("Operations"),
@@ -323,7 +323,7 @@ def terms(items: Sequence[ListedTerm], language: Language) -> Table[ListedTerm]:
     )
 
 
-def runs(items: Sequence[Any]) -> Table[Any]:
+def runs(items: Sequence[Any], who: Callable[[str | None], str]) -> Table[Any]:
     """Return the billing runs."""
     tones = {RunState.DONE: "good", RunState.OPEN: "warn", RunState.FAILED: "bad"}
     return Table(
@@ -343,7 +343,7 @@ def runs(items: Sequence[Any]) -> Table[Any]:
             Column("documents", mark("Documents"), lambda one: one.documents, Kind.NUMBER),
             Column("started", mark("Started"), lambda one: one.started_at, Kind.INSTANT),
             Column("ended", mark("Ended"), lambda one: one.ended_at, Kind.INSTANT, minor=True),
-            Column("actor", mark("By"), lambda one: one.actor, minor=True),
+            Column("actor", mark("By"), lambda one: who(one.actor), minor=True),
         ),
         items=items,
         empty=mark("No month was closed yet."),

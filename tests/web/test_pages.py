@@ -357,3 +357,14 @@ def test_metrics_name_endpoints_and_nobody(clients: Clients):
     assert 'endpoint="console.account"' in text
     assert "kilokassa_accounts 12.0" in text
     assert PREPAID not in text
+
+
+@pytest.mark.parametrize("path", [f"/console/accounts/{PREPAID}", "/console/runs"])
+def test_who_did_something_is_a_person_or_the_program_in_words(clients, path):
+    page = clients["operator"].get(path).text
+
+    assert not re.search(r">\s*(job|user|cli|web):\w+", page)
+
+
+def test_what_the_program_did_by_itself_is_said_to_be_automatic(clients):
+    assert "автоматически" in clients["operator"].get(f"/console/accounts/{PREPAID}").text

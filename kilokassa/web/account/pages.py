@@ -63,7 +63,7 @@ def home(number: str) -> str:
         current_month=month,
         span="month",
         endpoint="account.consumption",
-        entries=tables.entries(entries, staff=False),
+        entries=tables.entries(entries),
         documents=tables.documents(documents, "account.document_pdf", with_account=False),
         lots=tables.lots(bonus),
         readings_until=readings_wanted(here, row),
@@ -102,7 +102,7 @@ def operations(number: str) -> ResponseReturnValue:
     row, account_id = account_of(here, number)
     entries = wallet_store.entries_of(here.session, here.scope, account_id, limit=ENTRIES_SHOWN)
     shown: dict[str, Table[Any]] = {
-        "entries": tables.entries(entries, staff=False),
+        "entries": tables.entries(entries),
         "lots": tables.lots(wallet_store.lots_of(here.session, here.scope, account_id)),
     }
     if export_asked() in shown:

@@ -21,6 +21,7 @@ from kilokassa.web.charges import months_of
 from kilokassa.web.console.findings import finding_entries
 from kilokassa.web.consumption import month_chart
 from kilokassa.web.consumption_part import consumption_part
+from kilokassa.web.doers import Doers
 from kilokassa.web.forms import TopUpForm
 from kilokassa.web.kit import Paging, Sorting, Table, export_asked, page_asked
 from kilokassa.web.language import translate
@@ -89,10 +90,9 @@ def account(number: str) -> ResponseReturnValue:
     session, scope, account_id = here.session, here.scope, page.account_id
     lines = billing_store.charge_lines_of(session, scope, account_id)
     documents, _ = queries.list_documents(session, scope, account_id=account_id, limit=None)
+    entries = wallet_store.entries_of(session, scope, account_id, limit=ENTRIES_SHOWN)
     shown: dict[str, Table[Any]] = {
-        "entries": tables.entries(
-            wallet_store.entries_of(session, scope, account_id, limit=ENTRIES_SHOWN), staff=True
-        ),
+        "entries": tables.entries(entries, Doers(here, [one.actor for one in entries]).name),
         "lots": tables.lots(wallet_store.lots_of(session, scope, account_id)),
         "charges": tables.charge_lines(lines, line_link()),
         "documents": tables.documents(documents, "console.document_pdf", with_account=False),

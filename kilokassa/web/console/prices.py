@@ -16,6 +16,7 @@ from kilokassa.core.errors import DomainError
 from kilokassa.core.money import half_up_ratio
 from kilokassa.core.scope import Right
 from kilokassa.core.text import Language, date_text, mark, month_text, sentence
+from kilokassa.web.doers import Doers
 from kilokassa.web.forms import FileForm, Form, month_asked
 from kilokassa.web.kit import Column, Kind, Table, export_asked
 from kilokassa.web.language import translate
@@ -241,7 +242,7 @@ def _month_shown(here: Visit, series: Series) -> MonthShown:
     days = [DayRevision(one, one is latest[one.prices.day]) for one in stored]
     chosen = _day_asked(latest)
     intervals = None if chosen is None else _intervals_table(series, chosen, days)
-    return MonthShown(month, chosen, days, _days_table(series, days), intervals)
+    return MonthShown(month, chosen, days, _days_table(here, series, days), intervals)
 
 
 def _series_page(here: Visit, series: Series, form: PricesForm, refusal: str = "") -> str:
@@ -452,7 +453,8 @@ def _hours_table(items: Sequence[PeakHour], zone: ZoneInfo) -> Table[HoursOfMont
     )
 
 
-def _days_table(series: Series, items: Sequence[DayRevision]) -> Table[DayRevision]:
+def _days_table(here: Visit, series: Series, items: Sequence[DayRevision]) -> Table[DayRevision]:
+    doers = Doers(here, [one.stored.actor for one in items])
     return Table(
         name=f"prices-{series.code}",
         caption=mark("Days with their revisions"),
@@ -493,7 +495,7 @@ def _days_table(series: Series, items: Sequence[DayRevision]) -> Table[DayRevisi
                 minor=True,
             ),
             Column("source", mark("Source"), lambda one: one.stored.source, minor=True),
-            Column("actor", mark("By"), lambda one: one.stored.actor, minor=True),
+            Column("actor", mark("By"), lambda one: doers.name(one.stored.actor), minor=True),
         ),
         items=list(reversed(items)),
         empty=mark("There are no prices of this month."),

@@ -16,6 +16,7 @@ from kilokassa.core.errors import DomainError
 from kilokassa.core.scope import Right
 from kilokassa.core.text import amount_text, mark, month_text, sentence
 from kilokassa.web import tables
+from kilokassa.web.doers import Doers
 from kilokassa.web.forms import CloseMonthForm
 from kilokassa.web.kit import export_asked
 from kilokassa.web.language import translate
@@ -77,7 +78,9 @@ def close_month() -> ResponseReturnValue:
 
 def _page(here: Visit, form: CloseMonthForm, status: int = 200) -> ResponseReturnValue:
     rows = billing_store.runs(here.session, limit=RUNS_SHOWN)
-    table = tables.runs([_listed(here, row) for row in rows])
+    table = tables.runs(
+        [_listed(here, row) for row in rows], Doers(here, [row.actor for row in rows]).name
+    )
     if export_asked():
         return table.csv()
     form.offer(_offered(here), here.language)
