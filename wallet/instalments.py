@@ -18,7 +18,7 @@ from kilokassa.core.apportion import apportion
 from kilokassa.core.calendar import Month
 from kilokassa.core.errors import DomainError
 from kilokassa.core.money import half_up_ratio
-from wallet.late_fee import PER_WHOLE, DebtPayment
+from wallet.late_fee import PER_WHOLE, DebtPayment, percent_text
 
 OFFERED_MONTHS: Final = 12
 MOST_MONTHS: Final = 120
@@ -33,9 +33,7 @@ class InterestTooHigh(DomainError):
     """Interest above what the law lets a retailer ask for an instalment."""
 
     code = "interest_too_high"
-    template = (
-        "An instalment bears at most %(most)s basis points of interest a year, not %(asked)s."
-    )
+    template = "An instalment bears at most %(most)s per cent of interest a year, not %(asked)s."
 
 
 class NotASchedule(DomainError):
@@ -123,7 +121,7 @@ def schedule(
         raise NotASchedule(debt=debt_minor, months=months)
     most_bp = 0 if key_rate_bp is None else key_rate_bp + MOST_ABOVE_KEY_RATE_BP
     if not 0 <= rate_bp <= most_bp:
-        raise InterestTooHigh(most=most_bp, asked=rate_bp)
+        raise InterestTooHigh(most=percent_text(most_bp), asked=percent_text(rate_bp))
     parts = []
     left_minor, since = debt_minor, agreed_on
     for number, principal_minor in enumerate(apportion(debt_minor, [1] * months), start=1):

@@ -325,6 +325,15 @@ def basis_points(percent: str) -> int:
     return int(Decimal(percent) * 100)
 
 
+def percent_text(rate_bp: int) -> str:
+    """Return basis points as people write per cent, with no needless digits.
+
+    >>> percent_text(950), percent_text(1900)
+    ('9.5', '19')
+    """
+    return f"{Decimal(rate_bp).scaleb(-2).normalize():f}"
+
+
 def key_rate_bp(rules: LateFeeRules, day: date) -> int:
     """Return the key rate on `day` as it is, before any cap."""
     begun = [rate for rate in rules.key_rates if rate.valid_from <= day]
