@@ -7,7 +7,6 @@ where the share is the hours beyond what is allowed times what the item takes of
 the other and never take off more than the whole charge.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -172,33 +171,4 @@ def _detail(
     name = NAMES[rule.kind]
     return with_name(
         canonical_json(told), gettext(name, Language.RUSSIAN), gettext(name, Language.ENGLISH)
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Deducted:
-    """How a deduction came about, as its line keeps it."""
-
-    record_ids: tuple[int, ...]
-    item: str
-    lasted_min: int
-    counted_min: int
-    """Beyond what is allowed."""
-    step_min: int
-    """Of temperatures: the same in whole steps."""
-    an_hour_ppm: int
-    share_ppm: int
-    charged_minor: int
-    source: str
-    confidence: str
-
-
-def deducted(detail: str) -> Deducted | None:
-    """Return how a deduction came about; None for a line of something else."""
-    told = json.loads(detail).get("deduction") if detail else None
-    if told is None:
-        return None
-    return Deducted(
-        record_ids=tuple(told["records"]),
-        **{name: told[name] for name in Deducted.__slots__ if name != "record_ids"},
     )

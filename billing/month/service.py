@@ -22,11 +22,10 @@ from billing.month.energy.grids import Asked, by_zone_alone, guessed_in, mask_ou
 from billing.month.energy.service import by_plan
 from billing.month.energy.store import energies, set_aside, used_estimates
 from billing.month.pricing import priced_alike
-from billing.month.store import plans_on_offer
 from billing.registers.service import rate_registers
 from billing.store import retailer
 from kilokassa.core.calendar import Month, intervals_in_day, local_midnight
-from kilokassa.core.ids import AccountId, TariffPlanId
+from kilokassa.core.ids import AccountId
 from kilokassa.core.period import Period
 from kilokassa.core.series import Quality
 from kilokassa.core.text import mark
@@ -175,22 +174,6 @@ def known_until(session: Session, accounts: Sequence[BilledAccount]) -> dict[Acc
         if c.channel_id in last
         for account_id in by_premises[c.premises_id]
     }
-
-
-def open_plans(
-    session: Session,
-    account: BilledAccount,
-    month: Month,
-    *,
-    known_at: datetime | None = None,
-) -> tuple[TariffPlanId, ...]:
-    """Return the plans an account may have in a month: its own, the guaranteed one, its category's.
-
-    Among them may be plans that cannot price what the account's meter measures.
-    """
-    period = month.period(account.zone)
-    offers = plans_on_offer(session, account.plan_id, period, account.zone, known_at=known_at)
-    return tuple(offers)
 
 
 def _rate_intervals(

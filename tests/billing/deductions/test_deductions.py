@@ -1,5 +1,6 @@
 """Annex 1 takes 0.15 % of the month's charge off for an hour beyond what is allowed."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,6 @@ from billing.charges import NewLine, name_of
 from billing.deductions.deductions import (
     DEDUCTION_UNCERTAIN,
     QualityRecord,
-    deducted,
     deductions,
 )
 from billing.models import LineUnit, Service
@@ -81,15 +81,10 @@ def test_hours_beyond_the_allowance_take_a_share_of_the_charge_off(
 def test_a_deduction_says_which_record_hours_and_source_it_follows_from():
     (line,), warnings = deductions([charge(1_000_00)], [outage(30)], OCTOBER, ZONE, ALWAYS)
 
-    told = deducted(line.detail)
-    assert told is not None
-    assert (told.record_ids, told.item, told.lasted_min, told.counted_min) == (
-        (7,),
-        "9",
-        1_800,
-        360,
-    )
-    assert told.source.startswith("ПП 354, приложение 1, п. 9")
+    told = json.loads(line.detail)["deduction"]
+    assert (told["records"], told["item"]) == ([7], "9")
+    assert (told["lasted_min"], told["counted_min"]) == (1_800, 360)
+    assert told["source"].startswith("ПП 354, приложение 1, п. 9")
     assert warnings == (DEDUCTION_UNCERTAIN,)
     assert name_of(line.detail, "en") == "Deduction for a break in supply"
     assert (line.charge, line.unit, line.code) == (ChargeKind.DEDUCTION, LineUnit.MINOR, "9")
