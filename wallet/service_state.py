@@ -160,6 +160,11 @@ class GuardSet:
             raise ValueError(f"hours open before they close, within a day: {self!r}")
 
     @property
+    def from_memory(self) -> tuple[str, ...]:
+        """The rules not checked against their source; a document that leans on one warns."""
+        return tuple(s.rule for s in self.sources if s.confidence is Confidence.MEMORY)
+
+    @property
     def watches_the_calendar(self) -> bool:
         """Say whether there are hours or days on which nothing is cut."""
         return self.opens is not None or self.spares_weekends or self.spares_holidays

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kilokassa.core.confidence import Confidence
 from kilokassa.core.money import parse_minor
 from kilokassa.core.text import Language, told
 from wallet.service_state import (
@@ -255,8 +254,7 @@ def test_every_packaged_rule_names_its_source_and_the_default_never_cuts_heating
         assert {source.rule for source in guards.sources} <= set(guards.__slots__)
         assert all(source.source for source in guards.sources)
         assert "heat" not in guards.may_be_cut | guards.not_in_apartment_houses
-    unsure = {s.rule for s in HOUSEHOLD.sources if s.confidence is Confidence.MEMORY}
-    assert unsure == {"limited_days", "asks_vulnerable", "restore_days"}
+    assert HOUSEHOLD.from_memory == ("limited_days", "asks_vulnerable", "restore_days")
 
 
 INSTANTS = st.integers(0, 120 * 24 * 4).map(
