@@ -91,6 +91,17 @@ def test_a_day_of_the_month_comes_once(on, last_taken_on, amount_minor, why):
     assert (decision.amount_minor, decision.why) == (amount_minor, why)
 
 
+def test_the_first_day_of_a_rule_may_be_its_day_of_the_month():
+    assert decide(rule(DayOfMonth(1)), FIRST, 0, NONE).why is Why.DAY_CAME
+    assert decide(rule(DayOfMonth(31)), FIRST, 0, NONE).why is Why.DAY_NOT_COME
+
+
+def test_an_amount_may_be_the_least_and_the_most_at_once():
+    most = rule(size=FixedAmount(10**13), least_minor=10**13, most_minor=10**13)
+
+    assert decide(most, ON, 0, NONE).amount_minor == 10**13
+
+
 @pytest.mark.parametrize(
     ("on", "latest"),
     [
@@ -175,8 +186,9 @@ def test_a_rule_without_sense_cannot_be_made(changes):
         rule(**changes)
     with pytest.raises(ValueError, match="day of a month"):
         DayOfMonth(32)
-    with pytest.raises(ValueError, match="outcome"):
-        Attempts(1)
+    for known in ({"latest": Outcome.TAKEN}, {"latest_on": ON}):
+        with pytest.raises(ValueError, match="outcome"):
+            Attempts(1, **known)
 
 
 def test_the_worked_days_of_the_page_are_decided_as_it_says():
