@@ -20,15 +20,7 @@ from sqlalchemy import Table, func, select
 from sqlalchemy.orm import Session
 
 from billing import store as billing_store
-from billing.accounts import AccountOrder
-from billing.models import AccountRow, BillingRunRow, RetailerRow, RunKind
-from billing.service import RetailerOrder, establish_retailer, open_accounts
-from heating.service import (
-    HeatedHouseOrder,
-    HeatPriceOrder,
-    publish_heat_price,
-    set_heated_house,
-)
+from billing.models import AccountRow, BillingRunRow, RunKind
 from kilokassa.app.closing import close_month
 from kilokassa.app.payments import Payment, take_payments
 from kilokassa.app.readings_import import import_readings
@@ -38,9 +30,8 @@ from kilokassa.app.user_admin import NewUser, ensure_user
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month, local_date, local_midnight
 from kilokassa.core.clock import FixedClock
-from kilokassa.core.errors import DomainError
-from kilokassa.core.ids import AccountId, PremisesId
-from kilokassa.core.scope import Role, system_scope
+from kilokassa.core.ids import AccountId
+from kilokassa.core.scope import Role
 from kilokassa.core.text import mark
 from kilokassa.demo.balance import ensure_house_balance
 from kilokassa.demo.by_hand import live_by_hand
@@ -48,17 +39,11 @@ from kilokassa.demo.drafts import ensure_draft
 from kilokassa.demo.estimates import live_estimates
 from kilokassa.demo.events import ensure_watch
 from kilokassa.demo.facts import live_facts
-from kilokassa.demo.hourly import hourly_tariff, live_choices, live_market, live_revision
-from kilokassa.demo.microgeneration import live_generation, micro_tariff
+from kilokassa.demo.founding import SCOPE, establish, found
+from kilokassa.demo.hourly import live_choices, live_market, live_revision
+from kilokassa.demo.microgeneration import live_generation
 from kilokassa.demo.payments import bill_payment, bonus_rules, top_ups
-from kilokassa.demo.population import (
-    ZONE,
-    AccountPlan,
-    TownPlan,
-    real_accounts,
-    town,
-)
-from kilokassa.demo.prices import HEAT_PLAN, demo_heat_prices, demo_tariffs, offered_tariffs
+from kilokassa.demo.population import ZONE, AccountPlan, TownPlan, real_accounts, town
 from kilokassa.demo.real import RealSeries, real_series
 from kilokassa.demo.recalculations import live_recalculations
 from kilokassa.demo.registry import ensure_registry
@@ -75,21 +60,7 @@ from metering import store as metering_store
 from metering.days import exact_days, whole_days
 from metering.models import BuildingRow
 from metering.registers import RegisterReading
-from metering.registry.places import (
-    Building,
-    Channel,
-    Commodity,
-    Company,
-    Meter,
-    MeteringPoint,
-    PlacesOrder,
-    Premises,
-)
-from metering.service import register_places
-from tariffs.service import PublishOrder, publish_version
-from wallet.service import OpeningOrder, open_wallets, post_opening
 
-SCOPE: Final = system_scope("demo")
 CLOSING_DAY: Final = 3
 """Day of the next month on which the demo closes a month, once it is that late."""
 
@@ -97,13 +68,6 @@ CORRECTED_PLACE: Final = 12
 """Which of the half-hour accounts has a reading corrected after its month was closed."""
 
 Echo = Callable[[str], None]
-
-
-class NotADemo(DomainError):
-    """The database holds a real installation."""
-
-    code = "not_a_demo"
-    template = mark("This database is not a demo; the demo town is never loaded into it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +110,13 @@ def ensure_demo(
     database, clock = application.database, application.clock
     today = local_date(clock.now(), town_zone())
     with database.writing() as session:
-        fresh = _establish(session, application)
+        fresh = establish(session, application)
         first_month = _first_month(session)
     plan = town(today, first_month=first_month)
     series = _series(plan, load_series)
     if fresh:
         echo(mark("Founding the demo town…"))
-        _found(application, plan, series)
+        found(application, plan, series)
     here = _here(application, plan, series)
     # The houses' own meters come first: what they leave is charged when a month is closed.
     ensure_house_balance(application, plan, SCOPE)
@@ -211,34 +175,6 @@ def town_zone() -> ZoneInfo:
     return ZoneInfo(ZONE)
 
 
-def _establish(session: Session, application: Application) -> bool:
-    retailer = session.get(RetailerRow, 1)
-    if retailer is not None:
-        if not retailer.demo:
-            raise NotADemo
-        return session.scalar(select(func.count()).select_from(AccountRow)) == 0
-    establish_retailer(
-        session,
-        RetailerOrder(
-            name="АО «Демо-Энергосбыт»",
-            inn="2700000024",
-            kpp="270001001",
-            bank_name="ДЕМО-БАНК (АО) Г. ХАБАРОВСК",
-            bic="040813999",
-            bank_account="40702810000000000027",
-            correspondent_account="30101810000000000999",
-            zone=ZONE,
-            languages=("ru", "en"),
-            address="680000, г. Хабаровск, ул. Счётная, д. 1 (демо)",
-            phone="+7 000 000-00-00",
-            email="info@demo.example",
-            demo=True,
-        ),
-        application.clock,
-    )
-    return True
-
-
 def _first_month(session: Session) -> Month | None:
     opened = session.scalar(select(func.min(AccountRow.opened_on)))
     return None if opened is None else Month.of(opened)
@@ -248,120 +184,6 @@ def _series(plan: TownPlan, folder: Path | None) -> tuple[RealSeries, ...]:
     if folder is None or not folder.is_dir():
         return ()
     return real_series(folder, plan.first_day, plan.today)
-
-
-def _found(application: Application, plan: TownPlan, series: Sequence[RealSeries]) -> None:
-    """Register places, publish prices, open accounts: one transaction, or nothing."""
-    accounts = (*plan.accounts, *real_accounts(plan, series))
-    first = FixedClock(local_midnight(plan.first_day, plan.zone))
-    with application.database.writing() as session:
-        published = demo_tariffs(plan.change_month)
-        for document in (
-            *published,
-            *offered_tariffs(plan.change_month),
-            hourly_tariff(plan.first_day),
-            micro_tariff(published, plan.first_day),
-        ):
-            publish_version(session, PublishOrder(SCOPE, document), first)
-        for price in demo_heat_prices(plan.change_month):
-            publish_heat_price(
-                session,
-                HeatPriceOrder(
-                    HEAT_PLAN, price.valid_from, price.rate_scaled, "S1, moved by whole months"
-                ),
-                first,
-            )
-        places = register_places(session, _places(plan, accounts), first)
-        for building in plan.buildings:
-            if building.heat_meter is not None:
-                order = HeatedHouseOrder(
-                    places.building_ids[building.code],
-                    plan.first_day,
-                    HEAT_PLAN,
-                    building.common_area_dm2,
-                )
-                set_heated_house(session, order, first)
-        opened = open_accounts(
-            session,
-            [
-                AccountOrder(
-                    number=account.number,
-                    payer_name=account.payer_name,
-                    premises_id=PremisesId(
-                        places.premises_ids[account.building_code, account.premises_number]
-                    ),
-                    persons=account.persons,
-                    opened_on=account.opened_on,
-                    plan_code=account.plan_code,
-                    settlement=account.settlement,
-                    measurement=account.measurement,
-                    email=account.email,
-                    phone=account.phone,
-                    language=account.language,
-                    note=account.note,
-                )
-                for account in accounts
-            ],
-            first,
-        )
-        open_wallets(session, list(opened.ids.values()), first)
-        post_opening(
-            session,
-            [
-                OpeningOrder(
-                    opened.ids[account.number],
-                    account.opening_debt_minor,
-                    account.opening_advance_minor,
-                    first.at,
-                    plan.zone,
-                    SCOPE.actor,
-                )
-                for account in accounts
-            ],
-            first,
-        )
-
-
-def _places(plan: TownPlan, accounts: Sequence[AccountPlan]) -> PlacesOrder:
-    heat = [(b, b.heat_meter) for b in plan.buildings if b.heat_meter is not None]
-    return PlacesOrder(
-        companies=tuple(Company(c.code, c.name, c.inn) for c in plan.companies),
-        buildings=tuple(
-            Building(b.code, b.address, plan.zone.key, b.company_code) for b in plan.buildings
-        ),
-        premises=tuple(Premises(a.building_code, a.premises_number, a.area_dm2) for a in accounts),
-        points=(
-            *(MeteringPoint(a.point_code, a.building_code, a.premises_number) for a in accounts),
-            *(MeteringPoint(m.point_code, b.code, None, Commodity.HEAT) for b, m in heat),
-        ),
-        meters=(
-            *(
-                Meter(
-                    a.point_code,
-                    a.meter_serial,
-                    a.installed_on,
-                    a.meter_model,
-                    a.meter_digits,
-                    verified_until=a.verified_until,
-                )
-                for a in accounts
-            ),
-            *(
-                Meter(
-                    m.point_code,
-                    m.serial,
-                    m.installed_on,
-                    m.model,
-                    m.digits,
-                    verified_until=m.verified_until,
-                )
-                for _, m in heat
-            ),
-        ),
-        channels=tuple(
-            Channel(a.point_code, a.interval_min) for a in accounts if a.interval_min is not None
-        ),
-    )
 
 
 def _here(application: Application, plan: TownPlan, series: tuple[RealSeries, ...]) -> _Town:
