@@ -1,6 +1,7 @@
 """Recalculation on pages and in the interface: looked at first, posted when asked."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -8,6 +9,7 @@ from kilokassa.app.wiring import Application
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.scope import system_scope
 from kilokassa.web.app import create_app
+from kilokassa.web.console import recalculation
 from tariffs.service import PublishOrder, publish_version
 from tariffs.store import plan_by_code, published_versions
 from tests.web.conftest import Clients, token
@@ -53,6 +55,18 @@ def test_the_page_shows_what_is_pending_and_why(clients: Clients):
 
     assert PREPAID in page
     assert "Тариф опубликован за уже начисленные дни" in page
+    assert "Провести перерасчёт" in page
+
+
+def test_months_that_were_not_compared_are_not_called_right_and_can_be_posted(
+    clients: Clients, monkeypatch
+):
+    monkeypatch.setattr(recalculation, "preview", partial(recalculation.preview, most=0))
+
+    page = clients["operator"].get(PAGE).text
+
+    assert "Ещё не сравнивались" in page
+    assert "Все закрытые месяцы начислены верно" not in page
     assert "Провести перерасчёт" in page
 
 

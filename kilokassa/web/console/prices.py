@@ -416,9 +416,12 @@ class HoursOfMonth:
 
     @property
     def text(self) -> str:
-        """Every hour with its day of the month: `01.10 10:00, 02.10 18:00`."""
-        local = [hour.starts_at.astimezone(self.zone) for hour in self.hours]
-        return ", ".join(f"{at:%d.%m}\u00a0{at:%H:%M}" for at in local)
+        """Each time of the day with its days of the month: `10:00: 2, 6; 18:00: 1, 5`."""
+        days: dict[str, list[str]] = {}
+        for hour in self.hours:
+            at = hour.starts_at.astimezone(self.zone)
+            days.setdefault(f"{at:%H:%M}", []).append(str(at.day))
+        return "; ".join(f"{time}: {', '.join(named)}" for time, named in sorted(days.items()))
 
     @property
     def latest(self) -> PeakHour:
@@ -438,7 +441,7 @@ def _hours_table(items: Sequence[PeakHour], zone: ZoneInfo) -> Table[HoursOfMont
         columns=(
             Column("month", mark("Month"), lambda one: one.month, Kind.MONTH),
             Column("list", mark("List"), lambda one: one.list_code),
-            Column("hours", mark("Day and hour"), lambda one: one.text),
+            Column("hours", mark("Hour: days of the month"), lambda one: one.text),
             Column(
                 "recorded",
                 mark("Recorded"),

@@ -46,7 +46,7 @@ def recalculations() -> ResponseReturnValue:
         limit=EXPORT_MAX if exported else PAGE_SIZE,
         offset=(page - 1) * PAGE_SIZE,
     )
-    pending = _pending_table(() if found is None else found.pending)
+    pending = _pending_table(found)
     beyond = _beyond_table(() if found is None else found.beyond)
     posted = _posted_table([RecalculationDocument.from_snapshot(one.snapshot) for one in documents])
     for table in (pending, beyond, posted):
@@ -110,7 +110,8 @@ def _tone(difference_minor: int) -> str:
     return "good" if difference_minor < 0 else ""
 
 
-def _pending_table(items: tuple[Pending, ...]) -> Table[Pending]:
+def _pending_table(found: Preview | None) -> Table[Pending]:
+    left = found is not None and found.left > 0
     return Table(
         name="pending",
         caption=mark("Not as they should be"),
@@ -133,8 +134,10 @@ def _pending_table(items: tuple[Pending, ...]) -> Table[Pending]:
             ),
             Column("reason", mark("Reason"), lambda one: REASONS[one.reason], Kind.MESSAGE),
         ),
-        items=items,
-        empty=mark("All closed months are as they should be."),
+        items=() if found is None else found.pending,
+        empty=mark("None of the months compared here would change.")
+        if left
+        else mark("All closed months are as they should be."),
         filterable=True,
     )
 
