@@ -203,7 +203,7 @@ class ServiceFacts:
     vulnerable: bool | None = None
     never_cut: bool | None = None
     holidays: frozenset[date] | None = None
-    """Local days off beside weekends, of this year and the next."""
+    """Local days off beside weekends; a year of which none is named is not known."""
     notice: DeliveredNotice | None = None
     supply: Supply = Supply.FULL
     """What the meter, read back, lets through."""
@@ -432,23 +432,19 @@ def _calendar(facts: ServiceFacts, guards: GuardSet) -> Iterator[Held]:
         yield Held(Guard.HOURS, until=until)
     if guards.spares_weekends and local.weekday() >= SATURDAY:
         yield Held(Guard.WEEKEND, until=until)
-    if guards.spares_holidays:
-        if facts.holidays is None:
-            yield Held(Guard.HOLIDAY, known=False)
-        elif local.date() in facts.holidays:
-            yield Held(Guard.HOLIDAY, until=until)
+    holiday = _is_holiday(local.date(), facts.holidays)
+    if guards.spares_holidays and holiday is not False:
+        yield Held(Guard.HOLIDAY, known=holiday is True, until=until if holiday else None)
 
 
 def _opens_at(at: datetime, facts: ServiceFacts, guards: GuardSet) -> datetime | None:
     """Return the first instant, `at` or later, that lies in no protected hour or day."""
-    if guards.spares_holidays and facts.holidays is None:
-        return None
     today = local_date(at, facts.zone)
     for n in range(LOOKED_AHEAD_DAYS):
         day = today + timedelta(days=n)
         if guards.spares_weekends and day.weekday() >= SATURDAY:
             continue
-        if guards.spares_holidays and day in (facts.holidays or ()):
+        if guards.spares_holidays and _is_holiday(day, facts.holidays) is not False:
             continue
         opens, closes = local_midnight(day, facts.zone), _days_after_day(day, 1, facts.zone)
         if guards.opens is not None and guards.closes is not None:
@@ -457,6 +453,13 @@ def _opens_at(at: datetime, facts: ServiceFacts, guards: GuardSet) -> datetime |
         if max(at, opens) < closes:
             return max(at, opens)
     return None
+
+
+def _is_holiday(day: date, holidays: frozenset[date] | None) -> bool | None:
+    """Say whether a day is a holiday; None where those of its year are not known."""
+    if holidays is None or all(known.year != day.year for known in holidays):
+        return None
+    return day in holidays
 
 
 def _next_at(facts: ServiceFacts, guards: GuardSet, held: Iterable[Held]) -> datetime | None:

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import bench.runway
-from bench.runway import LOAD_SERIES
+from bench.runway import LOAD_SERIES, WORTH_DAYS, run
 from billing.runway import (
     UNITS_A_MINOR,
     UsageProfile,
@@ -264,9 +263,9 @@ def test_more_money_never_ends_earlier(profile, rates, money, more):
 @pytest.mark.load_series
 @pytest.mark.skipif(not LOAD_SERIES.is_dir(), reason="the load series are not beside the checkout")
 def test_on_real_series_the_profile_is_nearer_than_the_mean_at_every_distance():
-    figures = bench.runway.run()
+    figures = run()
 
-    for days in bench.runway.WORTH_DAYS:
+    for days in WORTH_DAYS:
         share = figures[f"error_share_{days}_days"]
         assert share < figures[f"mean_error_share_{days}_days"], days
         assert share < 0.21, days

@@ -26,6 +26,7 @@ from wallet.service_state import (
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "algorithms" / "service-state.md"
 ZONE = ZoneInfo("Asia/Vladivostok")
+NEW_YEAR = frozenset({date(2026, 1, 1)})
 HOUSEHOLD, PREPAY = guard_sets()["household_ru"], guard_sets()["prepay_contract"]
 
 
@@ -215,7 +216,7 @@ def test_night_holds_a_step_back_and_restores_nothing():
         "08.12.2026 03:00",
         debt_minor=500_01,
         credit_minor=500_00,
-        holidays=frozenset(),
+        holidays=NEW_YEAR,
         supply=Supply.OFF,
     )
 
@@ -235,11 +236,18 @@ def test_what_is_paid_is_restored_within_two_days_and_a_command_in_flight_is_awa
     assert decide(replace(paid, pending=Supply.FULL), HOUSEHOLD).action is Action.NONE
 
 
+def test_a_year_whose_holidays_are_not_known_is_all_holidays():
+    new_year = facts("01.01.2027 12:00", debt_minor=500_01, credit_minor=500_00, holidays=NEW_YEAR)
+
+    assert decide(new_year, PREPAY).held_by == (Held(Guard.HOLIDAY, known=False),)
+    assert decide(new_year, HOUSEHOLD).wanted is Supply.FULL  # within two norms
+
+
 def test_hours_are_those_of_the_account_on_the_day_the_clock_changes():
     berlin = ZoneInfo("Europe/Berlin")
     sunday = datetime(2026, 10, 25, 12, tzinfo=UTC)
     seen = replace(
-        facts(credit_minor=500_00, holidays=frozenset()), at=sunday, zone=berlin, notice=None
+        facts(credit_minor=500_00, holidays=NEW_YEAR), at=sunday, zone=berlin, notice=None
     )
     notice = DeliveredNotice(sunday - timedelta(days=9), "e-mail")
 
@@ -284,7 +292,7 @@ MAY_BE_CUT = facts(
     debt_minor=30,
     norm_month_minor=5,
     credit_minor=5,
-    holidays=frozenset(),
+    holidays=NEW_YEAR,
     limited_at=instant("10.11.2026 12:00"),
     notice=DeliveredNotice(instant("02.10.2026 12:00"), "p"),
     above_since=instant("01.10.2026 12:00"),
