@@ -12,9 +12,14 @@ from typing import Final
 
 from kilokassa.core.apportion import apportion
 from kilokassa.core.confidence import Confidence
+from kilokassa.core.text import mark
 from wallet.late_fee import DebtPayment, OverdueDebt, Scheme
 
 CONFIDENCE: Final = Confidence.MEMORY
+SHARED_FROM_MEMORY: Final = mark(
+    "How a payment is shared between bills and services was not checked against its source."
+)
+"""What a document says that shows such a share."""
 
 _DAY: Final = timedelta(days=1)
 

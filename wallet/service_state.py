@@ -92,6 +92,10 @@ WORDS: Final = {
     Guard.HOLIDAY: mark("nothing is cut on a holiday"),
 }
 NOT_KNOWN: Final = mark("it is not known whether: %(problem)s")
+LIMITED_FROM_MEMORY: Final = mark(
+    "Rules of limitation that were not checked against their source: %(rules)s."
+)
+"""What a notice, or a list of debtors, says where `GuardSet.from_memory` names any."""
 
 
 @dataclass(frozen=True, slots=True)
