@@ -22,7 +22,11 @@ class Needs:
     series: frozenset[str] = frozenset()
     hour_lists: frozenset[str] = frozenset()
     ratchet: CapacityCharge | None = None
-    """The charge for which the demand of months before counts, the furthest back of several."""
+    """The charge for which the demand of months before counts, the furthest back of several.
+
+    None where they look at different hours: one demand cannot stand for both, so it is not known
+    and the plan is refused.
+    """
 
 
 def needs_of(versions: Iterable[TariffVersion]) -> Needs | None:
@@ -56,5 +60,7 @@ def needs_of(versions: Iterable[TariffVersion]) -> Needs | None:
         hour_lists=frozenset(
             one.hours for one in capacity if one.basis is CapacityBasis.REGULATED_PEAKS
         ),
-        ratchet=max(ratchets, key=lambda one: one.ratchet_months, default=None),
+        ratchet=max(ratchets, key=lambda one: one.ratchet_months, default=None)
+        if len({(one.windows, one.day_types) for one in ratchets}) == 1
+        else None,
     )

@@ -151,6 +151,24 @@ def test_one_account_without_a_contract_stops_no_other(database, tmp_path):
     assert owed_minor(town, "P2") == kopecks(Decimal("74.4") * 5, Decimal("5.5") * 10)
 
 
+def test_two_ratchets_of_different_hours_are_not_guessed_at(database, tmp_path):
+    ratchet = "basis: highest, per_kw_month: [{from: 2017-01-01, amount: 10}], "
+    ratchet += "ratchet: {percent: 80, months: 2}"
+    two = f"""
+capacity:
+  - {{code: day, name: {{ru: Днём}}, windows: ["08:00-20:00"], {ratchet}}}
+  - {{code: all, name: {{ru: Всегда}}, {ratchet}}}
+"""
+    town = PlansTown(database, tmp_path, plan("two", two))
+    town.has_plan("two", date(2026, 9, 1))
+    town.uses(date(2026, 8, 1), date(2026, 11, 1), lambda _day, hour: 9000 if hour == 2 else 1000)
+
+    ((_, warning),) = town.close(2026, 10).warnings
+
+    assert owed_minor(town) == 0
+    assert "demand of the months before is not known" in told(warning, Language.ENGLISH)
+
+
 def test_a_price_of_the_market_that_is_missing_waits_and_is_charged_when_it_comes(
     database, tmp_path
 ):
