@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -11,16 +11,23 @@ from flask.typing import ResponseReturnValue
 from wtforms import SelectChoice, SelectField, StringField
 from wtforms.validators import Length, Regexp, ValidationError
 
-from kilokassa.core.calendar import Month, intervals_in_day, local_date, local_day
+from kilokassa.core.calendar import Month, intervals_in_day
 from kilokassa.core.errors import DomainError
-from kilokassa.core.money import half_up_ratio
 from kilokassa.core.scope import Right
 from kilokassa.core.text import Language, date_text, mark, month_text, sentence
-from kilokassa.web.doers import Doers
 from kilokassa.web.forms import FileForm, Form, month_asked
-from kilokassa.web.kit import Column, Kind, Table, export_asked
+from kilokassa.web.kit import Table, export_asked
 from kilokassa.web.language import translate
 from kilokassa.web.price_chart import PricePicture, Steps, price_svg
+from kilokassa.web.price_tables import (
+    DayRevision,
+    IntervalPrice,
+    clocks_of,
+    days_table,
+    hours_table,
+    intervals_table,
+    series_table,
+)
 from kilokassa.web.visit import Visit, visit
 from tariffs.prices import store
 from tariffs.prices.files import LARGEST_BYTES
@@ -33,7 +40,7 @@ from tariffs.prices.service import (
     take_file,
     take_peak_hours_file,
 )
-from tariffs.prices.store import PeakHour, Series
+from tariffs.prices.store import Series
 
 CODE: Final = r"\A[a-z0-9][a-z0-9_-]{0,63}\Z"
 _HOURS_A_LABEL: Final = 3
@@ -85,38 +92,11 @@ class PeakHoursForm(FileForm):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class DayRevision:
-    """A revision of a day as the list of a month shows it."""
-
-    stored: StoredDay
-    holds: bool
-
-    @property
-    def prices(self) -> list[int]:
-        """The prices in millionths of a rouble per kWh."""
-        return [int(price) for price in self.stored.prices.prices_scaled]
-
-
-@dataclass(frozen=True, slots=True)
-class IntervalPrice:
-    """One interval of a day: its price, and the price it had before, where there was one."""
-
-    starts: str
-    price_scaled: int
-    former_scaled: int | None
-
-    @property
-    def difference_scaled(self) -> int | None:
-        """How much more the price is than the one before."""
-        return None if self.former_scaled is None else self.price_scaled - self.former_scaled
-
-
 def price_series() -> ResponseReturnValue:
     """List the series and the peak hours."""
     here = visit()
-    table = _series_table(store.all_series(here.session, here.scope), here.language)
-    hours = _hours_table(store.peak_hours(here.session, here.scope), here.zone)
+    table = series_table(store.all_series(here.session, here.scope), here.language)
+    hours = hours_table(store.peak_hours(here.session, here.scope), here.zone)
     asked = export_asked()
     if asked:
         return (hours if asked == hours.name else table).csv()
@@ -209,8 +189,8 @@ def _list_page(here: Visit, form: SeriesForm, hours_form: PeakHoursForm, refusal
     return render_template(
         "console/prices.html",
         active="console.price_series",
-        table=_series_table(store.all_series(here.session, here.scope), here.language),
-        hours=_hours_table(store.peak_hours(here.session, here.scope), here.zone),
+        table=series_table(store.all_series(here.session, here.scope), here.language),
+        hours=hours_table(store.peak_hours(here.session, here.scope), here.zone),
         form=form,
         hours_form=hours_form,
         refusal=refusal,
@@ -241,8 +221,8 @@ def _month_shown(here: Visit, series: Series) -> MonthShown:
     latest = {one.prices.day: one for one in stored}
     days = [DayRevision(one, one is latest[one.prices.day]) for one in stored]
     chosen = _day_asked(latest)
-    intervals = None if chosen is None else _intervals_table(series, chosen, days)
-    return MonthShown(month, chosen, days, _days_table(here, series, days), intervals)
+    intervals = None if chosen is None else intervals_table(series, chosen, days)
+    return MonthShown(month, chosen, days, days_table(here, series, days), intervals)
 
 
 def _series_page(here: Visit, series: Series, form: PricesForm, refusal: str = "") -> str:
@@ -350,7 +330,7 @@ def _day_picture(
     series: Series, day: date, days: Sequence[DayRevision], language: Language
 ) -> PricePicture:
     of_day = [one for one in days if one.stored.prices.day == day]
-    clocks = _clocks(series, day)
+    clocks = clocks_of(series, day)
     every = _HOURS_A_LABEL * 60 // series.interval_min
     return PricePicture(
         title=translate(mark("Prices of %(day)s, ₽ per kWh")) % {"day": date_text(day, language)},
@@ -358,180 +338,4 @@ def _day_picture(
         steps=[Steps(0, one.prices, former=not one.holds) for one in of_day],
         holes=(),
         labels=[(number, clock) for number, clock in enumerate(clocks) if number % every == 0],
-    )
-
-
-def _clocks(series: Series, day: date) -> list[str]:
-    """Return the time on the wall at which each interval of a day begins."""
-    begins, step = local_day(day, series.zone).start, timedelta(minutes=series.interval_min)
-    count = intervals_in_day(day, series.zone, series.interval_min)
-    instants: list[datetime] = [begins + number * step for number in range(count)]
-    return [f"{instant.astimezone(series.zone):%H:%M}" for instant in instants]
-
-
-def _series_table(items: Sequence[Series], language: Language) -> Table[Series]:
-    return Table(
-        name="price-series",
-        caption=mark("Price series"),
-        columns=(
-            Column(
-                "name",
-                mark("Series"),
-                lambda one: one.name if language is Language.RUSSIAN else one.name_en,
-                link=lambda one: url_for("console.one_price_series", code=one.code),
-            ),
-            Column("code", mark("Code"), lambda one: one.code),
-            Column("interval", mark("Interval, min"), lambda one: one.interval_min, Kind.NUMBER),
-            Column("zone", mark("Time zone"), lambda one: one.zone.key, minor=True),
-            Column("first", mark("From"), lambda one: one.first_day, Kind.DATE, minor=True),
-            Column("last", mark("Until"), lambda one: one.last_day, Kind.DATE),
-            Column(
-                "missing",
-                mark("Missing days"),
-                lambda one: one.missing_days,
-                Kind.NUMBER,
-                tone=lambda one: "bad" if one.missing_days else "",
-            ),
-            Column(
-                "revised",
-                mark("Revised days"),
-                lambda one: one.revised_days,
-                Kind.NUMBER,
-                minor=True,
-            ),
-        ),
-        items=items,
-        empty=mark("No price series has begun: begin one below, then bring its first file."),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class HoursOfMonth:
-    """The peak hours of a list in one month."""
-
-    list_code: str
-    month: Month
-    hours: Sequence[PeakHour]
-    zone: ZoneInfo
-
-    @property
-    def text(self) -> str:
-        """Each time of the day with its days of the month: `10:00: 2, 6; 18:00: 1, 5`."""
-        days: dict[str, list[str]] = {}
-        for hour in self.hours:
-            at = hour.starts_at.astimezone(self.zone)
-            days.setdefault(f"{at:%H:%M}", []).append(str(at.day))
-        return "; ".join(f"{time}: {', '.join(named)}" for time, named in sorted(days.items()))
-
-    @property
-    def latest(self) -> PeakHour:
-        """The hour that was named last."""
-        return max(self.hours, key=lambda hour: hour.recorded_at)
-
-
-def _hours_table(items: Sequence[PeakHour], zone: ZoneInfo) -> Table[HoursOfMonth]:
-    by_month: dict[tuple[Month, str], list[PeakHour]] = {}
-    for hour in items:
-        month = Month.of(local_date(hour.starts_at, zone))
-        by_month.setdefault((month, hour.list_code), []).append(hour)
-    months = sorted(by_month.items(), key=lambda one: (-one[0][0].ordinal, one[0][1]))
-    return Table(
-        name="peak-hours",
-        caption=mark("Hours of regulated peak"),
-        columns=(
-            Column("month", mark("Month"), lambda one: one.month, Kind.MONTH),
-            Column("list", mark("List"), lambda one: one.list_code),
-            Column("hours", mark("Hour: days of the month"), lambda one: one.text),
-            Column(
-                "recorded",
-                mark("Recorded"),
-                lambda one: one.latest.recorded_at,
-                Kind.INSTANT,
-                minor=True,
-            ),
-            Column("source", mark("Source"), lambda one: one.latest.source, minor=True),
-        ),
-        items=[HoursOfMonth(code, month, hours, zone) for (month, code), hours in months],
-        empty=mark("No hours were named yet. Plans with a capacity charge by them wait for it."),
-    )
-
-
-def _days_table(here: Visit, series: Series, items: Sequence[DayRevision]) -> Table[DayRevision]:
-    doers = Doers(here, [one.stored.actor for one in items])
-    return Table(
-        name=f"prices-{series.code}",
-        caption=mark("Days with their revisions"),
-        columns=(
-            Column(
-                "day",
-                mark("Day"),
-                lambda one: one.stored.prices.day,
-                Kind.DATE,
-                link=lambda one: url_for(
-                    "console.one_price_series",
-                    code=series.code,
-                    month=str(Month.of(one.stored.prices.day)),
-                    day=one.stored.prices.day.isoformat(),
-                ),
-            ),
-            Column("revision", mark("Revision"), lambda one: one.stored.revision, Kind.NUMBER),
-            Column(
-                "state",
-                mark("State"),
-                lambda one: mark("in force") if one.holds else mark("replaced"),
-                Kind.MESSAGE,
-                tone=lambda one: "good" if one.holds else "quiet",
-            ),
-            Column(
-                "mean",
-                mark("Mean, ₽"),
-                lambda one: half_up_ratio(sum(one.prices), len(one.prices)),
-                Kind.RATE,
-            ),
-            Column("lowest", mark("Lowest, ₽"), lambda one: min(one.prices), Kind.RATE),
-            Column("highest", mark("Highest, ₽"), lambda one: max(one.prices), Kind.RATE),
-            Column(
-                "recorded",
-                mark("Recorded"),
-                lambda one: one.stored.recorded_at,
-                Kind.INSTANT,
-                minor=True,
-            ),
-            Column("source", mark("Source"), lambda one: one.stored.source, minor=True),
-            Column("actor", mark("By"), lambda one: doers.name(one.stored.actor), minor=True),
-        ),
-        items=list(reversed(items)),
-        empty=mark("There are no prices of this month."),
-    )
-
-
-def _intervals_table(
-    series: Series, day: date, days: Sequence[DayRevision]
-) -> Table[IntervalPrice]:
-    of_day = [one.prices for one in days if one.stored.prices.day == day]
-    former = of_day[-2] if len(of_day) > 1 else None
-    rows = [
-        IntervalPrice(clock, price, None if former is None else former[number])
-        for number, (clock, price) in enumerate(zip(_clocks(series, day), of_day[-1], strict=True))
-    ]
-    columns: list[Column[IntervalPrice]] = [
-        Column("starts", mark("Begins"), lambda one: one.starts),
-        Column("price", mark("Price, ₽ per kWh"), lambda one: one.price_scaled, Kind.RATE),
-    ]
-    if former is not None:
-        columns += [
-            Column("former", mark("Before, ₽ per kWh"), lambda one: one.former_scaled, Kind.RATE),
-            Column(
-                "difference",
-                mark("Difference, ₽"),
-                lambda one: one.difference_scaled,
-                Kind.RATE,
-                tone=lambda one: "warn" if one.difference_scaled else "",
-            ),
-        ]
-    return Table(
-        name=f"prices-{series.code}-{day}",
-        caption=mark("Prices of the day"),
-        columns=columns,
-        items=rows,
     )
