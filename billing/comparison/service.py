@@ -26,7 +26,9 @@ from billing.comparison.store import (
 )
 from billing.facts.facts import Term, TermsOrder
 from billing.facts.service import change_terms
+from billing.facts.store import contracted_w_on
 from billing.models import Measurement
+from billing.month.needs import needs_of
 from billing.month.store import plans_on_offer
 from billing.store import account_in_reach, billed_accounts
 from kilokassa.core.calendar import Month, local_date, local_midnight
@@ -294,6 +296,8 @@ def choose_plan(
         raise CannotSwitch(plan=plan_code, problem=mark("it is not open to this account"))
     if plan_code == choice.current.code and choice.pending is None:
         return choice
+    if plan_code != choice.current.code:
+        _can_be_billed(session, account_id, allowed[plan_code], choice.next_period, clock.now())
     terms = standing_terms(session, account_id)
     begun = [term for term in terms if term.valid_from < choice.next_period]
     order = TermsOrder(
@@ -306,6 +310,19 @@ def choose_plan(
     )
     change_terms(session, order, clock)
     return choice_of(session, scope, account_id, clock.now())
+
+
+def _can_be_billed(
+    session: Session, account_id: AccountId, plan: Plan, day: date, now: datetime
+) -> None:
+    """Refuse a plan that asks what is not known of the account: its months would not be charged."""
+    account, _, _ = _standing(session, account_id, now)
+    version = _in_force(session, account, plan.id, day)
+    needs = None if version is None else needs_of([version])
+    if needs is None or not needs.contracted:
+        return
+    if account_id not in contracted_w_on(session, [account_id], day):
+        raise CannotSwitch(plan=plan.code, problem=mark("the contracted capacity is not known"))
 
 
 def _standing(

@@ -247,6 +247,24 @@ def test_a_plan_for_others_is_not_returned_to(town):
     assert "stove" not in {plan.code for plan in chosen(town, seed.NOW).offered}
 
 
+def test_a_plan_whose_months_could_not_be_charged_is_refused(town):
+    account_id = id_of(town, seed.PREPAID)
+    needy = DIGITAL.replace("plan: digital", "plan: needy") + (
+        "capacity:\n  - code: power\n    name: {ru: Мощность}\n    basis: contracted\n"
+        "    per_kw_month: [{from: 2022-12-01, amount: 100}]\n"
+    )
+    with town.database.writing() as session:
+        publish_version(session, PublishOrder(seed.SCOPE, needy), town.clock)
+
+    with pytest.raises(CannotSwitch, match="contracted capacity"):
+        choose(town, "needy")
+
+    with town.database.writing() as session:
+        power = FactOrder(account_id, Subject.CONTRACTED_POWER, date(2023, 2, 1), 5_000)
+        state(session, seed.SCOPE, power, town.clock)
+    assert choose(town, "needy").pending.code == "needy"
+
+
 def test_registers_have_to_be_set_first_and_nothing_false_is_offered(one_town):
     assert chosen(one_town, seed.NOW, seed.BY_HAND).by_registers
     with pytest.raises(CannotSwitch, match="read by registers"):
