@@ -117,7 +117,9 @@ def _registered(
         if PLAN not in {one.code for one in plans(session)}:
             return {}, {}
     if not known:
-        load_norms(application, packaged_norms(), scope=SCOPE)
+        # Known from the first day on: what is told later makes every closed month suspected.
+        then = Application(application.settings, application.database, first)
+        load_norms(then, packaged_norms(), scope=SCOPE)
     with application.database.writing() as session:
         places = register_places(session, _places(plan), first)
         opened = open_accounts(
