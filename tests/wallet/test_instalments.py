@@ -61,7 +61,9 @@ def test_an_instalment_is_offered_above_a_quarter_of_growth(charged, year_before
 def test_interest_is_at_most_the_key_rate_and_three_points():
     three(rate_bp=1900, key_rate_bp=1600)
 
-    with pytest.raises(InterestTooHigh, match="at most 19 per cent of interest a year, not 19.01"):
+    with pytest.raises(
+        InterestTooHigh, match=r"at most 19 per cent of interest a year, not 19\.01"
+    ):
         three(rate_bp=1901, key_rate_bp=1600)
     with pytest.raises(InterestTooHigh):
         three(rate_bp=1)
