@@ -239,7 +239,9 @@ def _needs(document: str) -> None:
 def _state_persons(change: _Change, order: FactOrder, document: str) -> date | None:
     if not 0 <= order.value <= PERSONS_MAX:
         problem = mark("%(value)s is not between 0 and %(most)s")
-        raise Invalid(where=mark("registered persons"), problem=problem, value=order.value, most=PERSONS_MAX)
+        raise Invalid(
+            where=mark("registered persons"), problem=problem, value=order.value, most=PERSONS_MAX
+        )
     _not_to_come(change, order.since)
     return _state_number(change, FactKind.PERSONS, order.since, order.value, document)
 
@@ -311,7 +313,11 @@ def _state_absence(change: _Change, order: FactOrder, document: str) -> date | N
             else mark("on %(day)s %(away)s would be away, but %(persons)s are registered")
         )
         raise Invalid(
-            where=mark("registered persons"), problem=problem, day=str(day), away=away, persons=registered
+            where=mark("registered persons"),
+            problem=problem,
+            day=str(day),
+            away=away,
+            persons=registered,
         )
     change.session.add(
         AbsenceRow(
