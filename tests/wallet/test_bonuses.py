@@ -224,6 +224,34 @@ def test_what_has_no_sense_cannot_be_made(make):
         make()
 
 
+def test_the_smallest_of_everything_is_something():
+    one = [
+        (MonthsWithoutDebt(1, 1), MonthEnded(ONE, DAY, 1)),
+        (EarlyPayment(1, 10_000), BillPaid(ONE, DAY, 1, date(2026, 11, 11))),
+        (SizeOfTopUp(1, 10_000), paid(1)),
+        (MovedToNight(1), NightUsed(ONE, DAY, 10**7, 10**7, 1, 0)),
+    ]
+
+    for terms, occasion in one:
+        small = rule("it", terms, expires_after_days=1, most_minor=1, most_a_month_minor=1)
+        assert granted(evaluate([occasion], [small])) == [("it", 1)], terms
+    assert evaluate([paid(1000_00)], [rule(campaign=campaign(0))]).grants == ()
+
+
+def test_too_little_measured_before_shows_no_habit():
+    terms = MovedToNight(1_000_000, former_least_wh=100_000)
+    used = NightUsed(ONE, DAY, 100_000, 100_000, 100_000, 50_000)
+
+    assert terms.minor(used) == 50_00
+    assert terms.minor(replace(used, former_energy_wh=99_999)) == 0
+
+
+@pytest.mark.parametrize(("threshold_minor", "basis_points"), [(0, 1), (1, 0), (1, 10_001)])
+def test_the_size_of_a_top_up_is_something(threshold_minor, basis_points):
+    with pytest.raises(ValueError, match="threshold"):
+        SizeOfTopUp(threshold_minor, basis_points)
+
+
 CAMPAIGNS = [None, campaign(300_00), Campaign("winter", 50_00, date(2027, 1, 1))]
 SIZES = st.builds(SizeOfTopUp, st.integers(1, 500_00), st.integers(1, 10_000))
 RULES = st.lists(

@@ -293,6 +293,8 @@ def test_only_own_money_is_set_aside():
     draws = set_aside(PURSE, 400_00, uncovered_minor=0, at=NOON)
 
     assert draws == (Draw(LotId(2), 300_00), Draw(LotId(4), 100_00))
+    everything = set_aside(PURSE, 500_00, uncovered_minor=0, at=NOON)
+    assert everything == (Draw(LotId(2), 300_00), Draw(LotId(4), 200_00))
     with pytest.raises(NotOwnMoney, match="50000 kopecks, not 50001"):
         set_aside(PURSE, 500_01, uncovered_minor=0, at=NOON)
 
