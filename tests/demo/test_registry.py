@@ -10,9 +10,10 @@ from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.scope import system_scope
+from kilokassa.demo.founding import establish, found
 from kilokassa.demo.population import town
 from kilokassa.demo.registry import ensure_registry
-from kilokassa.demo.town import _establish, _found, _here, _live
+from kilokassa.demo.town import _here, _live
 from metering.meters.life import DueBand, LifeStage
 from metering.meters.store import DueFilter, due_meters
 from metering.models import ChannelRow, MeterLifeEventRow, MeterRow, RegisterReadingRow
@@ -32,8 +33,8 @@ def lived(sqlite_database, tmp_path):
     application = Application(settings, sqlite_database, clock)
     plan = town(TODAY, first_month=Month(2025, 12))
     with sqlite_database.writing() as session:
-        _establish(session, application)
-    _found(application, plan, ())
+        establish(session, application)
+    found(application, plan, ())
     here = _here(application, plan, ())
     for month in (*plan.closed_months, Month(2026, 6)):
         _live(application, here, month, month.first_day)

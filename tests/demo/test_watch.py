@@ -11,8 +11,8 @@ from kilokassa.core.calendar import Month
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.scope import system_scope
 from kilokassa.demo.events import GARAGES, box_days, ensure_watch
+from kilokassa.demo.founding import _places, establish
 from kilokassa.demo.population import town
-from kilokassa.demo.town import _establish, _places
 from metering.events.kinds import QualityBasis, QualityEventState
 from metering.events.quality import deviation
 from metering.events.store import EventFilter, QualityFilter, list_events, list_quality
@@ -31,7 +31,7 @@ def application(sqlite_database, tmp_path):
     settings = Settings.from_env({"KILOKASSA_VAR": str(tmp_path)})
     made = Application(settings, sqlite_database, CLOCK)
     with sqlite_database.writing() as session:
-        _establish(session, made)
+        establish(session, made)
         register_places(session, _places(plan, plan.accounts), CLOCK)
     return made
 
