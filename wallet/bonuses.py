@@ -49,7 +49,7 @@ class BillPaid:
 
 @dataclass(frozen=True, slots=True)
 class MonthEnded:
-    """An occasion: a month was closed without debt, the latest of so many in a row."""
+    """An occasion: a month was closed, the latest of so many in a row without debt; 0 with one."""
 
     account_id: AccountId
     on: date

@@ -238,6 +238,12 @@ def test_the_smallest_of_everything_is_something():
     assert evaluate([paid(1000_00)], [rule(campaign=campaign(0))]).grants == ()
 
 
+def test_a_month_with_debt_earns_nothing():
+    evaluation = evaluate([MonthEnded(ONE, DAY, 0)], [rule("it", MonthsWithoutDebt(6, 100_00))])
+
+    assert declined(evaluation) == [("it", Why.NOT_EARNED)]
+
+
 def test_too_little_measured_before_shows_no_habit():
     terms = MovedToNight(1_000_000, former_least_wh=100_000)
     used = NightUsed(ONE, DAY, 100_000, 100_000, 100_000, 50_000)
