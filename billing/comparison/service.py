@@ -30,7 +30,7 @@ from billing.facts.store import contracted_w_on
 from billing.models import Measurement
 from billing.month.needs import needs_of
 from billing.month.store import plans_on_offer
-from billing.store import account_in_reach, billed_accounts
+from billing.store import account_in_reach, billed_accounts, retailer_zone
 from kilokassa.core.calendar import Month, local_date, local_midnight
 from kilokassa.core.clock import Clock
 from kilokassa.core.errors import DomainError, Forbidden
@@ -328,7 +328,8 @@ def _can_be_billed(
 def _standing(
     session: Session, account_id: AccountId, now: datetime
 ) -> tuple[BilledAccount, tuple[Term, ...], date]:
-    accounts = billed_accounts(session, [account_id], Month.of(now.date()))
+    today = local_date(now, retailer_zone(session))
+    accounts = billed_accounts(session, [account_id], Month.of(today))
     if not accounts:
         raise CannotSwitch(plan="-", problem=mark("the account is closed"))
     account = accounts[0]

@@ -15,13 +15,14 @@ from billing.charges import zone_of
 from billing.facts.facts import Term
 from billing.models import AccountTermRow, Measurement
 from billing.month.alternatives import as_columns
+from billing.month.energy.grids import matrix_rows
 from billing.month.energy.store import set_aside
 from billing.month.facts import row_of
 from billing.month.needs import Needs, needs_of
 from billing.month.store import stated_facts
 from billing.store import consumption_by_month
 from kilokassa.core.calendar import Month, local_date, local_midnight
-from kilokassa.core.ids import AccountId, PremisesId, TariffPlanId
+from kilokassa.core.ids import AccountId, TariffPlanId
 from kilokassa.core.period import Period
 from kilokassa.core.series import WattHours
 from kilokassa.core.zones import Zone
@@ -59,24 +60,31 @@ def joint_uses(
 ) -> Iterator[JointUse]:
     """Yield the use of interval accounts from `first` to `last`, each for the days it was open.
 
-    What `versions` ask for beside energy is gathered with it.
+    What `versions` ask for beside energy is gathered with it. Who follows another at the same
+    premises has the use of their own days.
     """
-    owners = {a.premises_id: a for a in accounts if a.measurement is Measurement.INTERVALS}
+    owners: dict[int, list[BilledAccount]] = {}
+    for account in accounts:
+        if account.measurement is Measurement.INTERVALS:
+            owners.setdefault(account.premises_id, []).append(account)
     groups: dict[tuple[str, int, date, date], list[tuple[int, BilledAccount]]] = {}
     for channel in metering_store.channels_of_premises(session, owners):
         if channel.commodity is not Commodity.ELECTRICITY:
             continue
-        owner = owners[channel.premises_id]  # type: ignore[index]
-        start, end = _open_days(owner, first, last)
-        if start < end:
-            key = (channel.zone, channel.interval_min, start, end)
-            groups.setdefault(key, []).append((channel.channel_id, owner))
+        for owner in owners[channel.premises_id]:
+            start, end = _open_days(owner, first, last)
+            if start < end:
+                key = (channel.zone, channel.interval_min, start, end)
+                groups.setdefault(key, []).append((channel.channel_id, owner))
     for (zone_name, interval_min, start, end), members in sorted(
         groups.items(), key=lambda item: item[0]
     ):
         zone = ZoneInfo(zone_name)
-        ids = [channel_id for channel_id, _ in members]
+        ids = list(dict.fromkeys(channel_id for channel_id, _ in members))
         matrix = load_stretch(session, ids, start, end, zone, interval_min)
+        if len(ids) < len(members):
+            place_of = {channel_id: place for place, channel_id in enumerate(ids)}
+            matrix = matrix_rows(matrix, [place_of[channel_id] for channel_id, _ in members])
         whole = Period(matrix.start, local_midnight(end, zone))
         set_aside(session, matrix, whole, zone, known_at=None)
         months = _months(start, end)
@@ -155,19 +163,22 @@ def _by_month(columns: Sequence[Whole | None]) -> Whole | None:
 def _export(session: Session, joint: JointUse, whole: Period) -> npt.NDArray[np.int32]:
     """Return what was given to the network, on the grid of the use; 0 where there is no channel."""
     use = joint.use
-    row_of = {account.premises_id: row for row, account in enumerate(joint.accounts)}
     export = np.zeros(use.energy_wh.shape, np.int32)
-    channels = {
-        row_of[PremisesId(channel.premises_id)]: channel.channel_id
+    given = [
+        channel
         for channel in metering_store.channels_of_premises(
-            session, row_of, channel_code=ACTIVE_GIVEN
+            session, {a.premises_id for a in joint.accounts}, channel_code=ACTIVE_GIVEN
         )
         if channel.interval_min == use.interval_min
-    }
-    if channels:
+    ]
+    if given:
         days = local_date(whole.start, use.zone), local_date(whole.end, use.zone)
-        matrix = load_stretch(session, list(channels.values()), *days, use.zone, use.interval_min)
-        export[list(channels)] = matrix.energy_wh
+        ids = [channel.channel_id for channel in given]
+        matrix = load_stretch(session, ids, *days, use.zone, use.interval_min)
+        for row, account in enumerate(joint.accounts):
+            for place, channel in enumerate(given):
+                if channel.premises_id == account.premises_id:
+                    export[row] += matrix.energy_wh[place]
     return export
 
 

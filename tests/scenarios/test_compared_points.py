@@ -48,3 +48,20 @@ def test_an_interval_is_measured_where_every_point_was(database, tmp_path):
     assert [account.id for account in joint.accounts] == [town.account]
     assert joint.use.measured.tolist() == [10 * 24]
     assert joint.use.energy_wh.sum() == (744 + 120) * 1000
+
+
+def test_who_follows_another_at_a_flat_has_the_use_of_their_own_days(database, tmp_path):
+    town = PlansTown(database, tmp_path)
+    town.uses(*OCTOBER, 1000)
+    town.moves_out(date(2026, 10, 16))
+    follower = town.moves_in(date(2026, 10, 16))
+
+    with database.reading() as session:
+        accounts = billed_accounts(session, [town.account, follower], MONTH)
+        used = {
+            account.id: int(joint.use.energy_wh[row].sum())
+            for joint in joint_uses(session, accounts, MONTH, MONTH)
+            for row, account in enumerate(joint.accounts)
+        }
+
+    assert used == {town.account: 15 * 24 * 1000, follower: 16 * 24 * 1000}
