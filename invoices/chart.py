@@ -9,15 +9,7 @@ from babel.dates import get_month_names
 from invoices.payment_document import HISTORY_MONTHS, MonthUse
 from kilokassa.core.text import Language, number_text
 from kilokassa.core.zones import Zone
-
-COLOURS: Final = {
-    Zone.ALL: "#2f7f86",
-    Zone.PEAK: "#c8553d",
-    Zone.SEMI_PEAK: "#e0a13a",
-    Zone.DAY: "#e0a13a",
-    Zone.NIGHT: "#3b4f7d",
-}
-"""Told apart in grey too: night is darkest, then peak, then day."""
+from tariffs.zone_look import COLOURS
 
 STACK: Final = (Zone.NIGHT, Zone.ALL, Zone.SEMI_PEAK, Zone.DAY, Zone.PEAK)
 """From the bottom up: the night, always the cheapest, is the base that bars are compared on."""

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from billing.models import LineKind, LineUnit, Service
 from billing.wording import estimate_text
-from invoices.chart import COLOURS, consumption_svg, zones_shown
+from invoices.chart import consumption_svg, zones_shown
 from invoices.line_words import (
     METERED,
     SERVICES,
@@ -47,6 +47,7 @@ from kilokassa.core.text import (
     told,
 )
 from tariffs.lines import ChargeKind
+from tariffs.zone_look import COLOURS
 
 MOVEMENTS: Final = {
     MovementKind.CHARGE: mark("Charged for the month"),

@@ -16,25 +16,10 @@ from babel.dates import get_month_names
 
 from kilokassa.core.money import rate_from_scaled
 from kilokassa.core.text import Language, date_text, gettext, mark, number_text
-from kilokassa.core.zones import Zone, clock_text
+from kilokassa.core.zones import clock_text
 from tariffs.day_types import DayType
 from tariffs.picture import DayPicture, DayWindow, Rung, YearDay, minutes_share
-
-COLOURS: Final = {
-    Zone.ALL: "#2f7f86",
-    Zone.PEAK: "#c8553d",
-    Zone.SEMI_PEAK: "#e0a13a",
-    Zone.DAY: "#e0a13a",
-    Zone.NIGHT: "#3b4f7d",
-}
-
-ZONE_WORDS: Final = {
-    Zone.ALL: mark("Whole day"),
-    Zone.PEAK: mark("Peak"),
-    Zone.SEMI_PEAK: mark("Semi-peak"),
-    Zone.DAY: mark("Day"),
-    Zone.NIGHT: mark("Night"),
-}
+from tariffs.zone_look import COLOURS, ZONE_WORDS
 
 DAY_TYPE_WORDS: Final = {
     DayType.WORKING: mark("Working day"),

@@ -34,17 +34,9 @@ from kilokassa.core.text import (
     ngettext,
     number_text,
 )
-from kilokassa.core.zones import Zone
 from metering.estimation.methods import EstimationMethod
 from tariffs.lines import ChargeKind
-
-ZONES: Final[Mapping[str, str]] = {
-    Zone.ALL: mark("Whole day"),
-    Zone.PEAK: mark("Peak"),
-    Zone.SEMI_PEAK: mark("Semi-peak"),
-    Zone.DAY: mark("Day"),
-    Zone.NIGHT: mark("Night"),
-}
+from tariffs.zone_look import ZONE_WORDS
 
 SENTENCES: Final[Mapping[StepKind, str]] = {
     StepKind.INTERVALS: mark("Intervals of the zone “%(zone)s”: %(count)s on %(days)s days"),
@@ -232,7 +224,7 @@ def _key_text(key: str, language: Language) -> str:
     """Return what a line without a name of its own is for, by its key."""
     place = key.split("/", 1)[0]
     kind = place.split(":", 1)[0]
-    name = ZONES.get(place) or CHARGES.get(kind, kind)
+    name = ZONE_WORDS.get(place) or CHARGES.get(kind, kind)
     return gettext(name, language)
 
 
@@ -240,7 +232,7 @@ def _word(name: str, value: str | int, language: Language, zone: ZoneInfo) -> st
     if name in {"water", "way"}:
         return gettext(WAYS.get(str(value), str(value)), language)
     if name in {"zone", "register"}:
-        return gettext(ZONES.get(str(value), str(value)), language)
+        return gettext(ZONE_WORDS.get(str(value), str(value)), language)
     if name == "month":
         return month_text(Month.parse(str(value)), language)
     if name == "at":

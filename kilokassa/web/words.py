@@ -35,15 +35,12 @@ from tariffs.day_types import DayType
 from tariffs.drafts.draft import DraftState, DraftStepKind
 from tariffs.services.common_area import MonthBasis
 from tariffs.services.prices import Basis
+from tariffs.zone_look import ZONE_WORDS
 from wallet.ledger import Reason
 from wallet.lots import LotKind
 
 _PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
-    (Zone.ALL, mark("Whole day")),
-    (Zone.PEAK, mark("Peak")),
-    (Zone.SEMI_PEAK, mark("Semi-peak")),
-    (Zone.DAY, mark("Day")),
-    (Zone.NIGHT, mark("Night")),
+    *((zone, ZONE_WORDS[zone]) for zone in Zone),
     (Settlement.PREPAID, mark("Prepaid")),
     (Settlement.POSTPAID, mark("Postpaid")),
     (Measurement.INTERVALS, mark("Interval meter")),
