@@ -22,11 +22,10 @@ from billing.comparison.store import (
     register_costs,
     register_facts,
     register_uses,
-    standing_terms,
 )
 from billing.facts.facts import Term, TermsOrder
 from billing.facts.service import change_terms
-from billing.facts.store import contracted_w_on
+from billing.facts.store import contracted_w_on, standing_terms
 from billing.models import Measurement
 from billing.month.needs import needs_of
 from billing.month.store import plans_on_offer

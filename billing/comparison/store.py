@@ -7,13 +7,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from billing.accounts import BilledAccount
 from billing.charges import zone_of
-from billing.facts.facts import Term
-from billing.models import AccountTermRow, Measurement
+from billing.models import Measurement
 from billing.month.alternatives import as_columns
 from billing.month.energy.grids import matrix_rows
 from billing.month.energy.store import set_aside
@@ -22,7 +20,7 @@ from billing.month.needs import Needs, needs_of
 from billing.month.store import stated_facts
 from billing.store import consumption_by_month
 from kilokassa.core.calendar import Month, local_date, local_midnight
-from kilokassa.core.ids import AccountId, TariffPlanId
+from kilokassa.core.ids import AccountId
 from kilokassa.core.period import Period
 from kilokassa.core.series import WattHours
 from kilokassa.core.zones import Zone
@@ -289,16 +287,3 @@ def register_costs(
             columns = with_guarantee(columns, versions, known, (period,))
         paid[:, number] = columns.amount_minor.sum(axis=1)
     return Costs(paid, by_rates)
-
-
-def standing_terms(session: Session, account_id: AccountId) -> tuple[Term, ...]:
-    """Return all terms of an account that stand, the earliest first, those to come included."""
-    query = (
-        select(AccountTermRow)
-        .where(AccountTermRow.account_id == account_id, AccountTermRow.superseded_at.is_(None))
-        .order_by(AccountTermRow.valid_from)
-    )
-    return tuple(
-        Term(row.valid_from, TariffPlanId(row.plan_id), row.settlement, row.measurement)
-        for row in session.scalars(query)
-    )

@@ -21,7 +21,13 @@ from billing.facts.facts import (
     too_many_away,
     value_on,
 )
-from billing.facts.store import charged_months_from, concession_names, zone_of_account
+from billing.facts.store import (
+    charged_months_from,
+    concession_names,
+    standing_term_rows,
+    term_of,
+    zone_of_account,
+)
 from billing.models import (
     AbsenceRow,
     AccountFactRow,
@@ -142,13 +148,13 @@ def change_terms(session: Session, order: TermsOrder, clock: Clock) -> Stated:
     if plan is None:
         raise NotFound(what=mark("tariff plan"), name=str(order.plan_id))
     _in_force(session, plan, order.valid_from, zone)
-    rows = _standing_terms(session, order.account_id)
+    rows = standing_term_rows(session, order.account_id)
     standing = {row.valid_from: row for row in rows}
     wanted = Term(order.valid_from, order.plan_id, order.settlement, order.measurement)
     former = standing.get(order.valid_from)
-    if former is not None and _term(former) == wanted:
+    if former is not None and term_of(former) == wanted:
         return Stated(changed=False)
-    after = [_term(row) for row in rows if row is not former] + [wanted]
+    after = [term_of(row) for row in rows if row is not former] + [wanted]
     _by_whole_months(after)
     now = clock.now()
     if former is not None:
@@ -395,7 +401,7 @@ def _state_plan(change: _Change, order: FactOrder, document: str) -> date | None
         problem = mark("a change of plan takes no document")
         raise Invalid(where=mark("document"), problem=problem)
     plan = plan_by_code(change.session, order.code)
-    rows = _standing_terms(change.session, change.id)
+    rows = standing_term_rows(change.session, change.id)
     before = [row for row in rows if row.valid_from <= order.since]
     if not before:
         raise Invalid(where=mark("plan"), problem=mark("no terms hold on this day yet"))
@@ -431,27 +437,14 @@ def _refuse_first(change: _Change, row: Any, since: date) -> None:  # noqa: ANN4
     """Refuse to take back what nothing stands before; and what would part a month's settlement."""
     first = isinstance(row, AccountFactRow) and row.recorded_at == BEGINNING
     if isinstance(row, AccountTermRow):
-        others = [one for one in _standing_terms(change.session, change.id) if one is not row]
+        others = [one for one in standing_term_rows(change.session, change.id) if one is not row]
         first = not any(one.valid_from < since for one in others)
         if not first:
-            _by_whole_months([_term(one) for one in others])
+            _by_whole_months([term_of(one) for one in others])
     if first:
         raise Invalid(
             where=mark("stated fact"), problem=mark("what was stated first is not taken back")
         )
-
-
-def _standing_terms(session: Session, account_id: AccountId) -> list[AccountTermRow]:
-    query = (
-        select(AccountTermRow)
-        .where(AccountTermRow.account_id == account_id, AccountTermRow.superseded_at.is_(None))
-        .order_by(AccountTermRow.valid_from)
-    )
-    return list(session.scalars(query))
-
-
-def _term(row: AccountTermRow) -> Term:
-    return Term(row.valid_from, TariffPlanId(row.plan_id), row.settlement, row.measurement)
 
 
 def _by_whole_months(terms: Iterable[Term]) -> None:

@@ -65,12 +65,32 @@ def terms_of(
             .order_by(AccountTermRow.account_id, AccountTermRow.valid_from, AccountTermRow.id)
         )
         for row in session.scalars(query):
-            term = Term(row.valid_from, TariffPlanId(row.plan_id), row.settlement, row.measurement)
+            term = term_of(row)
             of_account = found.setdefault(AccountId(row.account_id), [])
             if of_account and term.valid_from <= month.first_day:
                 of_account.clear()
             of_account.append(term)
     return {account_id: tuple(terms) for account_id, terms in found.items()}
+
+
+def standing_term_rows(session: Session, account_id: AccountId) -> list[AccountTermRow]:
+    """Return all terms of an account that stand, the earliest first, those to come included."""
+    query = (
+        select(AccountTermRow)
+        .where(AccountTermRow.account_id == account_id, stands(AccountTermRow, None))
+        .order_by(AccountTermRow.valid_from)
+    )
+    return list(session.scalars(query))
+
+
+def term_of(row: AccountTermRow) -> Term:
+    """Return a stored term as a value."""
+    return Term(row.valid_from, TariffPlanId(row.plan_id), row.settlement, row.measurement)
+
+
+def standing_terms(session: Session, account_id: AccountId) -> tuple[Term, ...]:
+    """Return the same as values."""
+    return tuple(map(term_of, standing_term_rows(session, account_id)))
 
 
 def persons_on(
