@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from flask import flash, request
+from flask import flash, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 
 from billing.comparison.comparison import MONTHS, SHIFT_PERCENT, SHIFTS_PERCENT, Comparison
 from billing.comparison.service import Choice, choice_of, choose_plan, compare
@@ -12,7 +13,7 @@ from kilokassa.core.errors import DomainError
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Right
 from kilokassa.core.text import date_text, mark, sentence
-from kilokassa.web.kit import Column, Kind, Table
+from kilokassa.web.kit import Column, Kind, Table, export_asked
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit
 from tariffs.lines import CannotRate
@@ -25,6 +26,22 @@ def shift_asked() -> int:
     """Return the share of the evening that the address asks to move, per cent."""
     text = request.args.get("shift", "")
     return int(text) if text in set(map(str, SHIFTS_PERCENT)) else SHIFT_PERCENT
+
+
+def comparison_page(
+    here: Visit, row: AccountRow, section: str, *, active: str
+) -> ResponseReturnValue:
+    """Return the page of a comparison in the console or the account pages, or its CSV file."""
+    part = comparison_part(here, row)
+    table: Table[Any] | None = part["table"]
+    if export_asked() and table is not None:
+        return table.csv()
+    return render_template(
+        f"{section}/comparison.html",
+        active=active,
+        choose_url=url_for(f"{section}.choose_plan", number=row.number),
+        **part,
+    )
 
 
 def comparison_part(here: Visit, row: AccountRow) -> dict[str, Any]:

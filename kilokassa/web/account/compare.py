@@ -1,10 +1,9 @@
 """A resident compares the plans open to the account, chooses another, or takes that back."""
 
-from flask import redirect, render_template, url_for
+from flask import redirect, url_for
 from flask.typing import ResponseReturnValue
 
-from kilokassa.web.comparison import comparison_part, take_choice
-from kilokassa.web.kit import export_asked
+from kilokassa.web.comparison import comparison_page, take_choice
 from kilokassa.web.visit import account_of, visit
 
 
@@ -12,15 +11,7 @@ def comparison(number: str) -> ResponseReturnValue:
     """Show what the last months would have cost on each plan, and what may be chosen."""
     here = visit()
     row, _ = account_of(here, number)
-    part = comparison_part(here, row)
-    if export_asked() and part["table"] is not None:
-        return part["table"].csv()  # type: ignore[no-any-return]
-    return render_template(
-        "account/comparison.html",
-        active="account.comparison",
-        choose_url=url_for("account.choose_plan", number=number),
-        **part,
-    )
+    return comparison_page(here, row, "account", active="account.comparison")
 
 
 def choose_plan(number: str) -> ResponseReturnValue:
