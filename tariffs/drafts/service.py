@@ -13,6 +13,7 @@ from tariffs.documents import parse_tariff
 from tariffs.drafts.draft import WRITING_STEPS, Draft, DraftState, DraftStepKind
 from tariffs.drafts.store import demand_staff, draft_by_id
 from tariffs.models import TariffDraftRow, TariffDraftStepRow
+from tariffs.plans import TariffVersion
 from tariffs.service import (
     Publication,
     PublishOrder,
@@ -89,10 +90,11 @@ def save_draft(session: Session, order: DraftText, clock: Clock) -> Draft:
         )
     if order.draft_id is None:
         now = clock.now()
+        version = _read(text)
         row = TariffDraftRow(
-            title=_title(order.title, text),
+            title=_title(order.title, version),
             document=text,
-            plan_code=_plan_code(text),
+            plan_code="" if version is None else version.plan_code,
             state=DraftState.WRITING,
             revision=0,
             created_by=order.scope.actor,
@@ -111,9 +113,10 @@ def save_draft(session: Session, order: DraftText, clock: Clock) -> Draft:
         return draft_by_id(session, order.scope, row.id)
     if order.revision != row.revision:
         raise DraftChanged(actor=row.changed_by, revision=row.revision)
+    version = _read(text)
     row.document = text
-    row.title = _title(order.title or row.title, text)
-    row.plan_code = _plan_code(text)
+    row.title = _title(order.title or row.title, version)
+    row.plan_code = "" if version is None else version.plan_code
     row.state = DraftState.WRITING
     _take(session, row, DraftStepKind.CHANGED, order.scope, "", clock)
     return draft_by_id(session, order.scope, row.id)
@@ -226,24 +229,21 @@ def _take(
     session.flush()
 
 
-def _plan_code(text: str) -> str:
+def _read(text: str) -> TariffVersion | None:
+    """Return what a text says; None where it still has faults."""
     try:
-        return parse_tariff(text).plan_code
+        return parse_tariff(text)
     except BadDocument:
-        return ""
+        return None
 
 
-def _title(title: str, text: str) -> str:
+def _title(title: str, version: TariffVersion | None) -> str:
     """Return the title, or the plan's name and date where none was given."""
     found = title.strip()
     if len(found) > TITLE_MOST:
         raise Invalid(
             where=mark("title"), problem=mark("at most %(most)s characters"), most=TITLE_MOST
         )
-    if found:
+    if found or version is None:
         return found
-    try:
-        version = parse_tariff(text)
-    except BadDocument:
-        return ""
     return f"{version.name}, {version.valid_from}"
