@@ -3,9 +3,10 @@
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from kilokassa.db.append_only import append_only
 from kilokassa.db.base import Base
 from kilokassa.db.types import EnumText
 from tariffs.lines import ChargeKind
@@ -170,6 +171,41 @@ class AccountRow(Base):
     note: Mapped[str] = mapped_column(default="")
     opened_on: Mapped[date]
     closed_on: Mapped[date | None]
+
+
+class AccountMoveKind(StrEnum):
+    """Why an account ends, or another payer takes its place."""
+
+    MOVE_OUT = "move_out"
+    MOVE_IN = "move_in"
+    PAYER_CHANGE = "payer_change"
+
+
+class AccountMoveRow(Base):
+    """A move or a change of payer on a day: which account ended, and which began; appended."""
+
+    __tablename__ = "account_move"
+    __table_args__ = (
+        UniqueConstraint("actor", "idempotency_key"),
+        Index("ix_account_move_account", "account_id"),
+        CheckConstraint(
+            "account_id IS NOT NULL OR next_account_id IS NOT NULL", name="names_an_account"
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[AccountMoveKind] = mapped_column(EnumText(AccountMoveKind))
+    on: Mapped[date]
+    """The first day of the account that began; the one that ended is charged up to it."""
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+    """The account that ended."""
+    next_account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+    document_number: Mapped[str | None]
+    """Of the final statement."""
+    note: Mapped[str] = mapped_column(default="")
+    actor: Mapped[str]
+    idempotency_key: Mapped[str]
+    recorded_at: Mapped[datetime]
 
 
 class AccountTermRow(Base):
@@ -473,3 +509,6 @@ class RehearsalPartRow(Base):
     summary: Mapped[bytes]
     """Packed columns of what each account would have paid."""
     ended_at: Mapped[datetime]
+
+
+append_only(AccountMoveRow.__table__)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstrain
 from sqlalchemy.orm import Mapped, mapped_column
 
 from invoices.numbering import DocumentKind
+from kilokassa.db.append_only import append_only
 from kilokassa.db.base import Base
 from kilokassa.db.types import EnumText
 
@@ -62,3 +63,6 @@ class DocumentRow(Base):
     """Of what the snapshot was computed from."""
     run_id: Mapped[int | None]
     cancels_id: Mapped[int | None] = mapped_column(ForeignKey("document.id"), unique=True)
+
+
+append_only(DocumentRow.__table__)  # type: ignore[arg-type]

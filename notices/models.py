@@ -2,13 +2,14 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kilokassa.core.text import Language
+from kilokassa.db.append_only import append_only
 from kilokassa.db.base import Base
 from kilokassa.db.types import EnumText
-from notices.notice import NoticeKind, NoticeState, Way
+from notices.notice import DeliveryMethod, NoticeKind, NoticeState, Way
 
 
 class NoticeRow(Base):
@@ -64,3 +65,57 @@ class NoticeAlarmRow(Base):
     raised: Mapped[bool]
     episode: Mapped[int]
     changed_at: Mapped[datetime]
+
+
+class NoticeDeliveryRow(Base):
+    """That a notice arrived: how, when, and what proves it; appended, the law's clock starts here.
+
+    What a mail server accepted is sent, not delivered.
+    """
+
+    __tablename__ = "notice_delivery"
+    __table_args__ = (UniqueConstraint("notice_id", "method", "delivered_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    notice_id: Mapped[int] = mapped_column(ForeignKey("notice.id"), index=True)
+    method: Mapped[DeliveryMethod] = mapped_column(EnumText(DeliveryMethod))
+    delivered_at: Mapped[datetime]
+    proof: Mapped[str] = mapped_column(Text, default="")
+    """Receipt, signature, record of the call, the answer of a gateway; empty: nothing proves it."""
+    actor: Mapped[str]
+    recorded_at: Mapped[datetime]
+
+
+class NoticePreferenceRow(Base):
+    """What an account wants to be told, when and how; a later statement supersedes it."""
+
+    __tablename__ = "notice_preference"
+    __table_args__ = (Index("ix_notice_preference_account", "account_id", "superseded_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    preference: Mapped[str] = mapped_column(Text)
+    """Thresholds, quiet hours, kinds that are not wanted and ways with their addresses, as JSON."""
+    actor: Mapped[str]
+    recorded_at: Mapped[datetime]
+    superseded_at: Mapped[datetime | None]
+
+
+class WebhookEndpointRow(Base):
+    """Where another system wants to be told of events, and the secret that signs what it gets."""
+
+    __tablename__ = "webhook_endpoint"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(unique=True)
+    url: Mapped[str]
+    secret: Mapped[str] = mapped_column(Text)
+    kinds: Mapped[str]
+    """Kinds of notices with commas; empty: all of them."""
+    active: Mapped[bool] = mapped_column(default=True)
+    actor: Mapped[str]
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+
+
+append_only(NoticeDeliveryRow.__table__)  # type: ignore[arg-type]

@@ -28,6 +28,21 @@ class Way(StrEnum):
     EMAIL = "email"
 
 
+class DeliveryMethod(StrEnum):
+    """How a notice reached a person: the ways of ПП 354, п. 119, and what a channel can prove."""
+
+    GATEWAY = "gateway"
+    """An SMS or messenger gateway says that the telephone has it."""
+    WEBHOOK = "webhook"
+    RECEIPT_IN_HAND = "receipt_in_hand"
+    REGISTERED_MAIL = "registered_mail"
+    RECORDED_CALL = "recorded_call"
+    PAYMENT_DOCUMENT = "payment_document"
+    ACCOUNT_PAGE = "account_page"
+    """Opened by the resident on the account page."""
+    OTHER = "other"
+
+
 class NoticeState(StrEnum):
     """How far a notice has come."""
 

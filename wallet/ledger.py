@@ -20,6 +20,21 @@ class Reason(StrEnum):
     OPENING_ADVANCE = "opening_advance"
     EXPIRY = "expiry"
     REVERSAL = "reversal"
+    SET_ASIDE = "set_aside"
+    """From the balance to a reserve."""
+    RESERVE_RETURN = "reserve_return"
+    RESERVE_BONUS = "reserve_bonus"
+    CLAW_BACK = "claw_back"
+    """An unearned bonus, when a reserve was broken early."""
+    COMPENSATION = "compensation"
+    EMERGENCY_CREDIT = "emergency_credit"
+    CREDIT_WITHDRAWN = "credit_withdrawn"
+    LATE_FEE = "late_fee"
+    INTEREST = "interest"
+    """Of an instalment agreement."""
+    REFUND = "refund"
+    TRANSFER_OUT = "transfer_out"
+    TRANSFER_IN = "transfer_in"
 
 
 WALLET: Final = "wallet"
@@ -27,6 +42,14 @@ WALLET: Final = "wallet"
 
 BONUS_EXPENSE: Final = "bonus_expense"
 OPENING: Final = "opening"
+RESERVES: Final = "reserves"
+"""What residents have set aside: the house owes it as it owes what is in wallets."""
+COMPENSATION_EXPENSE: Final = "compensation_expense"
+EMERGENCY_CREDITS: Final = "emergency_credits"
+LATE_FEES: Final = "late_fees"
+INTEREST: Final = "interest"
+TRANSFERS: Final = "transfers"
+"""Money between two accounts of one payer; it comes to nothing once both are booked."""
 
 
 @dataclass(frozen=True, slots=True)

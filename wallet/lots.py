@@ -14,10 +14,22 @@ class LotKind(StrEnum):
 
     OWN = "own"
     BONUS = "bonus"
+    COMPENSATION = "compensation"
     RETURNED = "returned"
+    ADVANCE = "advance"
+    """Money of a third person, which goes back to that person alone."""
+    CREDIT = "credit"
+    """Emergency credit: spent last, and filled up again by the next top-up."""
 
 
-SPEND_ORDER: Final = {LotKind.BONUS: 10, LotKind.RETURNED: 40, LotKind.OWN: 50}
+SPEND_ORDER: Final = {
+    LotKind.BONUS: 10,
+    LotKind.COMPENSATION: 20,
+    LotKind.ADVANCE: 30,
+    LotKind.RETURNED: 40,
+    LotKind.OWN: 50,
+    LotKind.CREDIT: 90,
+}
 """Lower is spent first: a bonus, which may expire, before own money, which does not."""
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from kilokassa.db.append_only import append_only
 from kilokassa.db.base import Base
 from kilokassa.db.types import EnumText
 from wallet.ledger import Reason
@@ -111,7 +112,11 @@ class LotRow(Base):
     remaining_minor: Mapped[int]
     expires_at: Mapped[datetime | None]
     rule: Mapped[str] = mapped_column(default="")
-    """The bonus rule that granted it."""
+    """The bonus rule, campaign or reserve that granted it."""
+    service: Mapped[str] = mapped_column(default="", server_default="")
+    """The only service that it pays; empty where it pays any."""
+    payer: Mapped[str] = mapped_column(default="", server_default="")
+    """Who paid it, where that is not the payer of the account."""
     entry_id: Mapped[int] = mapped_column(ForeignKey("journal_entry.id"))
     came_at: Mapped[datetime]
 
@@ -126,6 +131,31 @@ class DrawRow(Base):
     entry_id: Mapped[int] = mapped_column(ForeignKey("journal_entry.id"), index=True)
     lot_id: Mapped[int] = mapped_column(ForeignKey("lot.id"), index=True)
     amount_minor: Mapped[int]
+    service: Mapped[str] = mapped_column(default="", server_default="")
+    """What it paid; empty where the entry is for no service, or all lots pay alike."""
+
+
+class HoldRow(Base):
+    """Money that is spoken for and not posted yet: a refund that was asked for."""
+
+    __tablename__ = "wallet_hold"
+    __table_args__ = (
+        UniqueConstraint("actor", "idempotency_key"),
+        Index("ix_wallet_hold_wallet", "wallet_id", "released_at"),
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    wallet_id: Mapped[int] = mapped_column(ForeignKey("wallet.id"))
+    amount_minor: Mapped[int]
+    why: Mapped[str]
+    actor: Mapped[str]
+    idempotency_key: Mapped[str]
+    held_at: Mapped[datetime]
+    released_at: Mapped[datetime | None]
+    """When it was posted or given up; null while it is held."""
+    entry_id: Mapped[int | None] = mapped_column(ForeignKey("journal_entry.id"))
+    """What it was posted by; null where it was given up."""
 
 
 class DailySealRow(Base):
@@ -138,3 +168,10 @@ class DailySealRow(Base):
     entries: Mapped[int]
     digest: Mapped[str]
     recorded_at: Mapped[datetime]
+
+
+append_only(JournalEntryRow.__table__)  # type: ignore[arg-type]
+append_only(PostingRow.__table__)  # type: ignore[arg-type]
+append_only(LotRow.__table__, changing=("remaining_minor",))  # type: ignore[arg-type]
+append_only(DrawRow.__table__)  # type: ignore[arg-type]
+append_only(DailySealRow.__table__)  # type: ignore[arg-type]

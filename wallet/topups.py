@@ -6,7 +6,7 @@ from datetime import date
 
 from kilokassa.core.errors import DomainError
 from kilokassa.core.ids import AccountId
-from wallet.bonuses import Rule, SizeOfTopUp, TopUpPaid, evaluate
+from wallet.bonuses.rules import Rule, SizeOfTopUp, TopUpPaid, evaluate
 
 MOST_MINOR = 10**13
 """A hundred thousand million roubles: sums of such amounts still fit 64 bits."""

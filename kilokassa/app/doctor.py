@@ -18,6 +18,7 @@ from kilokassa.app.settings import PROCESS_POOL
 from kilokassa.app.users import UserRow
 from kilokassa.app.wiring import Application
 from kilokassa.core.text import mark
+from kilokassa.db.append_only import missing
 
 NEEDED_LIBRARIES: Final = ("libpango-1.0.so.0", "libpangoft2-1.0.so.0")
 WANTED_LIBRARIES: Final = ("libharfbuzz-subset.so.0",)
@@ -140,6 +141,11 @@ def _database(application: Application) -> Iterator[Check]:
         yield Check("schema", State.PROBLEM, message, values)
         return
     yield Check("schema", State.FINE, mark("step %(found)s"), {"found": step})
+    with application.database.reading() as session:
+        lacking = missing(session.connection())
+    if lacking:
+        message = mark("tables that only grow can be changed: the triggers %(names)s are missing")
+        yield Check("triggers", State.PROBLEM, message, {"names": ", ".join(lacking)})
     with database.reading() as session:
         retailer = session.get(RetailerRow, 1)
         accounts = session.scalar(select(func.count()).select_from(AccountRow))

@@ -10,6 +10,7 @@ from kilokassa.core.clock import FixedClock
 from kilokassa.core.errors import Invalid, NotFound, RequestConflict
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Role, Scope
+from tests.unguarded import lift_guards
 from tests.wallet.builders import (
     NOVEMBER,
     OCTOBER,
@@ -246,6 +247,7 @@ def test_verify_finds_whatever_was_tampered_with(database, accounts, clock):
 
     missed = []
     with database.writing() as session:
+        lift_guards(session)
         for tampering in TAMPERINGS:
             savepoint = session.begin_nested()
             session.execute(text(tampering))
@@ -263,6 +265,7 @@ def test_a_chain_rewritten_with_new_digests_is_found_by_the_seal(database, accou
         top_up(session, order(), clock)
         seal(session, date(2026, 11, 24), clock)
     with database.writing() as session:
+        lift_guards(session)
         kept = session.execute(text("SELECT * FROM daily_seal")).mappings().one()
         for table in ("draw", "lot", "posting", "journal_entry", "daily_seal"):
             session.execute(text(f"DELETE FROM {table}"))
@@ -553,6 +556,7 @@ def test_a_ledger_larger_than_one_look_is_verified_whole(database, accounts, clo
             for key in "ab":
                 top_up(session, order(number, key=f"{key}{number}"), clock)
     with database.writing() as session:
+        lift_guards(session)
         session.execute(text("UPDATE lot SET expires_at = came_at WHERE number = 2"))
     seen = []
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallet.auto_top_up import (
+from wallet.payments.auto_top_up import (
     Attempts,
     AutoTopUpRule,
     BelowThreshold,

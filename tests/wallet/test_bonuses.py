@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kilokassa.core.calendar import Month
 from kilokassa.core.ids import AccountId
-from wallet.bonuses import (
+from wallet.bonuses.rules import (
     BillPaid,
     Campaign,
     EarlyPayment,

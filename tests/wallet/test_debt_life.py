@@ -4,10 +4,10 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from kilokassa.core.calendar import Month, local_date, local_midnight
-from wallet.debts import Bill, Payment, settle
-from wallet.instalments import Standing, agreement_state, schedule
-from wallet.late_fee import DebtPayment, late_fee, late_fee_rules
-from wallet.service_state import (
+from wallet.debts.bills import Bill, Payment, settle
+from wallet.debts.instalments import Standing, agreement_state, schedule
+from wallet.debts.late_fee import DebtPayment, late_fee, late_fee_rules
+from wallet.debts.service_state import (
     Action,
     DeliveredNotice,
     Guard,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from kilokassa.core.calendar import Month
 from kilokassa.core.money import parse_minor
-from wallet.debts import Bill, Payment, settle
-from wallet.late_fee import DebtPayment, late_fee, late_fee_rules
+from wallet.debts.bills import Bill, Payment, settle
+from wallet.debts.late_fee import DebtPayment, late_fee, late_fee_rules
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "algorithms" / "late-fee.md"
 JULY, AUGUST = Month(2026, 7).ordinal, Month(2026, 8).ordinal

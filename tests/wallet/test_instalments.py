@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kilokassa.core.money import parse_minor
-from wallet.instalments import (
+from wallet.debts.instalments import (
     InterestTooHigh,
     NotASchedule,
     Standing,
@@ -16,7 +16,7 @@ from wallet.instalments import (
     is_offered,
     schedule,
 )
-from wallet.late_fee import DebtPayment
+from wallet.debts.late_fee import DebtPayment
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "algorithms" / "late-fee.md"
 AGREED, FIRST = date(2026, 11, 15), date(2026, 12, 15)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kilokassa.core.confidence import Confidence
 from kilokassa.core.money import parse_minor
-from wallet.late_fee import (
+from wallet.debts.late_fee import (
     EXCLUDED,
     FREE_DAYS,
     FROM_MEMORY,

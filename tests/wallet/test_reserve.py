@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kilokassa.core.ids import LotId
 from wallet.lots import SPEND_ORDER, Draw, Lot, LotKind
-from wallet.reserve import (
+from wallet.reserves.reserve import (
     PARTS_A_KOPECK,
     BreakRule,
     DayCount,

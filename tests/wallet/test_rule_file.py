@@ -5,9 +5,9 @@ from importlib.resources import files
 import pytest
 
 from kilokassa.core.errors import Invalid
-from wallet.late_fee import late_fee_rules
-from wallet.late_fee import parse_rules as parse_late_fee
-from wallet.service_state import guard_sets, parse_guard_sets
+from wallet.debts.late_fee import late_fee_rules
+from wallet.debts.late_fee import parse_rules as parse_late_fee
+from wallet.debts.service_state import guard_sets, parse_guard_sets
 
 LATE_FEE = (files("wallet") / "rules" / "late_fee.yaml").read_text("utf-8")
 GUARDS = (files("wallet") / "rules" / "guard_sets.yaml").read_text("utf-8")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kilokassa.core.money import parse_minor
 from kilokassa.core.text import Language, told
-from wallet.service_state import (
+from wallet.debts.service_state import (
     Action,
     DeliveredNotice,
     Guard,

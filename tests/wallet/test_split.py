@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallet.split import Owed, Part, ReserveWish, Split, split_top_up
+from wallet.payments.split import Owed, Part, ReserveWish, Split, split_top_up
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "algorithms" / "top-ups.md"
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from kilokassa.core.text import mark
-from wallet.bonuses import BASIS_POINTS
+from wallet.bonuses.rules import BASIS_POINTS
 
 
 class Part(StrEnum):

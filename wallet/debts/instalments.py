@@ -18,7 +18,7 @@ from kilokassa.core.apportion import apportion
 from kilokassa.core.calendar import Month
 from kilokassa.core.errors import DomainError
 from kilokassa.core.money import half_up_ratio
-from wallet.late_fee import PER_WHOLE, DebtPayment, percent_text
+from wallet.debts.late_fee import PER_WHOLE, DebtPayment, percent_text
 
 OFFERED_MONTHS: Final = 12
 MOST_MONTHS: Final = 120

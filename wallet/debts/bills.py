@@ -13,7 +13,7 @@ from typing import Final
 from kilokassa.core.apportion import apportion
 from kilokassa.core.confidence import Confidence
 from kilokassa.core.text import mark
-from wallet.late_fee import DebtPayment, OverdueDebt, Scheme
+from wallet.debts.late_fee import DebtPayment, OverdueDebt, Scheme
 
 CONFIDENCE: Final = Confidence.MEMORY
 SHARED_FROM_MEMORY: Final = mark(

@@ -1,0 +1,1 @@
+"""Bonuses: rules and campaigns as data, and what they granted."""

@@ -1,0 +1,1 @@
+"""Debts: what is owed for each service, late fees, instalments, and the state that follows."""

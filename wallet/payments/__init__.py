@@ -1,0 +1,1 @@
+"""Payments: registries, providers, orders of residents, money nobody was found for, refunds."""
