@@ -77,7 +77,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def postgresql_database(postgresql_server: str, postgresql_template: str) -> Iterator[Database]:
-    with _fresh_postgresql(postgresql_server, make_url(postgresql_template).database) as made:
+    with fresh_postgresql(postgresql_server, make_url(postgresql_template).database) as made:
         yield made
 
 
@@ -89,21 +89,28 @@ def bare_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Da
         yield made
         made.dispose()
         return
-    with _fresh_postgresql(request.getfixturevalue("postgresql_server"), "template1") as made:
+    with fresh_postgresql(request.getfixturevalue("postgresql_server"), "template1") as made:
         yield made
 
 
 @contextmanager
-def _fresh_postgresql(server: str, template: str | None) -> Iterator[Database]:
+def fresh_postgresql(server: str, template: str | None) -> Iterator[Database]:
+    """Yield a database of its own, copied from a template."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
+    with named_postgresql(server, name, template or "template1"):
+        made = Database(make_url(server).set(database=name).render_as_string(hide_password=False))
+        yield made
+        made.dispose()
+
+
+@contextmanager
+def named_postgresql(server: str, name: str, template: str = "template1") -> Iterator[None]:
+    """Make a database of a name and drop it in the end."""
     admin = create_engine(server, isolation_level="AUTOCOMMIT")
+    copied = f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY'
     with admin.connect() as connection:
-        connection.execute(
-            text(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
-        )
-    made = Database(make_url(server).set(database=name).render_as_string(hide_password=False))
-    yield made
-    made.dispose()
+        connection.execute(text(copied))
+    yield
     with admin.connect() as connection:
         connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
     admin.dispose()
@@ -113,18 +120,12 @@ def _fresh_postgresql(server: str, template: str | None) -> Iterator[Database]:
 def postgresql_template(postgresql_server: str) -> Iterator[str]:
     """A database with the schema, from which each test's own is copied in some milliseconds."""
     name = f"template_{os.getpid()}"
-    server = make_url(postgresql_server)
-    admin = create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f'CREATE DATABASE "{name}"'))
-    url = server.set(database=name)
-    engine = create_engine(url)
-    metadata.create_all(engine)
-    engine.dispose()
-    yield url.render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
-    admin.dispose()
+    url = make_url(postgresql_server).set(database=name)
+    with named_postgresql(postgresql_server, name):
+        engine = create_engine(url)
+        metadata.create_all(engine)
+        engine.dispose()
+        yield url.render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")
