@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -23,8 +24,21 @@ PYTHON = str(BIN / "python")
 LOAD_SERIES = "load series"
 """Every skip of a test on them says these words in its reason."""
 
-HALF = ("tests/store", "tests/jobs")
-"""About half of what the tests take: each of two cores runs one half, with a server of its own."""
+SHARES: tuple[tuple[str, ...], ...] = (
+    ("tests/store",),
+    ("tests/web", "tests/browser"),
+    ("tests/scenarios",),
+    ("tests/jobs",),
+    ("tests/demo", "tests/app"),
+)
+"""Tests that run together, the longest first; all others are the last share.
+
+Each core takes the next share when it is done with one. Each has a database server of its own, and
+what is set up for a session is set up within one share alone.
+"""
+PROCESSES = 2
+NO_TESTS = 5
+"""What pytest returns where every test of a share was left out by its mark."""
 
 CHECKS: tuple[tuple[str, list[str]], ...] = (
     ("format", [PYTHON, "-m", "ruff", "format", "--check", "--quiet", "."]),
@@ -70,7 +84,7 @@ def _step(name: str, command: list[str]) -> bool:
 
 
 def _tests(*, slow: bool, rest: list[str]) -> tuple[bool, Counter[str]]:
-    """Run pytest in two processes, one a core; return whether all passed, and what was left out."""
+    """Run the shares of the tests; return whether all passed, and what was left out."""
     print("== tests: SQLite, PostgreSQL, Chromium", flush=True)
     begun = time.monotonic()
     left_out: Counter[str] = Counter()
@@ -79,30 +93,26 @@ def _tests(*, slow: bool, rest: list[str]) -> tuple[bool, Counter[str]]:
         marks.append("not browser")
         left_out["every test in a browser (no Chromium; run: apt-get install chromium)"] += 1
     chosen = ["-m", " and ".join(marks)] if marks else []
-    halves = [rest] if rest else [list(HALF), [f"--ignore={folder}" for folder in HALF]]
+    others = [f"--ignore={folder}" for share in SHARES for folder in share]
+    shares = [rest] if rest else [*map(list, SHARES), others]
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        running = []
-        for number, half in enumerate(halves):
-            options = ["-q", f"--junit-xml={folder / f'{number}.xml'}"]
-            command = [PYTHON, "-m", "pytest", *options, *chosen, *half]
-            # The first tells how it goes while it runs; what the others say follows whole.
-            output = None if number == 0 else (folder / f"{number}.txt").open("wb")
-            running.append(subprocess.Popen(command, stdout=output, stderr=output))
-        try:
-            codes = [process.wait() for process in running]
-        except KeyboardInterrupt:
-            for process in running:
-                process.terminate()
-                process.wait()
-            raise
-        for said in sorted(folder.glob("*.txt")):
-            print(said.read_text(), flush=True)
-        reports = sorted(folder.glob("*.xml"))
-        for report in reports:
+        reports = [Path(temporary) / f"{number}.xml" for number in range(len(shares))]
+        with ThreadPoolExecutor(PROCESSES) as pool:
+            work = [[*chosen, f"--junit-xml={r}", *s] for r, s in zip(reports, shares, strict=True)]
+            fine = list(pool.map(_run_share, work))
+        written = [report for report in reports if report.exists()]
+        for report in written:
             left_out += _skipped(report)
-        print(_counted(reports), f"in {time.monotonic() - begun:.0f} s", flush=True)
-    return not any(codes) and len(reports) == len(halves), left_out
+        print(_counted(written), f"in {time.monotonic() - begun:.0f} s", flush=True)
+    return all(fine) and len(written) == len(shares), left_out
+
+
+def _run_share(arguments: list[str]) -> bool:
+    """Run one share and print what it said, whole, when it is done."""
+    command = [PYTHON, "-m", "pytest", "-q", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    print(ended.stdout, ended.stderr, sep="", flush=True)
+    return ended.returncode in (0, NO_TESTS)
 
 
 def _counted(reports: Sequence[Path]) -> str:
