@@ -1,4 +1,4 @@
-"""Tables of notices: the outbox, and which alarms stand raised."""
+"""Tables of notices: the outbox, attempts and deliveries, alarms, preferences, webhooks."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from kilokassa.core.text import Language
 from kilokassa.db.append_only import append_only
 from kilokassa.db.base import Base
 from kilokassa.db.types import EnumText
-from notices.notice import DeliveryMethod, NoticeKind, NoticeState, Way
+from notices.notice import DeliveryMethod, NoticeKind, NoticeState, Outcome, Way
 
 
 class NoticeRow(Base):
@@ -21,6 +21,7 @@ class NoticeRow(Base):
         CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", name="sent_has_instant"),
         Index("ix_notice_state_due", "state", "next_attempt_at"),
         Index("ix_notice_account", "account_id", "id"),
+        Index("ix_notice_way", "way", "recipient", "id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -74,7 +75,7 @@ class NoticeDeliveryRow(Base):
     """
 
     __tablename__ = "notice_delivery"
-    __table_args__ = (UniqueConstraint("notice_id", "method", "delivered_at"),)
+    __table_args__ = (UniqueConstraint("notice_id", "method", "delivered_at", "proof"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     notice_id: Mapped[int] = mapped_column(ForeignKey("notice.id"), index=True)
@@ -84,6 +85,31 @@ class NoticeDeliveryRow(Base):
     """Receipt, signature, record of the call, the answer of a gateway; empty: nothing proves it."""
     actor: Mapped[str]
     recorded_at: Mapped[datetime]
+
+
+class NoticeDeliveryWithdrawalRow(Base):
+    """That a recorded delivery was wrong: it counts no more, and both stay readable; appended."""
+
+    __tablename__ = "notice_delivery_withdrawal"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("notice_delivery.id"), unique=True)
+    reason: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str]
+    recorded_at: Mapped[datetime]
+
+
+class NoticeAttemptRow(Base):
+    """One attempt to deliver a notice and what the other side answered; appended."""
+
+    __tablename__ = "notice_attempt"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    notice_id: Mapped[int] = mapped_column(ForeignKey("notice.id"), index=True)
+    began_at: Mapped[datetime]
+    ended_at: Mapped[datetime]
+    outcome: Mapped[Outcome] = mapped_column(EnumText(Outcome))
+    answer: Mapped[str] = mapped_column(Text)
 
 
 class NoticePreferenceRow(Base):
@@ -113,9 +139,15 @@ class WebhookEndpointRow(Base):
     kinds: Mapped[str]
     """Kinds of notices with commas; empty: all of them."""
     active: Mapped[bool] = mapped_column(default=True)
+    failures: Mapped[int] = mapped_column(default=0)
+    """Attempts in a row that did not reach it; the pause grows with them."""
+    paused_until: Mapped[datetime | None]
+    last_error: Mapped[str] = mapped_column(Text, default="")
     actor: Mapped[str]
     created_at: Mapped[datetime]
     changed_at: Mapped[datetime]
 
 
 append_only(NoticeDeliveryRow.__table__)  # type: ignore[arg-type]
+append_only(NoticeDeliveryWithdrawalRow.__table__)  # type: ignore[arg-type]
+append_only(NoticeAttemptRow.__table__)  # type: ignore[arg-type]

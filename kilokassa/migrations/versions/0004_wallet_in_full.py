@@ -51,6 +51,8 @@ FIXED = {
         "actor",
         "recorded_at",
     ),
+    "notice_delivery_withdrawal": ("id", "delivery_id", "reason", "actor", "recorded_at"),
+    "notice_attempt": ("id", "notice_id", "began_at", "ended_at", "outcome", "answer"),
     "bonus_rule": (
         "id",
         "code",
@@ -286,6 +288,9 @@ def upgrade() -> None:
         sa.Column("secret", sa.Text(), nullable=False),
         sa.Column("kinds", sa.String(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("failures", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=False),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
@@ -590,7 +595,8 @@ def upgrade() -> None:
             "notice_id",
             "method",
             "delivered_at",
-            name=op.f("uq_notice_delivery_notice_id_method_delivered_at"),
+            "proof",
+            name=op.f("uq_notice_delivery_notice_id_method_delivered_at_proof"),
         ),
     )
     with op.batch_alter_table("notice_delivery", schema=None) as batch_op:
@@ -598,6 +604,44 @@ def upgrade() -> None:
             batch_op.f("ix_notice_delivery_notice_id"), ["notice_id"], unique=False
         )
 
+    op.create_table(
+        "notice_delivery_withdrawal",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "delivery_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"],
+            ["notice_delivery.id"],
+            name=op.f("fk_notice_delivery_withdrawal_delivery_id_notice_delivery"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice_delivery_withdrawal")),
+        sa.UniqueConstraint("delivery_id", name=op.f("uq_notice_delivery_withdrawal_delivery_id")),
+    )
+    op.create_table(
+        "notice_attempt",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "notice_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["notice_id"], ["notice.id"], name=op.f("fk_notice_attempt_notice_id_notice")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice_attempt")),
+    )
+    with op.batch_alter_table("notice_attempt", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_notice_attempt_notice_id"), ["notice_id"], unique=False
+        )
+
+    op.create_index("ix_notice_way", "notice", ["way", "recipient", "id"], unique=False)
     op.create_table(
         "bonus_grant",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -957,6 +1001,12 @@ def downgrade() -> None:
         batch_op.drop_index("ix_bonus_grant_account")
 
     op.drop_table("bonus_grant")
+    op.drop_index("ix_notice_way", table_name="notice")
+    with op.batch_alter_table("notice_attempt", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_notice_attempt_notice_id"))
+
+    op.drop_table("notice_attempt")
+    op.drop_table("notice_delivery_withdrawal")
     with op.batch_alter_table("notice_delivery", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_notice_delivery_notice_id"))
 
