@@ -1,5 +1,6 @@
 """Settings, read from the environment once, at the edge; nothing else looks there."""
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,15 @@ class SmtpSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CardGatewaySettings:
+    """Where a provider is asked to draw on a bound card, and the secret that both sign with."""
+
+    code: str
+    url: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that an installation may set, frozen."""
 
@@ -54,6 +64,8 @@ class Settings:
     secure_cookies: bool
     estimation_rules: Path | None = None
     """The installation's own rules of estimation, over those that come with the product."""
+    card_gateways: tuple[CardGatewaySettings, ...] = ()
+    """Providers of auto top-ups."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -91,6 +103,7 @@ class Settings:
             smtp=_smtp(environ),
             secure_cookies=_yes(environ, "KILOKASSA_SECURE_COOKIES"),
             estimation_rules=_file(environ, "KILOKASSA_ESTIMATION_RULES"),
+            card_gateways=_card_gateways(environ),
         )
 
 
@@ -129,6 +142,36 @@ def _smtp(environ: Mapping[str, str]) -> SmtpSettings | None:
         security=security,
         sender=sender,
     )
+
+
+def _card_gateways(environ: Mapping[str, str]) -> tuple[CardGatewaySettings, ...]:
+    text = environ.get("KILOKASSA_CARD_GATEWAYS")
+    if not text:
+        return ()
+    try:
+        return tuple(
+            CardGatewaySettings(code, _address(one["url"]), _long_enough(one["secret"]))
+            for code, one in sorted(json.loads(text).items())
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # The value holds secrets: it is not repeated.
+        raise BadSetting(
+            name="KILOKASSA_CARD_GATEWAYS",
+            value="***",
+            expected=mark('JSON such as {"bank": {"url": "https://...", "secret": "16 or more"}}'),
+        ) from None
+
+
+def _address(url: str) -> str:
+    if not url.startswith(("https://", "http://localhost:", "http://127.0.0.1:")):
+        raise ValueError("money is asked for over TLS")
+    return url
+
+
+def _long_enough(secret: str) -> str:
+    if len(secret) < 16:
+        raise ValueError("a secret is not to be guessed")
+    return secret
 
 
 def _file(environ: Mapping[str, str], name: str) -> Path | None:

@@ -1,0 +1,1 @@
+"""Who moves out, who moves in, who pays from a day on."""
