@@ -27,6 +27,14 @@ class Fields:
         self._left = dict(entry)
         self.where = where
 
+    def has(self, name: str) -> bool:
+        """Say whether an optional field is there and was not read yet."""
+        return name in self._left
+
+    def within(self, name: str, read: "Callable[[Fields], T]") -> T:
+        """Return what `read` makes of the mapping under a name."""
+        return Fields(self._take(name, dict), f"{self.where} {name}").all_by(read)
+
     def text(self, name: str) -> str:
         """Return a text that is not empty."""
         return self._read(name, _filled_in)

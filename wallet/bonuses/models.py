@@ -13,13 +13,20 @@ class CampaignRow(Base):
     """Money for bonuses that ends; the row is locked by whoever grants out of it."""
 
     __tablename__ = "campaign"
-    __table_args__ = (CheckConstraint("budget_minor >= 0", name="budget_not_negative"),)
+    __table_args__ = (
+        CheckConstraint("budget_minor >= 0", name="budget_not_negative"),
+        CheckConstraint("granted_minor >= 0", name="granted_not_negative"),
+        CheckConstraint("granted_minor <= budget_minor", name="granted_within_budget"),
+        CheckConstraint("begins_on < ends_on", name="runs_for_a_day"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     code: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     name_en: Mapped[str] = mapped_column(default="")
     budget_minor: Mapped[int]
+    granted_minor: Mapped[int] = mapped_column(default=0)
+    """What its grants come to, less what was taken back; so nobody sums up while others wait."""
     begins_on: Mapped[date]
     ends_on: Mapped[date]
     """The first day on which nothing is granted any more."""
@@ -71,7 +78,7 @@ class BonusGrantRow(Base):
     earned_minor: Mapped[int]
     """Before caps and the budget."""
     amount_minor: Mapped[int]
-    """Negative where a grant was taken back with its top-up."""
+    """Negative where a grant was taken back with its top-up, zero where a bound left nothing."""
     campaign_id: Mapped[int | None] = mapped_column(ForeignKey("campaign.id"))
     entry_id: Mapped[int | None] = mapped_column(ForeignKey("journal_entry.id"))
     expires_on: Mapped[date | None]

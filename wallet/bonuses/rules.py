@@ -177,10 +177,15 @@ class Campaign:
     budget_minor: int
     ends_on: date
     """The first day on which nothing is granted any more."""
+    begins_on: date = date.min
 
     def __post_init__(self) -> None:
         if self.budget_minor < 0:
             raise ValueError(f"a budget is not below zero: {self!r}")
+
+    def runs(self, on: date) -> bool:
+        """Say whether something may be granted on the day."""
+        return self.begins_on <= on < self.ends_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +219,10 @@ class Rule:
 
     def in_force(self, on: date) -> bool:
         """Say whether the rule and its campaign run on the day."""
-        ended = self.campaign is not None and on >= self.campaign.ends_on
         return (
             self.valid_from <= on
             and (self.valid_until is None or on < self.valid_until)
-            and not ended
+            and (self.campaign is None or self.campaign.runs(on))
         )
 
 
@@ -273,6 +277,8 @@ class Declined:
     rule: str
     version: int
     why: Why
+    earned_minor: int
+    """Before bounds: what they, or a larger bonus, took away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,24 +351,25 @@ def evaluate(
                 continue
             assert earned_minor >= 0, (rule, occasion)
             if rule.version < latest.get(rule.name, 0):
-                declined.append(_declined(occasion, rule, Why.NOT_IN_FORCE))
+                declined.append(_declined(occasion, rule, Why.NOT_IN_FORCE, earned_minor))
                 continue
             amount_minor, why = _granted(occasion, rule, earned_minor, purse)
             rival = best.get(rule.competes)
             if not amount_minor:
-                declined.append(_declined(occasion, rule, why))
+                declined.append(_declined(occasion, rule, why, earned_minor))
             elif rival is not None and rival[1] >= amount_minor:
-                declined.append(_declined(occasion, rule, Why.ANOTHER_IS_LARGER))
+                declined.append(_declined(occasion, rule, Why.ANOTHER_IS_LARGER, earned_minor))
             else:
                 if rival is not None:
-                    declined.append(_declined(occasion, rival[0], Why.ANOTHER_IS_LARGER))
+                    beaten, _, worth = rival
+                    declined.append(_declined(occasion, beaten, Why.ANOTHER_IS_LARGER, worth))
                 best[rule.competes] = (rule, amount_minor, earned_minor)
         for rule, amount_minor, earned_minor in best.values():
             # Another group may have drawn on the same campaign or month a moment ago.
             room_minor, why = purse.room_minor(occasion, rule)
             amount_minor = min(amount_minor, room_minor)
             if not amount_minor:
-                declined.append(_declined(occasion, rule, why))
+                declined.append(_declined(occasion, rule, why, earned_minor))
                 continue
             purse.give(occasion, rule, amount_minor)
             grants.append(_grant(occasion, rule, amount_minor, earned_minor))
@@ -395,8 +402,8 @@ def _grant(occasion: Occasion, rule: Rule, amount_minor: int, earned_minor: int)
     )
 
 
-def _declined(occasion: Occasion, rule: Rule, why: Why) -> Declined:
-    return Declined(occasion.account_id, occasion.on, rule.name, rule.version, why)
+def _declined(occasion: Occasion, rule: Rule, why: Why, earned_minor: int) -> Declined:
+    return Declined(occasion.account_id, occasion.on, rule.name, rule.version, why, earned_minor)
 
 
 def _campaign(rule: Rule) -> str:

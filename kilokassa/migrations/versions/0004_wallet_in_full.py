@@ -210,11 +210,19 @@ def upgrade() -> None:
         sa.Column(
             "budget_minor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
+        sa.Column(
+            "granted_minor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("begins_on", sa.Date(), nullable=False),
         sa.Column("ends_on", sa.Date(), nullable=False),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("budget_minor >= 0", name=op.f("ck_campaign_budget_not_negative")),
+        sa.CheckConstraint("granted_minor >= 0", name=op.f("ck_campaign_granted_not_negative")),
+        sa.CheckConstraint(
+            "granted_minor <= budget_minor", name=op.f("ck_campaign_granted_within_budget")
+        ),
+        sa.CheckConstraint("begins_on < ends_on", name=op.f("ck_campaign_runs_for_a_day")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_campaign")),
         sa.UniqueConstraint("code", name=op.f("uq_campaign_code")),
     )
