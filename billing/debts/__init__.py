@@ -1,0 +1,1 @@
+"""Debts of accounts: bills and payments, late fees, what a service may be limited for."""
