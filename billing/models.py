@@ -200,8 +200,8 @@ class AccountMoveRow(Base):
     account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
     """The account that ended."""
     next_account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
-    document_number: Mapped[str | None]
-    """Of the final statement."""
+    request: Mapped[str] = mapped_column(Text)
+    """All that was asked for, as canonical JSON: what becomes of the rest is done by it later."""
     note: Mapped[str] = mapped_column(default="")
     actor: Mapped[str]
     idempotency_key: Mapped[str]

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from billing import store as billing_store
 from billing.accounts import BilledAccount
-from billing.models import RetailerRow
+from billing.models import AccountRow, RetailerRow
 from invoices.documents import Draft, IssuedDocument
 from invoices.numbering import DocumentKind
 from invoices.receipt import MoneyReceipt
@@ -22,6 +23,7 @@ from kilokassa.core.errors import NotFound
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import Language, mark
+from kilokassa.db.slices import in_slices
 from wallet import store as wallet_store
 from wallet.service import TopUpOrder, TopUpResult, top_up
 from wallet.topups import BonusRule
@@ -123,6 +125,14 @@ def _accounts(
     for month, ids in by_month.items():
         for account in billing_store.billed_accounts(session, sorted(ids), month):
             found[account.id] = account
+    # A payment may be dated before the account was opened, or come after it was closed.
+    missing = sorted({payment.account_id for payment in payments} - set(found))
+    for part in in_slices(missing):
+        for row in session.scalars(select(AccountRow).where(AccountRow.id.in_(part))).all():
+            last = row.opened_on if row.closed_on is None else row.closed_on - timedelta(days=1)
+            month = Month.of(max(row.opened_on, last))
+            for account in billing_store.billed_accounts(session, [AccountId(row.id)], month):
+                found[account.id] = account
     for payment in payments:
         if payment.account_id not in found:
             raise NotFound(what=mark("account"), name=str(payment.account_id))

@@ -19,6 +19,8 @@ class PaymentFileRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
     format: Mapped[str]
+    sender: Mapped[str]
+    """The bank, by its code."""
     digest: Mapped[str] = mapped_column(unique=True)
     content: Mapped[bytes]
     """As it was received: what the payments can be checked against."""
@@ -26,6 +28,10 @@ class PaymentFileRow(Base):
     total_minor: Mapped[int]
     refused: Mapped[str] = mapped_column(Text, default="")
     """Rows that were not taken, each with its line and reason, as JSON."""
+    worked_rows: Mapped[int] = mapped_column(default=0)
+    """How many of the rows that can be read were worked through; a stopped import goes on there."""
+    done_at: Mapped[datetime | None]
+    """When all of them were."""
     actor: Mapped[str]
     received_at: Mapped[datetime]
 

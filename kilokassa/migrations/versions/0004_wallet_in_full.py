@@ -17,7 +17,7 @@ FIXED = {
         "on",
         "account_id",
         "next_account_id",
-        "document_number",
+        "request",
         "note",
         "actor",
         "idempotency_key",
@@ -260,6 +260,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("format", sa.String(), nullable=False),
+        sa.Column("sender", sa.String(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("rows", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -267,6 +268,10 @@ def upgrade() -> None:
             "total_minor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
         sa.Column("refused", sa.Text(), nullable=False),
+        sa.Column(
+            "worked_rows", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_payment_file")),
@@ -365,7 +370,7 @@ def upgrade() -> None:
         sa.Column(
             "next_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
-        sa.Column("document_number", sa.String(), nullable=True),
+        sa.Column("request", sa.Text(), nullable=False),
         sa.Column("note", sa.String(), nullable=False),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("idempotency_key", sa.String(), nullable=False),
