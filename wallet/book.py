@@ -6,7 +6,7 @@ instant for which that is valid and at the one at which it is recorded: otherwis
 to it for an earlier day would expire at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -98,9 +98,16 @@ class Wallet:
         """Lots less what is uncovered."""
         return self.lots_minor - self.uncovered_minor
 
-    def take(self, amount_minor: int, postings: Sequence[Posting], facts: Facts) -> NewEntry:
-        """Pay `amount_minor` from the lots; what they cannot pay is uncovered."""
-        drawdown = draw_down(self.lots, amount_minor, at=facts.at)
+    def take(
+        self,
+        amount_minor: int,
+        postings: Sequence[Posting],
+        facts: Facts,
+        among: Callable[[Lot], bool] | None = None,
+    ) -> NewEntry:
+        """Pay `amount_minor` from the lots, or those of a kind; what they cannot is uncovered."""
+        lots = self.lots if among is None else [lot for lot in self.lots if among(lot)]
+        drawdown = draw_down(lots, amount_minor, at=facts.at)
         before = self.posted_minor
         self.lots = after(self.lots, drawdown.draws)
         self.uncovered_minor += drawdown.uncovered_minor
@@ -195,6 +202,7 @@ class Wallet:
             remaining_minor=amount_minor,
             came_at=came_at,
             expires_at=expires_at,
+            rule=rule,
         )
         self.lots = (*self.lots, lot)
         self.new_lots.append(NewLot(lot, len(self.entries), rule))

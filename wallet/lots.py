@@ -47,6 +47,8 @@ class Lot:
     remaining_minor: int
     came_at: datetime
     expires_at: datetime | None = None
+    rule: str = ""
+    """The bonus rule or the reserve that granted it."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.remaining_minor <= self.amount_minor:

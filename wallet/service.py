@@ -2,11 +2,11 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select, text
@@ -17,7 +17,7 @@ from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.clock import Clock
 from kilokassa.core.digest import canonical_json, digest_parts, digest_value
 from kilokassa.core.errors import DomainError, Invalid, NotFound, RequestConflict
-from kilokassa.core.ids import AccountId, JournalEntryId, WalletId
+from kilokassa.core.ids import AccountId, JournalEntryId, LotId, WalletId
 from kilokassa.core.text import mark
 from wallet import store
 from wallet.audit import LedgerFault as LedgerFault  # what `verify` yields
@@ -34,7 +34,7 @@ from wallet.ledger import (
     signed,
     to_wallet,
 )
-from wallet.lots import LotKind
+from wallet.lots import Lot, LotKind, spendable_minor
 from wallet.models import DailySealRow, JournalEntryRow, LedgerAccountRow, WalletRow
 from wallet.topups import MOST_MINOR, BonusRule, NotAnAmount, TooLarge, bonus_for
 
@@ -112,6 +112,103 @@ class OpeningOrder:
     valid_at: datetime
     zone: ZoneInfo
     actor: str
+
+
+class NotEnough(DomainError):
+    """Money asked for that the lots it may come from do not hold."""
+
+    code = "not_enough"
+    template = "Account %(account)s: %(free)s kopecks can be taken, not %(asked)s."
+
+
+@dataclass(frozen=True, slots=True)
+class PutOrder:
+    """A lot to come in: value of any kind, against an account of the house."""
+
+    account_id: AccountId
+    reason: Reason
+    kind: LotKind
+    amount_minor: int
+    against: str
+    """Code of the house's ledger account."""
+    valid_at: datetime
+    zone: ZoneInfo
+    actor: str
+    idempotency_key: str
+    expires_at: datetime | None = None
+    rule: str = ""
+    service: str = ""
+    payer: str = ""
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+    def digest(self) -> str:
+        """Return the digest of what is asked."""
+        return digest_value(
+            {
+                "account": self.account_id,
+                "reason": self.reason,
+                "kind": self.kind,
+                "amount": self.amount_minor,
+                "against": self.against,
+                "rule": self.rule,
+                "service": self.service,
+                "payer": self.payer,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOrder:
+    """Money to leave a wallet, for an account of the house."""
+
+    account_id: AccountId
+    reason: Reason
+    amount_minor: int
+    against: str
+    """Code of the house's ledger account."""
+    valid_at: datetime
+    zone: ZoneInfo
+    actor: str
+    idempotency_key: str
+    kinds: frozenset[LotKind] | None = None
+    """Only from lots of these kinds; None: from any."""
+    rule: str | None = None
+    """Only from lots that bear this rule."""
+    may_owe: bool = False
+    """Whether what the lots cannot pay is owed; else it is refused."""
+    charge_month: Month | None = None
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+    def digest(self) -> str:
+        """Return the digest of what is asked."""
+        return digest_value(
+            {
+                "account": self.account_id,
+                "reason": self.reason,
+                "amount": self.amount_minor,
+                "against": self.against,
+                "kinds": None if self.kinds is None else sorted(self.kinds),
+                "rule": self.rule,
+                "month": None if self.charge_month is None else self.charge_month.ordinal,
+            }
+        )
+
+    def may_draw(self, lot: Lot) -> bool:
+        """Say whether the money may come from the lot."""
+        of_kind = self.kinds is None or lot.kind in self.kinds
+        return of_kind and (self.rule is None or lot.rule == self.rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of money put in or taken."""
+
+    entry_id: JournalEntryId
+    repeated: bool
+    balance_minor: int
+    lot_id: LotId | None = None
+    covered_minor: int = 0
+    """Of what came in, what covered something owed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +351,26 @@ def top_up(session: Session, order: TopUpOrder, clock: Clock) -> TopUpResult:
         )
     entry_id = _written(session, wallet, place, order.idempotency_key)
     return _answered(entry_id, order.amount_minor, answer, repeated=False)
+
+
+def put(session: Session, order: PutOrder, clock: Clock) -> Moved:
+    """Let value come into a wallet as a lot of its own, once; it first covers what is owed."""
+    return put_all(session, [order], clock)[0]
+
+
+def put_all(session: Session, orders: Sequence[PutOrder], clock: Clock) -> tuple[Moved, ...]:
+    """Let value come into many wallets, each order once, in a handful of statements."""
+    return _move_all(session, orders, _put_in, clock)
+
+
+def take(session: Session, order: TakeOrder, clock: Clock) -> Moved:
+    """Take money from a wallet, once; refuse it where the lots do not hold as much."""
+    return take_all(session, [order], clock)[0]
+
+
+def take_all(session: Session, orders: Sequence[TakeOrder], clock: Clock) -> tuple[Moved, ...]:
+    """Take money from many wallets, each order once, in a handful of statements."""
+    return _move_all(session, orders, _take_out, clock)
 
 
 def post_opening(session: Session, orders: Sequence[OpeningOrder], clock: Clock) -> int:
@@ -475,6 +592,112 @@ def _locked(session: Session, account_ids: Sequence[AccountId]) -> dict[AccountI
         if account_id not in wallets:
             raise NotFound(what=mark("wallet of account"), name=str(account_id))
     return wallets
+
+
+_Order = TypeVar("_Order", PutOrder, TakeOrder)
+
+
+def _move_all(
+    session: Session,
+    orders: Sequence[_Order],
+    enter: Callable[[Wallet, _Order, datetime], Moved],
+    clock: Clock,
+) -> tuple[Moved, ...]:
+    """Enter each order that is new into its wallet and write them; a known one is answered."""
+    for order in orders:
+        if order.amount_minor <= 0:
+            raise NotAnAmount(account=order.account_id, amount=order.amount_minor)
+        if order.amount_minor > MOST_MINOR:
+            raise TooLarge(account=order.account_id, amount=order.amount_minor)
+    wallets = _locked(session, [order.account_id for order in orders])
+    known: dict[tuple[str, str], store.Answer] = {}
+    for actor in {order.actor for order in orders}:
+        keys = [order.idempotency_key for order in orders if order.actor == actor]
+        found = store.answers(session, actor, keys)
+        known |= {(actor, key): answer for key, answer in found.items()}
+    now = clock.now()
+    fresh: dict[tuple[str, str], tuple[_Order, int, Moved]] = {}
+    for order in orders:
+        key = order.actor, order.idempotency_key
+        asked = known[key].request_digest if key in known else None
+        if key in fresh:
+            asked = fresh[key][0].digest()
+        if asked is not None:
+            if asked != order.digest():
+                raise RequestConflict(key=order.idempotency_key)
+            continue
+        wallet = wallets[order.account_id]
+        _expire_due(wallet, now, order.zone)
+        fresh[key] = order, len(wallet.entries), enter(wallet, order, now)
+    written = store.write(session, list(wallets.values()))
+    lots = store.lots_of_entries(session, [answer.entry_id for answer in known.values()])
+    results = []
+    told_once: set[tuple[str, str]] = set()
+    for order in orders:
+        key = order.actor, order.idempotency_key
+        if key in known:
+            told = json.loads(known[key].detail)
+            entry_id = known[key].entry_id
+            results.append(
+                Moved(entry_id, True, told["balance"], lots.get(entry_id), told["covered"])
+            )
+            continue
+        _, place, moved = fresh[key]
+        ids = written[order.account_id]
+        wallet = wallets[order.account_id]
+        new = [n for n, each in enumerate(wallet.new_lots) if each.entry == place]
+        results.append(
+            replace(
+                moved,
+                entry_id=ids.entry_ids[place],
+                repeated=key in told_once,
+                lot_id=ids.lot_ids[new[0]] if new else None,
+            )
+        )
+        told_once.add(key)
+    return tuple(results)
+
+
+def _put_in(wallet: Wallet, order: PutOrder, now: datetime) -> Moved:
+    dies_at, at = order.expires_at, max(order.valid_at, now)
+    alive = dies_at is None or at < dies_at
+    covered_minor = min(order.amount_minor, wallet.uncovered_minor) if alive else 0
+    balance_minor = wallet.posted_minor + order.amount_minor
+    wallet.put(
+        order.amount_minor,
+        (to_wallet(order.against, order.amount_minor),),
+        _facts_of(order, now, {"balance": balance_minor, "covered": covered_minor}),
+        kind=order.kind,
+        expires_at=order.expires_at,
+        rule=order.rule,
+    )
+    return Moved(JournalEntryId(0), False, balance_minor, None, covered_minor)
+
+
+def _take_out(wallet: Wallet, order: TakeOrder, now: datetime) -> Moved:
+    balance_minor = wallet.posted_minor - order.amount_minor
+    facts = _facts_of(order, now, {"balance": balance_minor, "covered": 0})
+    if order.charge_month is not None:
+        facts = replace(facts, charge_month=order.charge_month.ordinal)
+    free_minor = spendable_minor(filter(order.may_draw, wallet.lots), facts.at)
+    if order.amount_minor > free_minor and not order.may_owe:
+        raise NotEnough(account=order.account_id, free=free_minor, asked=order.amount_minor)
+    posting = from_wallet(order.against, order.amount_minor)
+    wallet.take(order.amount_minor, (posting,), facts, order.may_draw)
+    return Moved(JournalEntryId(0), False, balance_minor)
+
+
+def _facts_of(order: PutOrder | TakeOrder, now: datetime, answer: Mapping[str, object]) -> Facts:
+    return Facts(
+        reason=order.reason,
+        valid_at=order.valid_at,
+        recorded_at=now,
+        month=Month.of(local_date(order.valid_at, order.zone)).ordinal,
+        actor=order.actor,
+        idempotency_key=order.idempotency_key,
+        request_digest=order.digest(),
+        detail=canonical_json({**order.detail, **answer}),
+    )
 
 
 def _answered(

@@ -76,9 +76,10 @@ class LotState:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Which ids the new entries of a wallet got, in order."""
+    """Which ids the new entries and lots of a wallet got, in order."""
 
     entry_ids: tuple[JournalEntryId, ...]
+    lot_ids: tuple[LotId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,15 @@ def lot_of_entry(session: Session, entry_id: int) -> tuple[LotId, int]:
     return LotId(lot_id), int(session.scalars(expired).one())
 
 
+def lots_of_entries(session: Session, entry_ids: Sequence[int]) -> dict[int, LotId]:
+    """Return the lots that entries brought, by entry; one that brought none is left out."""
+    found: dict[int, LotId] = {}
+    for part in in_slices(entry_ids):
+        query = select(_LOT.c.entry_id, _LOT.c.id).where(_LOT.c.entry_id.in_(part))
+        found.update({entry_id: LotId(lot_id) for entry_id, lot_id in session.execute(query)})
+    return found
+
+
 def answers(session: Session, actor: str, keys: Sequence[str]) -> dict[str, Answer]:
     """Return what was done for those of the keys that this actor used before."""
     found: dict[str, Answer] = {}
@@ -286,8 +296,10 @@ def write(session: Session, wallets: Sequence[Wallet]) -> dict[AccountId, Writte
     written: dict[AccountId, Written] = {}
     for wallet in changed:
         ids = [next(entry_ids) for _ in wallet.entries]
-        written[wallet.account_id] = Written(tuple(JournalEntryId(i) for i in ids))
         fresh = {new.lot.id: LotId(next(lot_ids)) for new in wallet.new_lots}
+        written[wallet.account_id] = Written(
+            tuple(JournalEntryId(i) for i in ids), tuple(fresh.values())
+        )
         remaining = {lot.id: lot.remaining_minor for lot in wallet.lots}
         for new in wallet.new_lots:
             lot = new.lot
@@ -710,4 +722,5 @@ def _lot(row: Any) -> Lot:  # noqa: ANN401 - a row of the lot table
         remaining_minor=row.remaining_minor,
         came_at=row.came_at,
         expires_at=row.expires_at,
+        rule=row.rule,
     )
