@@ -387,7 +387,7 @@ def _account_month(
     )
 
 
-_MOVEMENTS: Final = {
+MOVEMENTS: Final = {
     Reason.TOP_UP: MovementKind.TOP_UP,
     Reason.BONUS: MovementKind.BONUS,
     Reason.CHARGE: MovementKind.CHARGE,
@@ -396,6 +396,18 @@ _MOVEMENTS: Final = {
     Reason.REVERSAL: MovementKind.REVERSAL,
     Reason.OPENING_DEBT: MovementKind.BROUGHT_FORWARD,
     Reason.OPENING_ADVANCE: MovementKind.BROUGHT_FORWARD,
+    Reason.SET_ASIDE: MovementKind.SET_ASIDE,
+    Reason.RESERVE_RETURN: MovementKind.RESERVE_RETURN,
+    Reason.RESERVE_BONUS: MovementKind.BONUS,
+    Reason.CLAW_BACK: MovementKind.CLAW_BACK,
+    Reason.COMPENSATION: MovementKind.COMPENSATION,
+    Reason.EMERGENCY_CREDIT: MovementKind.CREDIT,
+    Reason.CREDIT_WITHDRAWN: MovementKind.CREDIT,
+    Reason.LATE_FEE: MovementKind.LATE_FEE,
+    Reason.INTEREST: MovementKind.INTEREST,
+    Reason.REFUND: MovementKind.REFUND,
+    Reason.TRANSFER_OUT: MovementKind.TRANSFER,
+    Reason.TRANSFER_IN: MovementKind.TRANSFER,
 }
 
 _OF_THE_PERIOD: Final = (Reason.CORRECTION, Reason.CHARGE)
@@ -404,13 +416,13 @@ _OF_THE_PERIOD: Final = (Reason.CORRECTION, Reason.CHARGE)
 def _movements(result: ChargeResult, zone: ZoneInfo) -> tuple[Movement, ...]:
     """Return the statement's movements: what is charged for the period as a sum, others by day."""
     others = tuple(
-        Movement(_MOVEMENTS[m.reason], m.amount_minor, local_date(m.valid_at, zone))
+        Movement(MOVEMENTS[m.reason], m.amount_minor, local_date(m.valid_at, zone))
         for m in result.movements
         if m.reason not in _OF_THE_PERIOD
     )
     sums = tuple(
         Movement(
-            _MOVEMENTS[reason],
+            MOVEMENTS[reason],
             sum(m.amount_minor for m in result.movements if m.reason is reason),
         )
         for reason in _OF_THE_PERIOD
