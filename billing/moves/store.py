@@ -90,7 +90,7 @@ def _in_scope(scope: Scope) -> Any:  # noqa: ANN401 - a condition
 
 
 def _whole() -> Select[Any]:
-    query: Select[Any] = (
+    query: Any = (
         select(
             AccountMoveRow,
             _FORMER.number.label("former_number"),
@@ -105,7 +105,8 @@ def _whole() -> Select[Any]:
         .join(PremisesRow, PremisesRow.id == func.coalesce(_NEXT.premises_id, _FORMER.premises_id))
         .join(BuildingRow, BuildingRow.id == PremisesRow.building_id)
     )
-    return query
+    found: Select[Any] = query
+    return found
 
 
 def _move(row: Any) -> Move:  # noqa: ANN401 - a row of `_whole`
