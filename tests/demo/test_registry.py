@@ -10,6 +10,7 @@ from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.scope import system_scope
+from kilokassa.db.session import Database
 from kilokassa.demo.founding import establish, found
 from kilokassa.demo.population import town
 from kilokassa.demo.registry import ensure_registry
@@ -25,21 +26,26 @@ SCOPE = system_scope("demo")
 TODAY = date(2026, 6, 20)
 
 
-@pytest.fixture
-def lived(sqlite_database, tmp_path):
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory, sqlite_template):
     """A town whose seventh month is under way: late enough for its meter to be replaced."""
+    folder = tmp_path_factory.mktemp("registry")
+    file = folder / "kilokassa.sqlite"
+    file.write_bytes(sqlite_template.read_bytes())
+    database = Database(f"sqlite:///{file}")
     clock = FixedClock(datetime(2026, 6, 20, 3, tzinfo=UTC))
-    settings = Settings.from_env({"KILOKASSA_VAR": str(tmp_path)})
-    application = Application(settings, sqlite_database, clock)
+    settings = Settings.from_env({"KILOKASSA_VAR": str(folder)})
+    application = Application(settings, database, clock)
     plan = town(TODAY, first_month=Month(2025, 12))
-    with sqlite_database.writing() as session:
+    with database.writing() as session:
         establish(session, application)
     found(application, plan, ())
     here = _here(application, plan, ())
     for month in (*plan.closed_months, Month(2026, 6)):
         _live(application, here, month, month.first_day)
     ensure_registry(application, plan, SCOPE)
-    return application, plan
+    yield application, plan
+    database.dispose()
 
 
 def test_the_town_has_what_a_registry_shows(lived):
