@@ -5,11 +5,9 @@ of others: they are put on one line, freed of marks that steer a terminal or tur
 direction, and escaped by the template.
 """
 
-import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -25,10 +23,10 @@ from kilokassa.core.text import (
     month_text,
     ngettext,
 )
-from notices.notice import Message
-
-LONGEST_LINE: Final = 200
-"""Characters of a name or an address that a letter shows."""
+from notices.letters import Letter, line
+from notices.notice import Message, Way
+from notices.sms import cut, plain
+from notices.wallet_letters import WalletFacts, wallet_letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +161,7 @@ Facts = (
     | RecalculationIssued
     | VerificationsDue
     | ReadingsDue
+    | WalletFacts
 )
 
 
@@ -170,29 +169,40 @@ def message_of(
     facts: Facts, addressee: Addressee, letterhead: Letterhead, language: Language
 ) -> Message:
     """Return what is to be told about `facts`, with exact amounts, in `language`."""
+    return _mail(_letter(facts, addressee, language), _frame(addressee, letterhead, language))
+
+
+def message_for(
+    way: Way, facts: Facts, addressee: Addressee, letterhead: Letterhead, language: Language
+) -> Message:
+    """Return what is to be told as a way of delivery carries it: a letter, or a few lines of text.
+
+    What goes to a telephone has no HTML; an SMS is at most `notices.sms.MOST_PARTS` parts long.
+    """
+    if way is Way.EMAIL:
+        return message_of(facts, addressee, letterhead, language)
     letter = _letter(facts, addressee, language)
     frame = _frame(addressee, letterhead, language)
+    if way is Way.SMS:
+        told = plain(f"{frame.demo_short}{letter.subject}. {letter.short}".strip())
+        return Message(letter.subject, cut(told), "")
+    lines = [
+        f"{frame.retailer}",
+        *([frame.demo] if frame.demo else []),
+        f"{letter.headline}: {letter.figure} ({letter.figure_note})",
+        *letter.sentences,
+        *(f"{label}: {value}" for label, value in letter.rows + frame.rows),
+        *([f"{letter.action}: {frame.page_url}"] if frame.page_url else []),
+    ]
+    return Message(letter.subject, "\n".join(lines), "")
+
+
+def _mail(letter: Letter, frame: "_Frame") -> Message:
     return Message(
         subject=letter.subject,
         text=_template("notice.txt").render(letter=letter, frame=frame),
         html=_template("notice.html").render(letter=letter, frame=frame),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Letter:
-    """The content of a notice, apart from how it is set."""
-
-    subject: str
-    tone: str
-    """`warn`, `good` or `plain`: the colour of the figure."""
-    headline: str
-    figure: str
-    figure_note: str
-    sentences: tuple[str, ...]
-    rows: tuple[tuple[str, str], ...]
-    action: str
-    """What the button to the account page says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +217,10 @@ class _Frame:
     contact: str
     reason: str
     demo: str
+    demo_short: str
 
 
-def _letter(facts: Facts, addressee: Addressee, language: Language) -> _Letter:
+def _letter(facts: Facts, addressee: Addressee, language: Language) -> Letter:
     match facts:
         case MoneyLow():
             return _money_low(facts, addressee, language)
@@ -225,10 +236,12 @@ def _letter(facts: Facts, addressee: Addressee, language: Language) -> _Letter:
             return _verifications_due(facts, language)
         case ReadingsDue():
             return _readings_due(facts, addressee, language)
+        case _:
+            return wallet_letter(facts, line(addressee.account_number), language)
 
 
-def _money_low(facts: MoneyLow, addressee: Addressee, language: Language) -> _Letter:
-    account = _line(addressee.account_number)
+def _money_low(facts: MoneyLow, addressee: Addressee, language: Language) -> Letter:
+    account = line(addressee.account_number)
     amount = amount_text(facts.available_minor, language)
     gone = facts.available_minor <= 0
     sentences = []
@@ -253,7 +266,7 @@ def _money_low(facts: MoneyLow, addressee: Addressee, language: Language) -> _Le
         if gone
         else mark("Account %(account)s: %(amount)s left")
     )
-    return _Letter(
+    return Letter(
         subject=gettext(subject, language) % {"account": account, "amount": amount},
         tone="warn",
         headline=gettext(
@@ -276,15 +289,15 @@ def _money_low(facts: MoneyLow, addressee: Addressee, language: Language) -> _Le
     )
 
 
-def _days_left(facts: DaysLeft, addressee: Addressee, language: Language) -> _Letter:
-    account = _line(addressee.account_number)
+def _days_left(facts: DaysLeft, addressee: Addressee, language: Language) -> Letter:
+    account = line(addressee.account_number)
     if facts.days > 0:
         figure = ngettext("%(count)s day", "%(count)s days", facts.days, language) % {
             "count": facts.days
         }
     else:
         figure = gettext(mark("less than a day"), language)
-    return _Letter(
+    return Letter(
         subject=gettext(mark("Account %(account)s: money for %(time)s"), language)
         % {"account": account, "time": figure},
         tone="warn",
@@ -318,9 +331,9 @@ def _days_left(facts: DaysLeft, addressee: Addressee, language: Language) -> _Le
     )
 
 
-def _top_up_received(facts: TopUpReceived, addressee: Addressee, language: Language) -> _Letter:
+def _top_up_received(facts: TopUpReceived, addressee: Addressee, language: Language) -> Letter:
     amount = amount_text(facts.amount_minor, language)
-    receipt = _line(facts.receipt_number)
+    receipt = line(facts.receipt_number)
     sentences = []
     if receipt:
         sentences.append(
@@ -344,9 +357,9 @@ def _top_up_received(facts: TopUpReceived, addressee: Addressee, language: Langu
             amount_text(facts.available_minor, language),
         )
     )
-    return _Letter(
+    return Letter(
         subject=gettext(mark("Account %(account)s: %(amount)s received"), language)
-        % {"account": _line(addressee.account_number), "amount": amount},
+        % {"account": line(addressee.account_number), "amount": amount},
         tone="good",
         headline=gettext(mark("Your top-up was received"), language),
         figure=amount,
@@ -358,7 +371,7 @@ def _top_up_received(facts: TopUpReceived, addressee: Addressee, language: Langu
     )
 
 
-def _document_issued(facts: DocumentIssued, addressee: Addressee, language: Language) -> _Letter:
+def _document_issued(facts: DocumentIssued, addressee: Addressee, language: Language) -> Letter:
     month = month_text(facts.month, language)
     if facts.balance_minor < 0:
         tone = "plain"
@@ -368,16 +381,16 @@ def _document_issued(facts: DocumentIssued, addressee: Addressee, language: Lang
     else:
         tone = "good"
         note = gettext(mark("nothing to pay: this is your advance"), language)
-    return _Letter(
+    return Letter(
         subject=gettext(mark("Account %(account)s: payment document for %(month)s"), language)
-        % {"account": _line(addressee.account_number), "month": month},
+        % {"account": line(addressee.account_number), "month": month},
         tone=tone,
         headline=gettext(mark("Payment document for %(month)s"), language) % {"month": month},
         figure=amount_text(abs(facts.balance_minor), language),
         figure_note=note,
         sentences=(
             gettext(mark("The payment document %(number)s is attached."), language)
-            % {"number": _line(facts.number)},
+            % {"number": line(facts.number)},
         ),
         rows=(
             (
@@ -391,7 +404,7 @@ def _document_issued(facts: DocumentIssued, addressee: Addressee, language: Lang
 
 def _recalculation_issued(
     facts: RecalculationIssued, addressee: Addressee, language: Language
-) -> _Letter:
+) -> Letter:
     months = list(dict.fromkeys((facts.first_month, facts.last_month)))
     shown = " – ".join(month_text(month, language) for month in months)
     if facts.difference_minor > 0:
@@ -400,9 +413,9 @@ def _recalculation_issued(
         tone, note = "good", mark("given back to your account")
     subject = mark("Account %(account)s: recalculation for %(months)s")
     follows = mark("The payment document for %(month)s will show the same lines.")
-    return _Letter(
+    return Letter(
         subject=gettext(subject, language)
-        % {"account": _line(addressee.account_number), "months": shown},
+        % {"account": line(addressee.account_number), "months": shown},
         tone=tone,
         headline=gettext(mark("Recalculation for %(months)s"), language) % {"months": shown},
         figure=amount_text(abs(facts.difference_minor), language),
@@ -412,7 +425,7 @@ def _recalculation_issued(
                 mark("The document %(number)s is attached: it sets the old lines beside the new."),
                 language,
             )
-            % {"number": _line(facts.number)},
+            % {"number": line(facts.number)},
             gettext(follows, language) % {"month": month_text(facts.shown_in, language)},
         ),
         rows=(),
@@ -420,15 +433,15 @@ def _recalculation_issued(
     )
 
 
-def _readings_due(facts: ReadingsDue, addressee: Addressee, language: Language) -> _Letter:
+def _readings_due(facts: ReadingsDue, addressee: Addressee, language: Language) -> Letter:
     month = month_text(facts.month, language)
     last = date_text(facts.closes_on, language)
     left = ngettext(
         "%(count)s day is left.", "%(count)s days are left.", facts.days_left, language
     ) % {"count": facts.days_left}
-    return _Letter(
+    return Letter(
         subject=gettext(mark("Account %(account)s: readings by %(day)s"), language)
-        % {"account": _line(addressee.account_number), "day": last},
+        % {"account": line(addressee.account_number), "day": last},
         tone="plain",
         headline=gettext(mark("It is time to read your meters"), language),
         figure=gettext(mark("until %(day)s"), language) % {"day": last},
@@ -446,7 +459,7 @@ def _readings_due(facts: ReadingsDue, addressee: Addressee, language: Language) 
         rows=tuple(
             (
                 gettext(kind, language),
-                gettext(mark("meter no. %(serial)s"), language) % {"serial": _line(serial)},
+                gettext(mark("meter no. %(serial)s"), language) % {"serial": line(serial)},
             )
             for kind, serial in facts.meters
         ),
@@ -454,7 +467,7 @@ def _readings_due(facts: ReadingsDue, addressee: Addressee, language: Language) 
     )
 
 
-def _verifications_due(facts: VerificationsDue, language: Language) -> _Letter:
+def _verifications_due(facts: VerificationsDue, language: Language) -> Letter:
     figure = ngettext("%(count)s meter", "%(count)s meters", facts.count, language) % {
         "count": facts.count
     }
@@ -473,7 +486,7 @@ def _verifications_due(facts: VerificationsDue, language: Language) -> _Letter:
             )
             % {"shown": len(facts.meters)}
         )
-    return _Letter(
+    return Letter(
         subject=gettext(
             mark("Verification of meters: %(count)s due, %(overdue)s overdue"), language
         )
@@ -486,7 +499,7 @@ def _verifications_due(facts: VerificationsDue, language: Language) -> _Letter:
         sentences=tuple(sentences),
         rows=tuple(
             (
-                _line(f"{meter.place}, № {meter.serial}"),
+                line(f"{meter.place}, № {meter.serial}"),
                 gettext(meter.message, language) % {"day": date_text(meter.day, language)},
             )
             for meter in facts.meters
@@ -496,19 +509,18 @@ def _verifications_due(facts: VerificationsDue, language: Language) -> _Letter:
 
 
 def _frame(addressee: Addressee, letterhead: Letterhead, language: Language) -> _Frame:
-    account = _line(addressee.account_number)
+    account = line(addressee.account_number)
     rows = [(gettext(mark("Account"), language), account)] if account else []
     if addressee.address.strip():
-        rows.append((gettext(mark("Address"), language), _line(addressee.address)))
+        rows.append((gettext(mark("Address"), language), line(addressee.address)))
     contact = [letterhead.retailer_name, letterhead.phone, letterhead.email]
     return _Frame(
         language=language,
-        retailer=_line(letterhead.retailer_name),
-        greeting=gettext(mark("Hello, %(name)s!"), language)
-        % {"name": _line(addressee.payer_name)},
+        retailer=line(letterhead.retailer_name),
+        greeting=gettext(mark("Hello, %(name)s!"), language) % {"name": line(addressee.payer_name)},
         rows=tuple(rows),
         page_url=letterhead.page_url,
-        contact=" · ".join(_line(part) for part in contact if part.strip()),
+        contact=" · ".join(line(part) for part in contact if part.strip()),
         reason=gettext(
             mark("You get this letter because your address is given for account %(account)s.")
             if account
@@ -519,18 +531,8 @@ def _frame(addressee: Addressee, letterhead: Letterhead, language: Language) -> 
         demo=gettext(mark("DEMO: an invented town. Nobody is asked for money."), language)
         if letterhead.demo
         else "",
+        demo_short=f"{gettext(mark('DEMO'), language)} " if letterhead.demo else "",
     )
-
-
-def _line(text: str) -> str:
-    """Return `text` on one line: no control, format or surrogate characters, no runs of space."""
-    plain = "".join(
-        " " if char.isspace() else char
-        for char in text
-        if char.isspace() or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"}
-    )
-    short = " ".join(plain.split())
-    return short if len(short) <= LONGEST_LINE else short[: LONGEST_LINE - 1] + "…"
 
 
 @cache

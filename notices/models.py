@@ -22,6 +22,7 @@ class NoticeRow(Base):
         Index("ix_notice_state_due", "state", "next_attempt_at"),
         Index("ix_notice_account", "account_id", "id"),
         Index("ix_notice_way", "way", "recipient", "id"),
+        Index("ix_notice_message", "message_id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

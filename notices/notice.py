@@ -1,9 +1,9 @@
 """Notices as values: what is to be told, what is due, and what came of it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from kilokassa.core.ids import AccountId
@@ -20,12 +20,50 @@ class NoticeKind(StrEnum):
     RECALCULATION = "recalculation"
     READINGS_DUE = "readings_due"
     VERIFICATIONS_DUE = "verifications_due"
+    BONUS_EXPIRING = "bonus_expiring"
+    UNUSUAL_USE = "unusual_use"
+    TARIFF_CHANGED = "tariff_changed"
+    LIMITATION = "limitation"
+    """The notice of a limitation of supply: the law's clock starts when it is delivered."""
+    AUTO_TOP_UP_REFUSED = "auto_top_up_refused"
+    RESERVE_ENDING = "reserve_ending"
+    CHARGE_POSTED = "charge_posted"
+    """For other systems alone."""
+    BALANCE_CHANGED = "balance_changed"
+    """For other systems alone."""
+    TEST = "test"
+    """Asked for by whoever sets a webhook up."""
+
+
+MACHINE_KINDS: Final = frozenset(
+    {NoticeKind.CHARGE_POSTED, NoticeKind.BALANCE_CHANGED, NoticeKind.TEST}
+)
+"""Told to other systems only: no person wants a letter for each."""
+
+LEGAL_KINDS: Final = frozenset(
+    {NoticeKind.LIMITATION, NoticeKind.PAYMENT_DOCUMENT, NoticeKind.RECALCULATION}
+)
+"""What the retailer owes to the customer: it cannot be switched off."""
+
+RESIDENT_KINDS: Final = tuple(
+    kind
+    for kind in NoticeKind
+    if kind not in MACHINE_KINDS and kind is not NoticeKind.VERIFICATIONS_DUE
+)
+"""What a customer may be told of, in the order in which it is shown."""
 
 
 class Way(StrEnum):
     """A way of delivery that a notice is written for."""
 
     EMAIL = "email"
+    SMS = "sms"
+    MESSENGER = "messenger"
+    WEBHOOK = "webhook"
+
+
+PERSONAL_WAYS: Final = (Way.EMAIL, Way.SMS, Way.MESSENGER)
+"""Ways that lead to a person; a webhook leads to a system."""
 
 
 class DeliveryMethod(StrEnum):
@@ -50,6 +88,7 @@ class NoticeState(StrEnum):
     SENDING = "sending"
     """Handed out; due again when its lease runs out, for whoever took it may have died."""
     SENT = "sent"
+    """Accepted by the other side; that is no proof that it arrived."""
     FAILED = "failed"
     """Refused for now; due again at `next_attempt_at`."""
     GIVEN_UP = "given_up"
@@ -57,6 +96,18 @@ class NoticeState(StrEnum):
 
 OPEN_STATES = (NoticeState.PENDING, NoticeState.SENDING, NoticeState.FAILED)
 """States from which a notice may still be delivered."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """The local hours at which nobody is told anything; none at all where both are equal."""
+
+    begins: time
+    ends: time
+
+
+QUIET_HOURS: Final = QuietHours(time(22), time(8))
+"""Until a customer says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +138,7 @@ class NoticeOrder:
     document_number: str | None = None
     """The document whose PDF goes along; it is made when the notice is delivered."""
     way: Way = Way.EMAIL
+    quiet: QuietHours = QUIET_HOURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +179,9 @@ class Delivery:
 
     outcome: Outcome
     answer: str = ""
-    """The proof of a delivery, or why there was none."""
+    """What the other side answered when it accepted, or why it did not."""
+    retry_at: datetime | None = None
+    """When the other side asks to try again; None leaves the pause to us."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from kilokassa.core.ids import AccountId
-from notices.notice import NoticeKind
+from notices.notice import MACHINE_KINDS, QUIET_HOURS, NoticeKind, QuietHours
 
-QUIET_FROM: Final = time(22)
-QUIET_UNTIL: Final = time(8)
+QUIET_FROM: Final = QUIET_HOURS.begins
+QUIET_UNTIL: Final = QUIET_HOURS.ends
 
-WELCOME_AT_NIGHT: Final = frozenset({NoticeKind.TOP_UP_RECEIVED})
+WELCOME_AT_NIGHT: Final = frozenset({NoticeKind.TOP_UP_RECEIVED, *MACHINE_KINDS})
 """What whoever just did it waits for: the answer to a payment comes at once."""
 
 ALARM_KINDS: Final = (NoticeKind.MONEY_LOW, NoticeKind.DAYS_LEFT)
@@ -47,6 +47,8 @@ class Standing:
     available_minor: int
     days_left: int | None
     """None where nothing was used, so that nothing can be foretold."""
+    thresholds: Thresholds | None = None
+    """The account's own; None takes those of the order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +92,26 @@ def alarm_key(kind: NoticeKind, account_id: AccountId, episode: int) -> str:
     return f"{kind}:{account_id}:{episode}"
 
 
-def allowed_at(kind: NoticeKind, at: datetime, zone: ZoneInfo) -> datetime:
+def allowed_at(
+    kind: NoticeKind, at: datetime, zone: ZoneInfo, quiet: QuietHours = QUIET_HOURS
+) -> datetime:
     """Return the first instant from `at` on at which a notice may be told in `zone`.
 
-    Between 22:00 and 08:00 local time it waits for the morning, unless it is welcome at night.
+    In the quiet hours it waits for their end, unless it is welcome at night.
     """
     local = at.astimezone(zone)
-    if kind in WELCOME_AT_NIGHT or QUIET_UNTIL <= local.time() < QUIET_FROM:
+    if kind in WELCOME_AT_NIGHT or not _is_quiet(local.time(), quiet):
         return at
-    morning = local.date() + timedelta(days=local.time() >= QUIET_FROM)
-    return datetime.combine(morning, QUIET_UNTIL, tzinfo=zone).astimezone(UTC)
+    # Past midnight the same evening's hours are over on the next day.
+    over_midnight = quiet.begins > quiet.ends and local.time() >= quiet.begins
+    morning = local.date() + timedelta(days=over_midnight)
+    return max(at, datetime.combine(morning, quiet.ends, tzinfo=zone).astimezone(UTC))
+
+
+def _is_quiet(now: time, quiet: QuietHours) -> bool:
+    if quiet.begins <= quiet.ends:
+        return quiet.begins <= now < quiet.ends
+    return now >= quiet.begins or now < quiet.ends
 
 
 def retry_after(attempts: int, *, jitter: float) -> timedelta:
@@ -128,7 +140,7 @@ def _known(alarms: Mapping[NoticeKind, Alarm], kind: NoticeKind) -> Alarm:
 def _money_low(standing: Standing, alarm: Alarm, thresholds: Thresholds) -> Alarm:
     low = standing.available_minor < thresholds.low_minor
     ended = standing.available_minor * 100 > thresholds.low_minor * thresholds.rearm_percent
-    return _stepped(alarm, low=low, ended=ended)
+    return stepped(alarm, low=low, ended=ended)
 
 
 def _days_left(standing: Standing, alarm: Alarm, thresholds: Thresholds) -> Alarm:
@@ -136,10 +148,11 @@ def _days_left(standing: Standing, alarm: Alarm, thresholds: Thresholds) -> Alar
         return alarm
     few = standing.days_left <= thresholds.days
     ended = standing.days_left * 100 > thresholds.days * thresholds.rearm_percent
-    return _stepped(alarm, low=few, ended=ended)
+    return stepped(alarm, low=few, ended=ended)
 
 
-def _stepped(alarm: Alarm, *, low: bool, ended: bool) -> Alarm:
+def stepped(alarm: Alarm, *, low: bool, ended: bool) -> Alarm:
+    """Return the alarm raised where it was not and `low` holds, or ended where `ended` does."""
     if low and not alarm.raised:
         return Alarm(raised=True, episode=alarm.episode + 1)
     if ended and alarm.raised:

@@ -1,15 +1,10 @@
-import ast
 import re
 from datetime import UTC, date, datetime
 from html.parser import HTMLParser
-from importlib.resources import files
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from babel.messages.pofile import read_po
 
-import notices.messages
 from kilokassa.core.calendar import Month
 from kilokassa.core.text import Language
 from notices.messages import (
@@ -231,20 +226,3 @@ def test_an_html_letter_loads_nothing_from_elsewhere():
     page = Words(english(TOP_UP).html)
 
     assert not {"img", "link", "script", "iframe"} & set(page.tags)
-
-
-def test_every_sentence_has_its_russian_word():
-    with (files("kilokassa") / "locale" / "ru" / "notices.po").open("rb") as handle:
-        known = {
-            form
-            for message in read_po(handle, locale="ru")
-            if message.id and message.string
-            for form in (message.id if isinstance(message.id, tuple) else (message.id,))
-        }
-
-    wanted = set()
-    for node in ast.walk(ast.parse(Path(notices.messages.__file__).read_text("utf-8"))):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"mark", "ngettext"}:
-            wanted |= {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
-
-    assert wanted == known

@@ -655,6 +655,7 @@ def upgrade() -> None:
         )
 
     op.create_index("ix_notice_way", "notice", ["way", "recipient", "id"], unique=False)
+    op.create_index("ix_notice_message", "notice", ["message_id"], unique=False)
     op.create_table(
         "bonus_grant",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1014,6 +1015,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_bonus_grant_account")
 
     op.drop_table("bonus_grant")
+    op.drop_index("ix_notice_message", table_name="notice")
     op.drop_index("ix_notice_way", table_name="notice")
     with op.batch_alter_table("notice_attempt", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_notice_attempt_notice_id"))
