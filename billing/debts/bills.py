@@ -73,7 +73,8 @@ class AccountDebts:
     """Of late fees and interest that were posted, what is left."""
     ahead_minor: int = 0
     """What was paid ahead of everything."""
-    payments: tuple[Payment, ...] = ()
+    paid: tuple[tuple[date, datetime, int], ...] = ()
+    """Each payment of the ledger: its day, when it was recorded, and kopecks."""
     last_paid_at: datetime | None = None
 
     @property
@@ -115,7 +116,7 @@ def account_debts(
     for one in running:
         if one.amount_minor > 0:
             bills.append(Bill(one.charge_month, one.service, one.amount_minor, one.known_on))
-    payments, owed, last_paid_at = _payments(movements, returned)
+    payments, owed, paid = _payments(movements, returned)
     settled = settle(bills, payments)
     left_minor = settled.ahead_minor
     rest: dict[bool, int] = {}
@@ -129,8 +130,8 @@ def account_debts(
         opening_minor=rest[True],
         fees_minor=max(0, rest[False]),
         ahead_minor=left_minor + max(0, -rest[False]),
-        payments=tuple(payments),
-        last_paid_at=last_paid_at,
+        paid=tuple(paid),
+        last_paid_at=max((recorded_at for _, recorded_at, _ in paid), default=None),
     )
 
 
@@ -177,13 +178,13 @@ def _shown_on(document_month: int) -> date:
 
 def _payments(
     movements: Sequence[Movement], returned: Sequence[Payment]
-) -> tuple[list[Payment], dict[bool, int], datetime | None]:
-    """Return the payments, what is owed beside bills (opening or not), and when it last paid."""
+) -> tuple[list[Payment], dict[bool, int], list[tuple[date, datetime, int]]]:
+    """Return the payments, what is owed beside bills (opening or not), and what came when."""
     taken_back = {one.reverses for one in movements if one.reverses is not None}
     came: list[Payment] = list(returned)
     left: list[tuple[date, int]] = []
     owed: dict[bool, int] = {}
-    last_paid_at: datetime | None = None
+    paid: list[tuple[date, datetime, int]] = []
     for one in movements:
         if one.sequence in taken_back or one.reason in CHARGED | LENT | {Reason.REVERSAL}:
             continue
@@ -192,11 +193,10 @@ def _payments(
             owed[opening] = owed.get(opening, 0) - one.amount_minor
         elif one.amount_minor > 0:
             came.append(Payment(one.on, one.amount_minor))
-            if last_paid_at is None or one.recorded_at > last_paid_at:
-                last_paid_at = one.recorded_at
+            paid.append((one.on, one.recorded_at, one.amount_minor))
         elif one.amount_minor < 0:
             left.append((one.on, -one.amount_minor))
-    return _less(came, left), owed, last_paid_at
+    return _less(came, left), owed, paid
 
 
 def _less(came: Sequence[Payment], left: Sequence[tuple[date, int]]) -> list[Payment]:

@@ -1,7 +1,7 @@
 """Queries of what debts are made of: charged sums, the ledger, norms, notices; in bulk."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from billing.debts.bills import AccountDebts, ChargedSum, DueOn, Movement, Running, account_debts
 from billing.models import AccountRow, ChargeLineRow, RunningChargeRow
-from kilokassa.core.calendar import local_date
+from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.ids import AccountId
 from kilokassa.db.slices import in_slices
 from metering.models import BuildingRow, PremisesRow
@@ -28,25 +28,29 @@ def debts_of(
     account_ids: Sequence[AccountId],
     due_on: DueOn,
     *,
-    with_running: frozenset[AccountId] = frozenset(),
+    paying_ahead: frozenset[AccountId] = frozenset(),
 ) -> dict[AccountId, AccountDebts]:
     """Return the debts of accounts: a handful of queries, however many there are.
 
-    For those in `with_running` what they used of months not closed is due as well: they pay ahead.
+    Those in `paying_ahead` owe each month from its end on, and what they used of one not closed.
     """
     zones = zones_of(session, account_ids)
     charged = _charged_sums(session, account_ids)
     movements = _movements(session, account_ids, zones)
-    running = _running(session, sorted(with_running), zones)
+    running = _running(session, sorted(paying_ahead), zones)
     return {
         account_id: account_debts(
             charged.get(account_id, ()),
             movements.get(account_id, ()),
-            due_on,
+            _month_end if account_id in paying_ahead else due_on,
             running.get(account_id, ()),
         )
         for account_id in zones
     }
+
+
+def _month_end(month: Month) -> date:
+    return month.days[-1]
 
 
 def zones_of(session: Session, account_ids: Sequence[AccountId]) -> dict[AccountId, ZoneInfo]:
@@ -191,13 +195,13 @@ def delivered_notices(
     return found
 
 
-def limitation_key(account_id: AccountId, service: str, number: int, way: str = "email") -> str:
-    """Return what names the notice of a limitation: one for each decision that asks for it.
+def limitation_key(account_id: AccountId, service: str, episode: str) -> str:
+    """Return what names the notice of a limitation: one for each time that a debt rose too high.
 
-    >>> limitation_key(AccountId(7), "electricity", 3)
-    'limitation:7:electricity:3:email'
+    >>> limitation_key(AccountId(7), "electricity", "2026-11-16")
+    'limitation:7:electricity:2026-11-16'
     """
-    return f"{LIMITATION_KEY}:{account_id}:{service}:{number}:{way}"
+    return f"{LIMITATION_KEY}:{account_id}:{service}:{episode}"
 
 
 def service_of_key(key: str) -> str | None:

@@ -2,8 +2,9 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +49,17 @@ class CardGatewaySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """A payment provider that tells of payments by signed messages."""
+
+    code: str
+    secret: str = field(repr=False)
+    tender: str = "card"
+    page_url: str = ""
+    """Where a resident pays; `{order}` and `{amount}` stand for the order. Empty: nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that an installation may set, frozen."""
 
@@ -64,8 +76,16 @@ class Settings:
     secure_cookies: bool
     estimation_rules: Path | None = None
     """The installation's own rules of estimation, over those that come with the product."""
+    late_fee_rules: Path | None = None
+    """The installation's own rules of late fees, in the place of those of the product."""
+    guard_sets: Path | None = None
+    """The installation's own guard sets, beside or over those of the product."""
+    charge_late_fees: bool = False
+    """Whether late fees are charged; they are computed and shown all the same."""
     card_gateways: tuple[CardGatewaySettings, ...] = ()
     """Providers of auto top-ups."""
+    providers: tuple[ProviderSettings, ...] = ()
+    """Those whose messages of payments are taken."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -103,7 +123,11 @@ class Settings:
             smtp=_smtp(environ),
             secure_cookies=_yes(environ, "KILOKASSA_SECURE_COOKIES"),
             estimation_rules=_file(environ, "KILOKASSA_ESTIMATION_RULES"),
+            late_fee_rules=_file(environ, "KILOKASSA_LATE_FEE_RULES"),
+            guard_sets=_file(environ, "KILOKASSA_GUARD_SETS"),
+            charge_late_fees=_yes(environ, "KILOKASSA_CHARGE_LATE_FEES"),
             card_gateways=_card_gateways(environ),
+            providers=_providers(environ),
         )
 
 
@@ -160,6 +184,54 @@ def _card_gateways(environ: Mapping[str, str]) -> tuple[CardGatewaySettings, ...
             value="***",
             expected=mark('JSON such as {"bank": {"url": "https://...", "secret": "16 or more"}}'),
         ) from None
+
+
+def _providers(environ: Mapping[str, str]) -> tuple[ProviderSettings, ...]:
+    text = environ.get("KILOKASSA_PROVIDERS")
+    if not text:
+        return ()
+    try:
+        return tuple(
+            ProviderSettings(
+                _code(code),
+                _secret_of_messages(one["secret"]),
+                _tender(one.get("tender", "card")),
+                _page(one.get("page", "")),
+            )
+            for code, one in sorted(json.loads(text).items())
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # The value holds secrets: it is not repeated.
+        raise BadSetting(
+            name="KILOKASSA_PROVIDERS",
+            value="***",
+            expected=mark(
+                'JSON such as {"bank": {"secret": "32 or more", "tender": "card, sbp or bank", '
+                '"page": "https://.../{order}"}}'
+            ),
+        ) from None
+
+
+def _code(code: str) -> str:
+    if re.fullmatch(r"[a-z][a-z0-9_-]{0,29}", code) is None:
+        raise ValueError("a code stands in addresses")
+    return code
+
+
+def _secret_of_messages(secret: str) -> str:
+    if len(secret) < 32:
+        raise ValueError("a secret is not to be guessed")
+    return secret
+
+
+def _tender(tender: str) -> str:
+    if tender not in {"card", "sbp", "bank"}:
+        raise ValueError("no such way to pay")
+    return tender
+
+
+def _page(url: str) -> str:
+    return _address(url) if url else ""
 
 
 def _address(url: str) -> str:

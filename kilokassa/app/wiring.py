@@ -18,6 +18,16 @@ class Application:
     database: Database
     clock: Clock
 
+    def __post_init__(self) -> None:
+        """Let the database know the installation's own rules of debts, where it has any."""
+        settings = self.settings
+        if settings.late_fee_rules is not None or settings.guard_sets is not None:
+            from billing.debts.service import RULES_OPTION
+            from kilokassa.app.debts import own_rules
+
+            rules = own_rules(settings.late_fee_rules, settings.guard_sets)
+            self.database.engine.update_execution_options(**{RULES_OPTION: rules})
+
     @property
     def secret_key(self) -> str:
         """The key that signs sessions: the setting, else one made once and kept in a file.
