@@ -54,7 +54,7 @@ from kilokassa.app.executor import open_executor, run_parts
 from kilokassa.app.month_documents import AccountMonth, Issuer, draft_of, history_of
 from kilokassa.app.telling import tell_documents
 from kilokassa.app.wiring import Application
-from kilokassa.core.calendar import Month, local_date
+from kilokassa.core.calendar import Month, local_date, local_midnight
 from kilokassa.core.clock import Clock, FixedClock
 from kilokassa.core.errors import NotFound
 from kilokassa.core.ids import AccountId
@@ -138,25 +138,29 @@ def close_month(
     Accounts whose month is closed already are left alone, apart from corrections of closed months
     that later readings ask for: those become reversing and right lines on the next document. Who
     gave an e-mail address is sent the document, unless `tell` is false. What was not measured is
-    estimated first (`kilokassa.app.estimating`).
+    estimated first (`kilokassa.app.estimating`). Of an account that has ended, its last month may
+    be closed before it is over: nothing more is used (`kilokassa.app.moving`).
     """
     scope.demand(Right.RUN_BILLING)
     database, clock = application.database, application.clock
     now = clock.now()
     with database.reading() as session:
         zone = billing_store.retailer_zone(session)
+        ended = False
         if account_number is None:
             account_ids = billing_store.account_id_range(session, month)
         else:
             row = billing_store.account_by_number(session, scope, account_number)
             account_ids = [AccountId(row.id)]
+            ended = row.closed_on is not None and row.closed_on <= local_date(now, zone)
     if not account_ids:
         raise NotFound(what=mark("account open in"), name=str(month))
     end = month.period(zone).end
-    if now < end:
+    if now >= end:
+        run_estimates(application, month, scope=scope, account_ids=account_ids)
+        settle_common_areas(application, month, scope=scope)
+    elif not ended:
         raise MonthNotOver(month=str(month), day=str(month.plus(1).first_day))
-    run_estimates(application, month, scope=scope, account_ids=account_ids)
-    settle_common_areas(application, month, scope=scope)
     with database.writing() as session:
         run_id, done = _begin(session, month, scope.actor, now, resume=account_number is None)
     with database.reading() as session:
@@ -263,7 +267,7 @@ def _write(session: Session, order: PartOrder, work: _Work, clock: Clock) -> Par
             parts=_unposted(work.facts.charges[account.id], running),
             charge_month=month,
             month=month,
-            valid_at=end,
+            valid_at=_last_instant(account, end),
             idempotency_key=f"close:{month}:{account.id}",
         )
         for account in work.accounts
@@ -326,6 +330,13 @@ def _write(session: Session, order: PartOrder, work: _Work, clock: Clock) -> Par
             for warning in work.facts.charges[account.id].warnings
         ),
     )
+
+
+def _last_instant(account: BilledAccount, end: datetime) -> datetime:
+    """Return the end of a month, or of the account where that comes before."""
+    if account.closed_on is None:
+        return end
+    return min(end, local_midnight(account.closed_on, account.zone))
 
 
 def _unposted(
