@@ -17,6 +17,8 @@ class Access:
     """Where given, only these roles."""
     whole_retailer: bool = False
     """Only an actor who reaches everything: the page shows what belongs to no one account."""
+    signed: bool = False
+    """The request proves itself by a signature of its own; it bears no token of a session."""
 
     @property
     def anyone(self) -> bool:
@@ -33,11 +35,16 @@ class Access:
 
 
 ANYONE: Final = Access()
+SIGNED: Final = Access(signed=True)
 SIGNED_IN: Final = Access(Right.VIEW)
 STAFF: Final = Access(Right.VIEW_STAFF)
 RETAILER: Final = Access(Right.VIEW_STAFF, whole_retailer=True)
 RESIDENT: Final = Access(Right.VIEW, roles=frozenset({Role.RESIDENT}))
 WALLETS: Final = Access(Right.MANAGE_WALLETS)
+MONEY_OF_ALL: Final = Access(Right.MANAGE_WALLETS, whole_retailer=True)
+PAYING: Final = Access(
+    Right.VIEW, roles=frozenset({Role.RESIDENT, Role.OPERATOR, Role.ADMINISTRATOR})
+)
 METERS_OF_ALL: Final = Access(Right.MANAGE_METERS, whole_retailer=True)
 SUBMIT_FOR_ANY: Final = Access(Right.SUBMIT_READINGS)
 SUBMIT: Final = Access(Right.SUBMIT_READINGS, roles=frozenset({Role.RESIDENT}))
@@ -172,6 +179,20 @@ ACCESS: Final[Mapping[str, Access]] = {
     "api.document": SIGNED_IN,
     "api.document_pdf": SIGNED_IN,
     "api.top_up": WALLETS,
+    "api.payments": RETAILER,
+    "api.payment": RETAILER,
+    "api.payment_trial": RETAILER,
+    "api.payment_suggestions": MONEY_OF_ALL,
+    "api.match_payment": MONEY_OF_ALL,
+    "api.unmatch_payment": MONEY_OF_ALL,
+    "api.return_payment": MONEY_OF_ALL,
+    "api.payment_files": RETAILER,
+    "api.payment_file": RETAILER,
+    "api.send_payment_file": MONEY_OF_ALL,
+    "api.top_up_split": SIGNED_IN,
+    "api.payment_orders": SIGNED_IN,
+    "api.place_payment_order": PAYING,
+    "api.provider_payments": SIGNED,
     "api.buildings": STAFF,
     "api.building": STAFF,
     "api.points": STAFF,

@@ -184,7 +184,7 @@ class Guard:
             answer = self._demand(here, access)
             if answer is not None:
                 return answer
-        if request.method not in _SAFE_METHODS and not by_password:
+        if request.method not in _SAFE_METHODS and not by_password and not access.signed:
             self.csrf.protect()
         return None
 

@@ -15,6 +15,10 @@ from kilokassa.web.auth import is_api
 
 STATUS: Final[Mapping[str, int]] = {
     "not_signed_in": 401,
+    "not_authentic": 401,
+    "not_in_suspense": 409,
+    "payment_not_taken": 409,
+    "payment_taken": 409,
     "forbidden": 403,
     "not_found": 404,
     "request_conflict": 409,
