@@ -236,12 +236,15 @@ def candidates(
 ) -> list[AccountId]:
     """Return those of the accounts whose services may stand otherwise than normal by their wallet.
 
-    That is who owes something, or has less than `low_below_minor`; all accounts where none are
-    named.
+    That is who owes something, or pays ahead and has less than `low_below_minor`; all accounts
+    where none are named.
     """
+    pays_ahead = select(RunningChargeRow.account_id).where(
+        RunningChargeRow.account_id == WalletRow.account_id
+    )
     query = select(WalletRow.account_id).where(
         (WalletRow.uncovered_minor > 0)
-        | (WalletRow.lots_minor - WalletRow.uncovered_minor < low_below_minor)
+        | ((WalletRow.lots_minor < low_below_minor) & pays_ahead.exists())
     )
     if account_ids is None:
         return [AccountId(a) for a in session.scalars(query.order_by(WalletRow.account_id))]

@@ -20,6 +20,7 @@ from billing import service as billing_service
 from billing import store as billing_store
 from billing.accounts import BilledAccount
 from billing.charges import AccountCharge, NewLine
+from billing.debts.service import recompute
 from billing.models import (
     BillingPartRow,
     BillingRunRow,
@@ -64,6 +65,7 @@ from kilokassa.db.session import Database
 from tariffs import store as tariff_store
 from tariffs.store import Plan
 from wallet import store as wallet_store
+from wallet.debts.store import not_normal
 from wallet.ledger import Reason
 from wallet.service import ChargeBatch, ChargeOrder, ChargeResult, charge_batch
 
@@ -173,6 +175,10 @@ def close_month(
         if order.part not in done
     ]
     report = _run(application, orders, progress)
+    for order in orders:
+        # A bill is overdue by time alone; here a correction may end what stands already.
+        with database.writing() as session:
+            recompute(session, not_normal(session, order.account_ids), clock)
     with database.writing() as session:
         session.execute(
             update(BillingRunRow)

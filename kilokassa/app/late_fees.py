@@ -258,7 +258,9 @@ def _post(
     takes, puts = [], []
     for account_id, amount_minor in sums.items():
         through_on = until[account_id]
-        key = f"late_fee:{account_id}:{through_on}"
+        # The rows written with it make a repeat harmless; the key only has to differ each time.
+        bills = sorted((s.service, s.bill_month) for s in steps if s.account_id == account_id)
+        key = f"late_fee:{account_id}:{through_on}:{digest_text(repr(bills))[:12]}"
         valid_at = local_midnight(through_on + timedelta(days=1), zone) - timedelta(seconds=1)
         if amount_minor > 0:
             takes.append(
@@ -291,9 +293,13 @@ def _post(
                     detail={"through_on": through_on.isoformat()},
                 )
             )
-    moved = [*take_all(session, takes, clock), *put_all(session, puts, clock)]
     entries = {
-        order.account_id: one.entry_id for order, one in zip([*takes, *puts], moved, strict=True)
+        order.account_id: one.entry_id
+        for order, one in zip(takes, take_all(session, takes, clock), strict=True)
+    }
+    entries |= {
+        order.account_id: one.entry_id
+        for order, one in zip(puts, put_all(session, puts, clock), strict=True)
     }
     return [replace(step, entry_id=entries.get(step.account_id)) for step in steps]
 

@@ -1,7 +1,7 @@
 """Taking money: a top-up, its receipt and its notice in one transaction."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,11 +10,13 @@ from sqlalchemy.orm import Session
 
 from billing import store as billing_store
 from billing.accounts import BilledAccount
+from billing.debts.service import recompute
 from billing.models import AccountRow, RetailerRow
 from invoices.documents import Draft, IssuedDocument
 from invoices.numbering import DocumentKind
 from invoices.receipt import MoneyReceipt
 from invoices.service import IssueOrder, issue_documents
+from kilokassa.app.bonuses import ToppedUp, grant_for_top_ups
 from kilokassa.app.month_documents import premises_address, requisites_of
 from kilokassa.app.telling import tell_top_up
 from kilokassa.core.calendar import Month, local_date
@@ -25,6 +27,8 @@ from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import Language, mark
 from kilokassa.db.slices import in_slices
 from wallet import store as wallet_store
+from wallet.bonuses import store as bonus_store
+from wallet.bonuses.store import PublishedRule
 from wallet.service import TopUpOrder, TopUpResult, top_up
 from wallet.topups import BonusRule
 
@@ -97,13 +101,16 @@ def take_payments(
         )
         for payment in payments
     ]
+    results, named = _with_bonuses(session, payments, results, zone, scope.actor, clock)
     drafts = [
-        _receipt(retailer, accounts[payment.account_id], payment, result, clock)
+        _receipt(retailer, accounts[payment.account_id], payment, result, named, clock)
         for payment, result in zip(payments, results, strict=True)
     ]
     issued_on = local_date(clock.now(), zone)
     receipts = issue_documents(session, IssueOrder(drafts, issued_on), clock)
     taken = tuple(TakenPayment(*pair) for pair in zip(results, receipts, strict=True))
+    # Money that came first withdraws what was due for a debt.
+    recompute(session, sorted(accounts), clock)
     if tell:
         tell_top_up(
             session,
@@ -112,6 +119,46 @@ def take_payments(
             clock,
         )
     return taken
+
+
+def _with_bonuses(
+    session: Session,
+    payments: Sequence[Payment],
+    results: Sequence[TopUpResult],
+    zone: ZoneInfo,
+    actor: str,
+    clock: Clock,
+) -> tuple[list[TopUpResult], Mapping[str, PublishedRule]]:
+    """Grant what the payments earn by the published rules; return the results with it.
+
+    A payment that was taken before has the bonus of then.
+    """
+    rules = {rule.code: rule for rule in bonus_store.published_rules(session)}
+    if not rules:
+        return list(results), rules
+    fresh = [
+        ToppedUp(payment.account_id, result.entry_id, payment.amount_minor, payment.paid_at)
+        for payment, result in zip(payments, results, strict=True)
+        if not result.repeated
+    ]
+    grant_for_top_ups(session, fresh, zone, actor, clock)
+    earned = bonus_store.granted_for(
+        session, [one.account_id for one in payments], [result.entry_id for result in results]
+    )
+    found = []
+    for result in results:
+        grants = earned.get(result.entry_id, ())
+        minor = sum(one.amount_minor for one in grants)
+        codes = [code for code in (result.bonus_rule, *(one.rule_code for one in grants)) if code]
+        found.append(
+            replace(
+                result,
+                bonus_minor=result.bonus_minor + minor,
+                bonus_rule=", ".join(codes),
+                balance_minor=result.balance_minor + minor,
+            )
+        )
+    return found, rules
 
 
 def _accounts(
@@ -144,8 +191,12 @@ def _receipt(
     account: BilledAccount,
     payment: Payment,
     result: TopUpResult,
+    rules: Mapping[str, PublishedRule],
     clock: Clock,
 ) -> Draft:
+    language = Language(account.language)
+    codes = [code for code in result.bonus_rule.split(", ") if code]
+    names = [rules[code].document.named(language) if code in rules else code for code in codes]
     receipt = MoneyReceipt(
         retailer=requisites_of(retailer),
         payer_name=account.payer_name,
@@ -158,6 +209,7 @@ def _receipt(
         tender=TENDERS[payment.tender],
         reference=payment.reference,
         bonus_minor=result.bonus_minor,
+        bonus_rules="; ".join(names),
         balance_after_minor=result.balance_minor,
         demo=retailer.demo,
     )
@@ -166,6 +218,6 @@ def _receipt(
         account_id=account.id,
         snapshot=receipt.to_snapshot(),
         key=f"receipt:{result.entry_id}",
-        language=Language(account.language),
+        language=language,
         input_digest=receipt.digest,
     )

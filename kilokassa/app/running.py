@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from billing import service as billing_service
 from billing import store as billing_store
 from billing.charges import AccountCharge
+from billing.debts.service import recompute
 from billing.models import Measurement, Service, Settlement
 from billing.month.service import rate_month
 from billing.service import RunningOrder
@@ -133,4 +134,5 @@ def _post(
             )
     charge_batch(session, ChargeBatch(orders, JOB_ACTOR, zone), application.clock)
     billing_service.record_running(session, rows, now)
+    recompute(session, sorted({order.account_id for order in orders}), application.clock)
     return len(orders), sum(order.total_minor for order in orders)
