@@ -230,7 +230,7 @@ def document_page(document: PaymentDocument, language: Language) -> DocumentPage
         due_on=date_text(document.due_on, language),
         demo=document.demo,
         payee=document.retailer.name,
-        requisites=_requisites(document.retailer, language),
+        requisites=requisites_facts(document.retailer, language),
         contacts=contacts_of(document.retailer),
         payer=payer.name,
         address=payer.address,
@@ -252,10 +252,10 @@ def document_page(document: PaymentDocument, language: Language) -> DocumentPage
         vat=amount_text(document.vat_minor, language, unit=False),
         vat_on_top=document.vat_on_top,
         alternatives=_alternatives(document.alternatives, language),
-        statement=_statement(statement, language),
+        statement=statement_rows(statement, language),
         wallet=() if document.wallet is None else _wallet(document.wallet, language),
         expiring=() if document.wallet is None else _expiring(document.wallet, language),
-        meters=tuple(_meter(meter, language) for meter in document.meters),
+        meters=tuple(meter_row(meter, language) for meter in document.meters),
         chart=consumption_svg(document.history, language),
         legend=tuple(
             LegendEntry(gettext(ZONES[zone], language), COLOURS[zone])
@@ -281,7 +281,9 @@ def receipt_page(receipt: MoneyReceipt, language: Language) -> ReceiptPage:
         facts.append(Fact(gettext(mark("Payment reference"), language), receipt.reference))
     if receipt.bonus_minor:
         label = gettext(mark("Bonus given for this top-up"), language)
-        facts.append(Fact(label, amount_text(receipt.bonus_minor, language)))
+        amount = amount_text(receipt.bonus_minor, language)
+        rules = receipt.bonus_rules
+        facts.append(Fact(label, f"{amount} ({rules})" if rules else amount))
     if receipt.balance_after_minor is not None:
         label = gettext(mark("Balance after it"), language)
         facts.append(Fact(label, amount_text(receipt.balance_after_minor, language)))
@@ -290,7 +292,7 @@ def receipt_page(receipt: MoneyReceipt, language: Language) -> ReceiptPage:
         number=receipt.number,
         demo=receipt.demo,
         payee=receipt.retailer.name,
-        requisites=_requisites(receipt.retailer, language),
+        requisites=requisites_facts(receipt.retailer, language),
         contacts=contacts_of(receipt.retailer),
         amount=amount_text(receipt.amount_minor, language),
         in_words=amount_in_words(receipt.amount_minor, language),
@@ -307,7 +309,7 @@ def cancellation_page(snapshot: Mapping[str, Any], language: Language) -> Receip
         number=snapshot.get("number", ""),
         demo=snapshot.get("demo", False),
         payee=retailer.name,
-        requisites=_requisites(retailer, language),
+        requisites=requisites_facts(retailer, language),
         contacts=contacts_of(retailer),
         amount=snapshot["cancels"],
         in_words="",
@@ -348,7 +350,7 @@ def payment_of(document: PaymentDocument) -> Payment:
     )
 
 
-def _requisites(retailer: Requisites, language: Language) -> tuple[Fact, ...]:
+def requisites_facts(retailer: Requisites, language: Language) -> tuple[Fact, ...]:
     inn = f"{retailer.inn} / {retailer.kpp}" if retailer.kpp else retailer.inn
     label = mark("INN / KPP") if retailer.kpp else mark("INN")
     return (
@@ -519,7 +521,7 @@ def _signed(amount_minor: int, language: Language) -> str:
     return sign + amount_text(amount_minor, language, unit=False)
 
 
-def _statement(statement: Statement, language: Language) -> tuple[StatementRow, ...]:
+def statement_rows(statement: Statement, language: Language) -> tuple[StatementRow, ...]:
     opening = _balance(
         statement.opening,
         debt=mark("Debt at the start"),
@@ -604,7 +606,7 @@ def _measured(meter: MeterUse, quantity: int, language: Language) -> str:
     return quantity_text(ChargeKind.ENERGY, quantity, METERED[meter.service], language)
 
 
-def _meter(meter: MeterUse, language: Language) -> MeterRow:
+def meter_row(meter: MeterUse, language: Language) -> MeterRow:
     service = gettext(SERVICES[meter.service], language)
     if meter.zone and meter.zone != "all":
         service = f"{service}, {gettext(ZONES[meter.zone], language)}"

@@ -33,6 +33,8 @@ class MoneyReceipt:
     """The payer's or the bank's own number of the payment."""
     bonus_minor: int = 0
     """What the retailer added of its own for this top-up."""
+    bonus_rules: str = ""
+    """The names of the rules that it was granted by, in the language of the account."""
     balance_after_minor: int | None = None
     demo: bool = False
     number: str = ""
@@ -67,6 +69,8 @@ class MoneyReceipt:
         }
         if self.reference:
             snapshot["reference"] = self.reference
+        if self.bonus_rules:
+            snapshot["bonus_rules"] = self.bonus_rules
         if self.balance_after_minor is not None:
             snapshot["balance_after_minor"] = self.balance_after_minor
         if self.demo:
@@ -89,6 +93,7 @@ class MoneyReceipt:
             tender=snapshot["tender"],
             reference=snapshot.get("reference", ""),
             bonus_minor=snapshot["bonus_minor"],
+            bonus_rules=snapshot.get("bonus_rules", ""),
             balance_after_minor=snapshot.get("balance_after_minor"),
             demo=snapshot.get("demo", False),
             number=number or snapshot.get("number", ""),

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
+from typing import Final
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session
 
 from kilokassa.core.calendar import Month
@@ -19,8 +20,17 @@ from kilokassa.db.slices import in_slices
 from wallet.bonuses.documents import RuleDocument, read_rule
 from wallet.bonuses.models import BonusGrantRow, BonusRuleRow, CampaignRow
 from wallet.bonuses.rules import Campaign, Rule, Why
+from wallet.ledger import Reason
+from wallet.models import JournalEntryRow, WalletRow
 
 _GRANT = BonusGrantRow.__table__.c
+_WALLET = WalletRow.__table__.c
+_ENTRY = JournalEntryRow.__table__.c
+
+OF_TOP_UPS: Final = ("top_up", "bill_paid")
+"""Occasions whose keys end with the entry of a top-up."""
+
+CHARGES: Final = (Reason.CHARGE, Reason.CORRECTION)
 
 VOIDED = "void:"
 """How the keys of grants begin that were taken back; the rest is the key of the grant."""
@@ -304,6 +314,116 @@ def grants_by_entry(
         ),
     )
     return tuple(_grant(row) for row in session.scalars(query.order_by(BonusGrantRow.id)))
+
+
+def granted_for(
+    session: Session, account_ids: Sequence[AccountId], entry_ids: Iterable[int]
+) -> dict[int, tuple[GrantState, ...]]:
+    """Return what top-ups earned when they came, bills paid up by them too, by their entries."""
+    wanted = set(entry_ids)
+    found: dict[int, list[GrantState]] = {}
+    for ids in in_slices(sorted(set(account_ids))):
+        query = select(BonusGrantRow).where(
+            BonusGrantRow.account_id.in_(ids),
+            BonusGrantRow.occasion.in_(OF_TOP_UPS),
+            BonusGrantRow.amount_minor > 0,
+        )
+        for row in session.scalars(query.order_by(BonusGrantRow.id)):
+            entry_id = int(row.occasion_key.rpartition(":")[2])
+            if entry_id in wanted:
+                found.setdefault(entry_id, []).append(_grant(row))
+    return {entry_id: tuple(grants) for entry_id, grants in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """An entry of a wallet as the rules look at it."""
+
+    entry_id: int
+    reason: Reason
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatestBill:
+    """What the month closed last asks of an account, and what came and went since."""
+
+    month: Month
+    asked_minor: int
+    since: tuple[Movement, ...]
+    """In the order in which they were recorded."""
+
+
+def latest_bills(session: Session, account_ids: Sequence[AccountId]) -> dict[AccountId, LatestBill]:
+    """Return the bills of accounts that the month closed last left owing."""
+    found: dict[AccountId, LatestBill] = {}
+    for ids in in_slices(sorted(set(account_ids))):
+        closed = (
+            select(_WALLET.account_id, _WALLET.closed_through_month, func.sum(_ENTRY.amount_minor))
+            .join(JournalEntryRow, _ENTRY.wallet_id == _WALLET.id)
+            .where(_WALLET.account_id.in_(ids), _ENTRY.book_month <= _WALLET.closed_through_month)
+            .group_by(_WALLET.account_id, _WALLET.closed_through_month)
+            .having(func.sum(_ENTRY.amount_minor) < 0)
+        )
+        owing = {
+            AccountId(a): (Month.from_ordinal(m), -int(net))
+            for a, m, net in session.execute(closed)
+        }
+        moved: dict[AccountId, list[Movement]] = {}
+        query = (
+            select(_WALLET.account_id, _ENTRY.id, _ENTRY.reason, _ENTRY.amount_minor)
+            .join(JournalEntryRow, _ENTRY.wallet_id == _WALLET.id)
+            .where(
+                _WALLET.account_id.in_(sorted(owing)),
+                _ENTRY.book_month > _WALLET.closed_through_month,
+            )
+            .order_by(_WALLET.account_id, _ENTRY.sequence)
+        )
+        for account_id, entry_id, reason, minor in session.execute(query):
+            moved.setdefault(AccountId(account_id), []).append(Movement(entry_id, reason, minor))
+        for account_id, (month, asked_minor) in owing.items():
+            since = tuple(moved.get(account_id, ()))
+            found[account_id] = LatestBill(month, asked_minor, since)
+    return found
+
+
+def latest_top_ups(
+    session: Session, account_id: AccountId, limit: int = 3
+) -> tuple[tuple[datetime, int], ...]:
+    """Return when the latest top-ups of an account came, and what they were."""
+    query = (
+        select(_ENTRY.valid_at, _ENTRY.amount_minor)
+        .join(WalletRow, _ENTRY.wallet_id == _WALLET.id)
+        .where(_WALLET.account_id == account_id, _ENTRY.reason == Reason.TOP_UP)
+        .order_by(_ENTRY.sequence.desc())
+        .limit(limit)
+    )
+    return tuple((valid_at, int(minor)) for valid_at, minor in session.execute(query))
+
+
+def booked_by_month(
+    session: Session, account_ids: Sequence[AccountId], until: Month
+) -> dict[AccountId, dict[int, tuple[int, int]]]:
+    """Return what moved wallets that have closed `until`, by ordinal of the month booked.
+
+    Of each month all that moved, and the charges among it, in kopecks; what is charged is below 0.
+    """
+    charges = func.sum(case((_ENTRY.reason.in_(CHARGES), _ENTRY.amount_minor), else_=0))
+    found: dict[AccountId, dict[int, tuple[int, int]]] = {}
+    for ids in in_slices(sorted(set(account_ids))):
+        query = (
+            select(_WALLET.account_id, _ENTRY.book_month, func.sum(_ENTRY.amount_minor), charges)
+            .join(JournalEntryRow, _ENTRY.wallet_id == _WALLET.id)
+            .where(
+                _WALLET.account_id.in_(ids),
+                _WALLET.closed_through_month >= until.ordinal,
+                _ENTRY.book_month <= until.ordinal,
+            )
+            .group_by(_WALLET.account_id, _ENTRY.book_month)
+        )
+        for account_id, month, net, charged in session.execute(query):
+            found.setdefault(AccountId(account_id), {})[month] = (int(net), int(charged))
+    return found
 
 
 def demand_staff(scope: Scope) -> None:
