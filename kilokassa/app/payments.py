@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from billing import store as billing_store
 from billing.accounts import BilledAccount
+from billing.debts.service import recompute
 from billing.models import AccountRow, RetailerRow
 from invoices.documents import Draft, IssuedDocument
 from invoices.numbering import DocumentKind
@@ -108,6 +109,8 @@ def take_payments(
     issued_on = local_date(clock.now(), zone)
     receipts = issue_documents(session, IssueOrder(drafts, issued_on), clock)
     taken = tuple(TakenPayment(*pair) for pair in zip(results, receipts, strict=True))
+    # Money that came first withdraws what was due for a debt.
+    recompute(session, sorted(accounts), clock)
     if tell:
         tell_top_up(
             session,
