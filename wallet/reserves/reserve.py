@@ -378,6 +378,8 @@ class ClawBack:
     """Withheld from the money that comes back."""
     waived_minor: int
     """What neither holds: the resident never owes a bonus."""
+    expired_minor: int = 0
+    """What of the bonus had expired by itself: it went back then, and is not asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,12 +464,20 @@ def take_out(reserve: Reserve, on: date, amount_minor: int, asked_by: str) -> Wi
     return Withdrawal(after, amount_minor, max(0, settled_minor), max(0, -settled_minor))
 
 
-def claw_back(amount_minor: int, *, bonus_left_minor: int, returning_minor: int) -> ClawBack:
-    """Share out an unearned bonus: unspent bonus first, then the money that comes back."""
+def claw_back(
+    amount_minor: int, *, bonus_left_minor: int, returning_minor: int, expired_minor: int = 0
+) -> ClawBack:
+    """Share out an unearned bonus: unspent bonus first, then the money that comes back.
+
+    `expired_minor` is what of the bonus expired unspent and no claw-back has counted before: the
+    resident had no good of it, so it is not withheld from own money.
+    """
     from_bonus_minor = min(amount_minor, bonus_left_minor)
-    from_reserve_minor = min(amount_minor - from_bonus_minor, returning_minor)
-    waived_minor = amount_minor - from_bonus_minor - from_reserve_minor
-    return ClawBack(from_bonus_minor, from_reserve_minor, waived_minor)
+    left_minor = amount_minor - from_bonus_minor
+    lapsed_minor = min(left_minor, expired_minor)
+    from_reserve_minor = min(left_minor - lapsed_minor, returning_minor)
+    waived_minor = left_minor - lapsed_minor - from_reserve_minor
+    return ClawBack(from_bonus_minor, from_reserve_minor, waived_minor, lapsed_minor)
 
 
 def earned_parts(reserve: Reserve, until: date) -> int:
