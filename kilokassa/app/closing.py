@@ -39,6 +39,7 @@ from invoices import service as invoice_service
 from invoices.payment_document import Alternative, MeterUse, WalletBox
 from invoices.service import IssueOrder
 from invoices.statement import Movement, MovementKind
+from kilokassa.app.bonuses import grant_month_bonuses
 from kilokassa.app.common_areas import settle_common_areas
 from kilokassa.app.correcting import (
     JOB_ACTOR,
@@ -185,6 +186,7 @@ def close_month(
             .where(BillingRunRow.id == run_id)
             .values(state=RunState.DONE, ended_at=clock.now())
         )
+    grant_month_bonuses(application, month, scope=scope)
     if tell and report.documents:
         tell_documents(database, month, clock, account_ids)
     return report
