@@ -7,13 +7,16 @@ recording first, would lose notices in silence, which is worse.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import reduce
 from pathlib import Path
 from random import SystemRandom
 from typing import Final
 
+from kilokassa.app.delivery import RoutingChannel, routed
 from kilokassa.app.settings import Settings
 from kilokassa.core.clock import Clock
 from kilokassa.db.session import Database
@@ -26,6 +29,7 @@ from notices.notice import (
     Notice,
     NoticeState,
     Outcome,
+    Way,
 )
 from notices.service import claim_due, record_failed, record_sent, release
 
@@ -56,14 +60,39 @@ class OutboxResult:
     unreachable: str = ""
     """What the way of delivery answered when it did not work; the round ended there."""
 
+    def __add__(self, other: "OutboxResult") -> "OutboxResult":
+        return OutboxResult(
+            self.sent + other.sent,
+            self.failed + other.failed,
+            self.given_up + other.given_up,
+            "; ".join(answer for answer in (self.unreachable, other.unreachable) if answer),
+        )
+
     @property
     def tried(self) -> int:
         """How many notices were tried."""
         return self.sent + self.failed + self.given_up
 
 
-def open_channel(settings: Settings, *, sender_name: str) -> DeliveryChannel:
-    """Return the way that the settings name: their mail server, else a folder of files."""
+def open_channel(
+    settings: Settings,
+    *,
+    sender_name: str,
+    database: Database | None = None,
+    clock: Clock | None = None,
+) -> DeliveryChannel:
+    """Return the ways that the settings name, each notice by its own.
+
+    Mail goes through their mail server, else into a folder of files; without a database and a clock
+    it is the only way.
+    """
+    mail = _mail_channel(settings, sender_name)
+    if database is None or clock is None:
+        return mail
+    return routed(mail, settings, database, clock)
+
+
+def _mail_channel(settings: Settings, sender_name: str) -> DeliveryChannel:
     if settings.smtp is None:
         return FolderChannel(
             outbox_folder(settings), sender="outbox@localhost", sender_name=sender_name
@@ -97,13 +126,33 @@ def send_due(
 ) -> OutboxResult:
     """Send up to `limit` notices that are due, oldest first, and say what came of it.
 
-    Several processes may do so at once: each notice has one taker at a time.
+    Several processes may do so at once: each notice has one taker at a time. The ways of a router
+    go side by side, up to `limit` each: one that does not work, or is slow, holds up no other.
     """
+    if not isinstance(channel, RoutingChannel):
+        return _send_lane(database, channel, clock, limit, attachment_for, jitter, None)
+    with ThreadPoolExecutor(len(channel.lanes)) as pool:
+        lanes = [
+            pool.submit(_send_lane, database, of_way, clock, limit, attachment_for, jitter, (way,))
+            for way, of_way in channel.lanes.items()
+        ]
+    return reduce(OutboxResult.__add__, (lane.result() for lane in lanes), OutboxResult())
+
+
+def _send_lane(
+    database: Database,
+    channel: DeliveryChannel,
+    clock: Clock,
+    limit: int,
+    attachment_for: AttachmentFor | None,
+    jitter: Callable[[], float],
+    ways: tuple[Way, ...] | None,
+) -> OutboxResult:
     result = OutboxResult()
     try:
         while result.tried < limit and not result.unreachable:
             with database.writing() as session:
-                claimed = claim_due(session, min(BATCH, limit - result.tried), clock)
+                claimed = claim_due(session, min(BATCH, limit - result.tried), clock, ways)
             if not claimed:
                 break
             result = _send(database, channel, clock, claimed, result, attachment_for, jitter)
@@ -121,27 +170,41 @@ def _send(
     attachment_for: AttachmentFor | None,
     jitter: Callable[[], float],
 ) -> OutboxResult:
-    for place, notice in enumerate(claimed):
-        if clock.now() > notice.leased_until - LEASE_MARGIN:
-            _give_back(database, claimed[place:], clock, timedelta())
+    waiting = list(claimed)
+    while waiting:
+        notice = waiting.pop(0)
+        began_at = clock.now()
+        if began_at > notice.leased_until - LEASE_MARGIN:
+            _give_back(database, [notice, *waiting], clock, timedelta())
             return result
         delivery = _deliver(channel, notice, attachment_for)
         with database.writing() as session:
             if delivery.outcome is Outcome.ACCEPTED:
-                record_sent(session, notice, delivery, clock)
+                record_sent(session, notice, delivery, clock, began_at)
                 state = None
             else:
-                state = record_failed(session, notice, delivery, clock, jitter=jitter())
+                state = record_failed(
+                    session, notice, delivery, clock, jitter=jitter(), began_at=began_at
+                )
         if delivery.outcome is Outcome.ACCEPTED:
             result = replace(result, sent=result.sent + 1)
         elif state is NoticeState.GIVEN_UP:
             result = replace(result, given_up=result.given_up + 1)
         else:
             result = replace(result, failed=result.failed + 1)
-        if delivery.outcome is Outcome.UNREACHABLE:
-            _give_back(database, claimed[place + 1 :], clock, SERVER_PAUSE)
+        if delivery.outcome is Outcome.UNREACHABLE or delivery.retry_at is not None:
+            # What would fare no better waits untried: all that goes to the endpoint, or by the way.
+            alike = [one for one in waiting if _same_goal(one, notice)]
+            _give_back(database, alike, clock, SERVER_PAUSE)
+            waiting = [one for one in waiting if not _same_goal(one, notice)]
+        if delivery.outcome is Outcome.UNREACHABLE and notice.way is not Way.WEBHOOK:
+            _give_back(database, waiting, clock, timedelta())
             return replace(result, unreachable=delivery.answer)
     return result
+
+
+def _same_goal(one: Notice, other: Notice) -> bool:
+    return one.way is other.way and (one.way is not Way.WEBHOOK or one.recipient == other.recipient)
 
 
 def _deliver(
@@ -162,7 +225,7 @@ def _deliver(
 
 
 def _give_back(
-    database: Database, notices: tuple[Notice, ...], clock: Clock, pause: timedelta
+    database: Database, notices: Sequence[Notice], clock: Clock, pause: timedelta
 ) -> None:
     if notices:
         with database.writing() as session:

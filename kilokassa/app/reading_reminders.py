@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from billing import store as billing_store
 from billing.models import AccountRow
-from kilokassa.app.telling import account_notice
+from kilokassa.app.telling import Told, tell
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import local_date
 from kilokassa.core.clock import Clock
@@ -23,7 +23,6 @@ from metering.by_hand.store import ReachedBuilding, UnreadMeter
 from metering.registry.places import Commodity
 from notices.messages import ReadingsDue
 from notices.notice import NoticeKind
-from notices.service import enqueue_all
 
 SCOPE: Final = system_scope("reminders")
 METERS_LISTED: Final = 20
@@ -81,11 +80,9 @@ def _remind_house(
         by_hand_store.unread_meters(session, house.id, period.start, period.end, state.day)
     )
     accounts = _open_accounts(session, sorted(unread), state)
-    retailer = billing_store.retailer(session)
     month = state.window.month
-    orders = [
-        account_notice(
-            retailer,
+    told = [
+        Told(
             account,
             NoticeKind.READINGS_DUE,
             ReadingsDue(
@@ -100,9 +97,8 @@ def _remind_house(
             f"readings_due:{account.id}:{month}",
         )
         for account in billing_store.billed_accounts(session, accounts, month)
-        if account.email
     ]
-    return Reminders(1, len(accounts), enqueue_all(session, orders, clock))
+    return Reminders(1, len(accounts), tell(session, told, clock))
 
 
 def _by_premises(meters: tuple[UnreadMeter, ...]) -> dict[int, list[UnreadMeter]]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kilokassa.core.errors import DomainError
 from kilokassa.core.text import Language, mark
@@ -60,6 +60,23 @@ class ProviderSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeGatewaySettings:
+    """A gateway of SMS or of a messenger: how it is called, and how it says what arrived."""
+
+    url: str
+    key: str = field(repr=False)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Our nouns (recipient, text, id, sender, key) to its names; empty: to, text, id."""
+    sender: str = ""
+    form: bool = False
+    status_key: str = field(default="", repr=False)
+    """What it proves itself by when it says what arrived; empty: nobody may say so."""
+    status_fields: Mapping[str, str] = field(default_factory=dict)
+    delivered: tuple[str, ...] = ()
+    """Its words for delivered; empty: delivered, read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that an installation may set, frozen."""
 
@@ -84,8 +101,14 @@ class Settings:
     """Whether late fees are charged; they are computed and shown all the same."""
     card_gateways: tuple[CardGatewaySettings, ...] = ()
     """Providers of auto top-ups."""
+    bonus_ends_with_account: bool = True
+    """Whether what is left of bonuses ends when the account does, or lives to its own end."""
     providers: tuple[ProviderSettings, ...] = ()
     """Those whose messages of payments are taken."""
+    notice_gateways: Mapping[str, NoticeGatewaySettings] = field(default_factory=dict)
+    """By `sms` and `messenger`."""
+    webhook_loopback: bool = False
+    """Whether webhooks may lead to this machine, without encryption: for trials alone."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -127,7 +150,10 @@ class Settings:
             guard_sets=_file(environ, "KILOKASSA_GUARD_SETS"),
             charge_late_fees=_yes(environ, "KILOKASSA_CHARGE_LATE_FEES"),
             card_gateways=_card_gateways(environ),
+            bonus_ends_with_account=_yes(environ, "KILOKASSA_BONUS_ENDS_WITH_ACCOUNT", "1"),
             providers=_providers(environ),
+            notice_gateways=_notice_gateways(environ),
+            webhook_loopback=_yes(environ, "KILOKASSA_WEBHOOK_LOOPBACK"),
         )
 
 
@@ -212,6 +238,55 @@ def _providers(environ: Mapping[str, str]) -> tuple[ProviderSettings, ...]:
         ) from None
 
 
+def _notice_gateways(environ: Mapping[str, str]) -> dict[str, NoticeGatewaySettings]:
+    text = environ.get("KILOKASSA_NOTICE_GATEWAYS")
+    if not text:
+        return {}
+    try:
+        return {way: _notice_gateway(way, one) for way, one in sorted(json.loads(text).items())}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # The value holds keys: it is not repeated.
+        raise BadSetting(
+            name="KILOKASSA_NOTICE_GATEWAYS",
+            value="***",
+            expected=mark(
+                'JSON such as {"sms": {"url": "https://...", "key": "...", "fields": '
+                '{"recipient": "to", "text": "text", "id": "id"}, "status_key": "32 or more"}}'
+            ),
+        ) from None
+
+
+def _notice_gateway(way: str, one: Mapping[str, Any]) -> NoticeGatewaySettings:
+    if way not in {"sms", "messenger"} or not set(one) <= _GATEWAY_NAMES:
+        raise ValueError("no such gateway")
+    fields, status_fields = one.get("fields", {}), one.get("status_fields", {})
+    names = [*fields.items(), *status_fields.items(), (one.get("sender", ""), "")]
+    if not all(isinstance(text, str) for pair in names for text in pair):
+        raise ValueError("names are texts")
+    if not set(fields) <= {"recipient", "text", "id", "sender", "key"}:
+        raise ValueError("no such noun")
+    if fields and not {"recipient", "text"} <= set(fields):
+        raise ValueError("a text goes to somebody")
+    if not set(status_fields) <= {"id", "status", "at"}:
+        raise ValueError("no such noun")
+    status_key = one.get("status_key", "")
+    return NoticeGatewaySettings(
+        url=_address(one["url"]),
+        key=str(one["key"]),
+        fields=fields,
+        sender=one.get("sender", ""),
+        form=bool(one.get("form", False)),
+        status_key=_secret_of_messages(status_key) if status_key else "",
+        status_fields=status_fields,
+        delivered=tuple(str(word).lower() for word in one.get("delivered", ())),
+    )
+
+
+_GATEWAY_NAMES: Final = frozenset(
+    {"url", "key", "fields", "sender", "form", "status_key", "status_fields", "delivered"}
+)
+
+
 def _code(code: str) -> str:
     if re.fullmatch(r"[a-z][a-z0-9_-]{0,29}", code) is None:
         raise ValueError("a code stands in addresses")
@@ -255,8 +330,8 @@ def _file(environ: Mapping[str, str], name: str) -> Path | None:
     return Path(text)
 
 
-def _yes(environ: Mapping[str, str], name: str) -> bool:
-    text = environ.get(name) or "0"
+def _yes(environ: Mapping[str, str], name: str, default: str = "0") -> bool:
+    text = environ.get(name) or default
     if text not in {"0", "1"}:
         raise BadSetting(name=name, value=repr(text), expected=mark("0 or 1"))
     return text == "1"

@@ -1,6 +1,7 @@
-"""Which facts become notices: a top-up, a payment document, money that runs low."""
+"""Which facts become notices, by which ways: a top-up, a document, money that runs low."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -19,6 +20,7 @@ from kilokassa.core.clock import Clock
 from kilokassa.core.ids import AccountId, DocumentId
 from kilokassa.core.text import Language
 from kilokassa.db.session import Database
+from notices.events import event_message
 from notices.messages import (
     Addressee,
     DaysLeft,
@@ -28,11 +30,14 @@ from notices.messages import (
     MoneyLow,
     RecalculationIssued,
     TopUpReceived,
+    message_for,
     message_of,
 )
-from notices.notice import NoticeKind, NoticeOrder
+from notices.notice import MACHINE_KINDS, NoticeKind, NoticeOrder, Way
+from notices.preferences import STANDARD, Preference
 from notices.rules import Standing, Thresholds, alarm_key
 from notices.service import AlarmOrder, enqueue_all, raise_alarms
+from notices.store import active_endpoints, preferences
 
 DOCUMENTS_A_PART = 200
 """Letters written in one transaction: it is held for a second or two."""
@@ -47,11 +52,9 @@ def tell_top_up(
     zone: ZoneInfo,
     clock: Clock,
 ) -> int:
-    """Write a notice for each payment that came now, to those who gave an address."""
-    retailer = billing_store.retailer(session)
-    orders = [
-        account_notice(
-            retailer,
+    """Write a notice for each payment that came now."""
+    told = [
+        Told(
             account,
             NoticeKind.TOP_UP_RECEIVED,
             TopUpReceived(
@@ -66,9 +69,9 @@ def tell_top_up(
             receipt.receipt.number,
         )
         for account, payment, receipt in taken
-        if account.email and not receipt.result.repeated
+        if not receipt.result.repeated
     ]
-    return enqueue_all(session, orders, clock)
+    return tell(session, told, clock)
 
 
 def tell_documents(
@@ -87,12 +90,9 @@ def tell_documents(
 def _tell_part(
     session: Session, document_ids: Sequence[DocumentId], month: Month, clock: Clock
 ) -> int:
-    retailer = billing_store.retailer(session)
     documents = {d.account_id: d for d in invoice_store.documents_by_ids(session, document_ids)}
-    orders = []
+    told = []
     for account in billing_store.billed_accounts(session, list(documents), month):
-        if not account.email:
-            continue
         document = documents[account.id]
         shown = PaymentDocument.from_snapshot(document.snapshot)
         facts = DocumentIssued(
@@ -103,12 +103,8 @@ def _tell_part(
             due_on=shown.due_on,
         )
         key = f"document:{document.number}"
-        orders.append(
-            account_notice(
-                retailer, account, NoticeKind.PAYMENT_DOCUMENT, facts, key, document.number
-            )
-        )
-    return enqueue_all(session, orders, clock)
+        told.append(Told(account, NoticeKind.PAYMENT_DOCUMENT, facts, key, document.number))
+    return tell(session, told, clock)
 
 
 def tell_recalculations(
@@ -116,21 +112,12 @@ def tell_recalculations(
     issued: Sequence[tuple[BilledAccount, RecalculationIssued]],
     clock: Clock,
 ) -> int:
-    """Write a notice for each document of the difference, to those who gave an address."""
-    retailer = billing_store.retailer(session)
-    orders = [
-        account_notice(
-            retailer,
-            account,
-            NoticeKind.RECALCULATION,
-            facts,
-            f"document:{facts.number}",
-            facts.number,
-        )
+    """Write a notice for each document of the difference."""
+    told = [
+        Told(account, NoticeKind.RECALCULATION, facts, f"document:{facts.number}", facts.number)
         for account, facts in issued
-        if account.email
     ]
-    return enqueue_all(session, orders, clock)
+    return tell(session, told, clock)
 
 
 def tell_alarms(
@@ -139,36 +126,41 @@ def tell_alarms(
     clock: Clock,
     thresholds: Thresholds | None = None,
 ) -> int:
-    """Judge prepaid accounts as they stand and write the notices that are due; twice is once."""
+    """Judge prepaid accounts as they stand and write the notices that are due; twice is once.
+
+    Each account is judged by the thresholds it stated, else by those given.
+    """
     limits = thresholds or Thresholds()
     found = {
         account_id: overview
         for account_id, overview in overviews(session, account_ids, clock.now()).items()
         if overview.account.settlement is Settlement.PREPAID
     }
+    stated = preferences(session, list(found))
+    own = {account_id: one.thresholds for account_id, one in stated.items()}
     standings = tuple(
         Standing(
             account_id,
             overview.balance.available_minor,
             None if overview.runway is None else overview.runway.days,
+            own.get(account_id),
         )
         for account_id, overview in found.items()
     )
-    retailer = billing_store.retailer(session)
-    orders = []
+    zone = billing_store.retailer_zone(session)
+    told = []
     for raised in raise_alarms(session, AlarmOrder(standings, limits), clock):
         overview = found[raised.account_id]
-        if overview.account.email:
-            orders.append(
-                account_notice(
-                    retailer,
-                    overview.account,
-                    raised.kind,
-                    _alarm(raised.kind, overview, limits, ZoneInfo(retailer.zone), clock),
-                    alarm_key(raised.kind, raised.account_id, raised.episode),
-                )
+        judged_by = own.get(raised.account_id, limits)
+        told.append(
+            Told(
+                overview.account,
+                raised.kind,
+                _alarm(raised.kind, overview, judged_by, zone, clock),
+                alarm_key(raised.kind, raised.account_id, raised.episode),
             )
-    return enqueue_all(session, orders, clock)
+        )
+    return tell(session, told, clock)
 
 
 def _alarm(
@@ -193,6 +185,77 @@ def _alarm(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A fact that an account is to be told of; `key` names it, so that it is told once."""
+
+    account: BilledAccount
+    kind: NoticeKind
+    facts: Facts
+    key: str
+    document_number: str | None = None
+
+
+def tell(session: Session, told: Sequence[Told], clock: Clock) -> int:
+    """Write what is told, by each way the account wants, and for each webhook that wants it.
+
+    Call it in the transaction of the effect. Returns how many notices are new; the same facts again
+    are none. Nobody is reached by a way without an address, and a kind that was switched off is
+    left out, apart from the legal ones.
+    """
+    if not told:
+        return 0
+    retailer = billing_store.retailer(session)
+    stated = preferences(session, [one.account.id for one in told])
+    hooks = active_endpoints(session)
+    orders: list[NoticeOrder] = []
+    for one in told:
+        wish = stated.get(one.account.id, STANDARD)
+        if one.kind not in MACHINE_KINDS:
+            orders += [
+                _by_way(retailer, one, way, address, wish)
+                for way, address in wish.ways_for(one.kind, one.account.email)
+            ]
+        orders += [
+            _event(retailer, one, hook.code, clock) for hook in hooks if hook.wants(one.kind)
+        ]
+    return enqueue_all(session, orders, clock)
+
+
+def _by_way(
+    retailer: RetailerRow, one: Told, way: Way, address: str, wish: Preference
+) -> NoticeOrder:
+    mail = account_notice(retailer, one.account, one.kind, one.facts, one.key, one.document_number)
+    if way is Way.EMAIL:
+        return replace(mail, recipient=address, quiet=wish.quiet)
+    return replace(
+        mail,
+        way=way,
+        recipient=address,
+        quiet=wish.quiet,
+        message=message_for(
+            way, one.facts, _addressee(one.account), _letterhead(retailer), mail.language
+        ),
+        dedupe_key=f"{one.key}:{way}",
+        document_number=None,  # a telephone takes no PDF; it lies on the account page
+    )
+
+
+def _event(retailer: RetailerRow, one: Told, endpoint: str, clock: Clock) -> NoticeOrder:
+    return NoticeOrder(
+        kind=one.kind,
+        account_id=one.account.id,
+        language=Language(one.account.language),
+        recipient=endpoint,
+        message=event_message(
+            one.kind, one.facts, one.account.number, clock.now(), demo=retailer.demo
+        ),
+        dedupe_key=f"{one.key}:{Way.WEBHOOK}:{endpoint}",
+        zone=one.account.zone,
+        way=Way.WEBHOOK,
+    )
+
+
 def account_notice(
     retailer: RetailerRow,
     account: BilledAccount,
@@ -208,23 +271,26 @@ def account_notice(
         account_id=account.id,
         language=language,
         recipient=account.email,
-        message=message_of(
-            facts,
-            Addressee(
-                account.number,
-                account.payer_name,
-                premises_address(account.address, account.premises_number),
-            ),
-            Letterhead(
-                retailer_name=retailer.name,
-                phone=retailer.phone,
-                email=retailer.email,
-                page_url=retailer.page_url,
-                demo=retailer.demo,
-            ),
-            language,
-        ),
+        message=message_of(facts, _addressee(account), _letterhead(retailer), language),
         dedupe_key=key,
         zone=account.zone,
         document_number=document_number,
+    )
+
+
+def _addressee(account: BilledAccount) -> Addressee:
+    return Addressee(
+        account.number,
+        account.payer_name,
+        premises_address(account.address, account.premises_number),
+    )
+
+
+def _letterhead(retailer: RetailerRow) -> Letterhead:
+    return Letterhead(
+        retailer_name=retailer.name,
+        phone=retailer.phone,
+        email=retailer.email,
+        page_url=retailer.page_url,
+        demo=retailer.demo,
     )

@@ -71,7 +71,12 @@ def send_notices(application: Application) -> int:
             return None
         return document_pdf(application.database, SCOPE, notice.document_number)
 
-    channel = open_channel(application.settings, sender_name=name)
+    channel = open_channel(
+        application.settings,
+        sender_name=name,
+        database=application.database,
+        clock=application.clock,
+    )
     result = send_due(application.database, channel, application.clock, attachment_for=pdf_of)
     return result.sent
 
