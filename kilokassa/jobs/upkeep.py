@@ -12,6 +12,7 @@ from typing import Final
 from billing import store as billing_store
 from kilokassa.app.checking import check_readings
 from kilokassa.app.documents import document_pdf
+from kilokassa.app.notices_due import tell_ledger_events, tell_what_is_due
 from kilokassa.app.outbox import open_channel, send_due
 from kilokassa.app.reading_reminders import remind_of_readings
 from kilokassa.app.running import rate_running_months
@@ -62,7 +63,8 @@ def expire(application: Application) -> int:
 
 
 def send_notices(application: Application) -> int:
-    """Send the notices that are due; each has one taker at a time."""
+    """Write the events of new entries, then send what is due; each has one taker at a time."""
+    tell_ledger_events(application)
     with application.database.reading() as session:
         name = billing_store.retailer(session).name
 
@@ -79,6 +81,11 @@ def send_notices(application: Application) -> int:
     )
     result = send_due(application.database, channel, application.clock, attachment_for=pdf_of)
     return result.sent
+
+
+def tell_due(application: Application) -> int:
+    """Tell of bonuses and reserves that end, changed plans, odd use, refusals; each fact once."""
+    return tell_what_is_due(application).written
 
 
 def seal_day(application: Application) -> str:
@@ -105,6 +112,7 @@ def check_stored_readings(application: Application) -> int:
 
 JOBS: Final = (
     Job("send_notices", send_notices, hour="*", minute="*"),
+    Job("tell_due", tell_due, hour="*", minute="35"),
     Job("rate_running", rate_running, hour="*", minute="20"),
     Job("expire", expire, hour="0", minute="5"),
     Job("seal_day", seal_day, hour="0", minute="15"),
