@@ -26,6 +26,7 @@ from kilokassa.jobs import (
     findings,
     heating,
     installation,
+    payments,
     prices,
     rating,
     readings,
@@ -88,6 +89,7 @@ for _module in (
     explain,
     wallets,
     documents,
+    payments,
     serving,
 ):
     for _command in _module.COMMANDS:

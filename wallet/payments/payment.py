@@ -1,6 +1,9 @@
 """Payments that came in: where from, and how far each has come."""
 
 from enum import StrEnum
+from typing import Final
+
+from kilokassa.core.text import mark
 
 
 class PaymentSource(StrEnum):
@@ -43,3 +46,23 @@ class RefundState(StrEnum):
     """The money is held, and not posted."""
     PAID = "paid"
     DROPPED = "dropped"
+
+
+SOURCE_WORDS: Final = {
+    PaymentSource.REGISTRY: mark("Registry of a bank"),
+    PaymentSource.STATEMENT: mark("Bank statement"),
+    PaymentSource.PROVIDER: mark("Payment provider"),
+    PaymentSource.CASH_DESK: mark("Cash desk"),
+    PaymentSource.AUTO_TOP_UP: mark("Auto top-up"),
+}
+STATE_WORDS: Final = {
+    PaymentState.TAKEN: mark("Taken"),
+    PaymentState.SUSPENSE: mark("In suspense"),
+    PaymentState.RETURNED: mark("Returned to the payer"),
+}
+ORDER_WORDS: Final = {
+    OrderState.OPEN: mark("Waits for payment"),
+    OrderState.PAID: mark("Paid"),
+    OrderState.REFUSED: mark("Refused by the provider"),
+    OrderState.EXPIRED: mark("Not paid in time"),
+}
