@@ -21,6 +21,7 @@ from metering.models import ChannelRow, IntervalDayRow, MeteringPointRow
 from wallet import service as wallet_service
 from wallet.ledger import Reason
 from wallet.models import JournalEntryRow, WalletRow
+from wallet.reserves import service as reserve_service
 
 DAYS_A_FETCH: Final = 5_000
 CHARGES: Final = (Reason.CHARGE, Reason.CORRECTION)
@@ -45,6 +46,7 @@ def verify_all(application: Application, *, progress: Progress | None = None) ->
     with application.database.reading() as session:
         return (
             *_ledger(session, progress),
+            *_reserves(session),
             *_totals(session),
             *_documents(session),
             *_days(session),
@@ -56,6 +58,13 @@ def _ledger(session: Session, progress: Progress | None) -> Iterator[Fault]:
     for fault in wallet_service.verify(session, progress):
         where = "" if fault.account_id is None else numbers[fault.account_id]
         yield Fault(where, fault.problem, fault.expected, fault.found)
+
+
+def _reserves(session: Session) -> Iterator[Fault]:
+    """Compare what reserves hold with the movements, the offers and the ledger."""
+    numbers = _numbers(session)
+    for fault in reserve_service.verify(session):
+        yield Fault(numbers[fault.account_id], fault.problem, fault.expected, fault.found)
 
 
 def _totals(session: Session) -> Iterator[Fault]:

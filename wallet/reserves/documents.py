@@ -136,6 +136,15 @@ def _offer(fields: Fields, text: str) -> OfferDocument:
     return OfferDocument(code, name, name_en, terms, text)
 
 
+def read_percent(text: str) -> int:
+    """Return per cent a year in millionths, from what a person wrote: `18,5` or `18.5`."""
+    try:
+        return _percent(text.strip().replace(",", "."))
+    except ValueError:
+        problem = mark("%(text)s is not per cent a year such as 18.5")
+        raise Invalid(where=mark("rate"), problem=problem, text=repr(text)[:60]) from None
+
+
 def _optional(fields: Fields, name: str, read: Callable[[str], T]) -> T | None:
     return fields.parsed(name, read) if fields.has(name) else None
 
