@@ -26,7 +26,7 @@ from kilokassa.core.scope import Right, Scope
 from kilokassa.core.zones import Zone
 from kilokassa.db.slices import in_slices
 from wallet.bonuses import store
-from wallet.bonuses.history import months_without_debt, paid_up_by
+from wallet.bonuses.history import NOT_PAYING, months_without_debt, paid_up_by
 from wallet.bonuses.rules import (
     BillPaid,
     Declined,
@@ -49,6 +49,7 @@ from wallet.bonuses.service import (
     take_back,
 )
 from wallet.bonuses.store import PublishedRule
+from wallet.bonuses.wording import Standing
 from wallet.ledger import Reason
 from wallet.service import ReverseOrder, reverse_top_up
 
@@ -312,3 +313,19 @@ def _latest_top_ups(session: Session, account_id: AccountId, zone: ZoneInfo) -> 
 
 def _tellable(declined: Declined) -> bool:
     return declined.why in {Why.NOT_EARNED, Why.ANOTHER_IS_LARGER}
+
+
+def standing_of(session: Session, account_id: AccountId, zone: ZoneInfo, month: Month) -> Standing:
+    """Return how an account stands to the rules, by the month closed last."""
+    bill = store.latest_bills(session, [account_id]).get(account_id)
+    left_minor = 0
+    if bill is not None:
+        paid = sum(one.amount_minor for one in bill.since if one.reason not in NOT_PAYING)
+        left_minor = max(0, bill.asked_minor - paid)
+    occasions = [one.occasion for one in occasions_of_month(session, [account_id], month, zone)]
+    return Standing(
+        bill_left_minor=left_minor,
+        bill_due_on=None if bill is None else due_on(bill.month)[0],
+        month=next((one for one in occasions if isinstance(one, MonthEnded)), None),
+        night=next((one for one in occasions if isinstance(one, NightUsed)), None),
+    )
