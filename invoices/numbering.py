@@ -11,6 +11,8 @@ class DocumentKind(StrEnum):
     CANCELLATION = "cancellation"
     RECALCULATION = "recalculation"
     """Of the difference that a correction of closed months makes."""
+    FINAL_STATEMENT = "final_statement"
+    """Of an account that ended."""
 
 
 PREFIX: dict[DocumentKind, str] = {
@@ -18,6 +20,7 @@ PREFIX: dict[DocumentKind, str] = {
     DocumentKind.RECEIPT: "R-",
     DocumentKind.CANCELLATION: "C-",
     DocumentKind.RECALCULATION: "D-",
+    DocumentKind.FINAL_STATEMENT: "F-",
 }
 """Latin letters, the same on every keyboard, in file names and in a bank's fields."""
 

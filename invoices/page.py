@@ -351,6 +351,7 @@ def payment_of(document: PaymentDocument) -> Payment:
 
 
 def requisites_facts(retailer: Requisites, language: Language) -> tuple[Fact, ...]:
+    """Return where a payment goes, as documents print it."""
     inn = f"{retailer.inn} / {retailer.kpp}" if retailer.kpp else retailer.inn
     label = mark("INN / KPP") if retailer.kpp else mark("INN")
     return (
@@ -522,6 +523,7 @@ def _signed(amount_minor: int, language: Language) -> str:
 
 
 def statement_rows(statement: Statement, language: Language) -> tuple[StatementRow, ...]:
+    """Return the rows of a statement: opening, movements, closing."""
     opening = _balance(
         statement.opening,
         debt=mark("Debt at the start"),
@@ -607,6 +609,7 @@ def _measured(meter: MeterUse, quantity: int, language: Language) -> str:
 
 
 def meter_row(meter: MeterUse, language: Language) -> MeterRow:
+    """Return what a meter gave, as documents print it."""
     service = gettext(SERVICES[meter.service], language)
     if meter.zone and meter.zone != "all":
         service = f"{service}, {gettext(ZONES[meter.zone], language)}"

@@ -255,7 +255,7 @@ class PaymentDocument:
             "to_pay_minor": self.to_pay_minor,
         }
         if self.meters:
-            snapshot["meters"] = [_meter(meter) for meter in self.meters]
+            snapshot["meters"] = [meter_snapshot(meter) for meter in self.meters]
         if self.wallet is not None:
             snapshot["wallet"] = _wallet(self.wallet)
         if self.history:
@@ -295,7 +295,7 @@ class PaymentDocument:
             lines=tuple(read_line(line) for line in snapshot["lines"]),
             statement=read_statement(snapshot["statement"]),
             vat_percent=snapshot["vat_percent"],
-            meters=tuple(_read_meter(meter) for meter in snapshot.get("meters", ())),
+            meters=tuple(read_meter(meter) for meter in snapshot.get("meters", ())),
             wallet=_read_wallet(snapshot["wallet"]) if "wallet" in snapshot else None,
             history=tuple(
                 MonthUse(Month.parse(month), tuple((zone, wh) for zone, wh in by_zone))
@@ -451,7 +451,8 @@ def read_line(fields: Mapping[str, Any]) -> DocumentLine:
     )
 
 
-def _meter(meter: MeterUse) -> dict[str, Any]:
+def meter_snapshot(meter: MeterUse) -> dict[str, Any]:
+    """Return what a meter gave as a snapshot keeps it."""
     fields: dict[str, Any] = {
         "serial": meter.serial,
         "point": meter.point,
@@ -471,7 +472,8 @@ def _meter(meter: MeterUse) -> dict[str, Any]:
     return fields
 
 
-def _read_meter(fields: Mapping[str, Any]) -> MeterUse:
+def read_meter(fields: Mapping[str, Any]) -> MeterUse:
+    """Read what `meter_snapshot` made."""
     return MeterUse(
         serial=fields["serial"],
         point=fields["point"],

@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import jinja2
 
+from invoices.final_statement import FinalStatement
+from invoices.final_statement_page import final_statement_page
 from invoices.numbering import DocumentKind
 from invoices.page import cancellation_page, document_page, payment_of, receipt_page
 from invoices.payment_document import PaymentDocument
@@ -51,6 +53,8 @@ def render_document(kind: DocumentKind, snapshot: Mapping[str, Any], language: L
         return render_receipt(snapshot, language)
     if kind is DocumentKind.RECALCULATION:
         return render_recalculation(snapshot, language)
+    if kind is DocumentKind.FINAL_STATEMENT:
+        return render_final_statement(snapshot, language)
     return render_cancellation(snapshot, language)
 
 
@@ -85,6 +89,13 @@ def render_recalculation(snapshot: Mapping[str, Any], language: Language) -> byt
     return _pdf("recalculation.html", language, snapshot, page=page)
 
 
+def render_final_statement(snapshot: Mapping[str, Any], language: Language) -> bytes:
+    """Return the PDF of a final statement, the number under its key `number`."""
+    document = FinalStatement.from_snapshot(snapshot)
+    page = final_statement_page(document, language)
+    return _pdf("final_statement.html", language, snapshot, page=page)
+
+
 def pdf_of_page(text: str) -> bytes:
     """Return the PDF of a page that brings its own style, such as a report; it loads no files."""
     engine = _engine()
@@ -99,7 +110,7 @@ def pdf_of_page(text: str) -> bytes:
 def renderer_version() -> str:
     """Return what decides the bytes besides the snapshot: libraries, templates, words, fonts."""
     russian = Path(str(files("kilokassa"))) / "locale" / "ru"
-    words = [russian / f"{name}.po" for name in ("invoices", "recalculation")]
+    words = [russian / f"{name}.po" for name in ("invoices", "moves", "recalculation")]
     code = [FOLDER / f"{name}.py" for name in _CODE]
     parts = [path.read_bytes() for path in [*sorted(_own_files()), *code, *words]]
     libraries = " ".join(f"{name} {version(name)}" for name in _LIBRARIES)
@@ -125,6 +136,8 @@ def tune_for_bulk() -> None:
 
 _CODE: Final = (
     "chart",
+    "final_statement",
+    "final_statement_page",
     "page",
     "payment_qr",
     "recalculation",

@@ -96,6 +96,7 @@ _PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
     (DocumentKind.RECEIPT, mark("Receipt of money")),
     (DocumentKind.CANCELLATION, mark("Cancellation")),
     (DocumentKind.RECALCULATION, mark("Recalculation")),
+    (DocumentKind.FINAL_STATEMENT, mark("Final statement")),
     (FindingState.OPEN, mark("Open")),
     (FindingState.ACCEPTED, mark("Accepted")),
     (FindingState.CORRECTED, mark("Corrected")),

@@ -1,0 +1,508 @@
+"""Moving out, moving in, another payer: an account ends on a day and is settled to the kopeck.
+
+What was used up to the day is charged, a reserve comes back, what cannot be taken along is lost by
+its rule, and what is left goes where its owner wants it. The preview does all of it and takes it
+back again: it cannot say anything else than what is done.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from billing import service as billing_service
+from billing import store as billing_store
+from billing.accounts import BilledAccount
+from billing.house import store as house_store
+from billing.models import AccountRow, Measurement, Service
+from billing.month.charging import INTERVALS_MISSING
+from billing.month.service import rate_month
+from billing.moves import store as moves_store
+from billing.moves.moves import MoveOrder, Rest, Wish
+from billing.moves.service import Moved, record_move
+from billing.service import RunningOrder
+from heating import store as heating_store
+from kilokassa.app.closing import close_month
+from kilokassa.app.final_statement import final_statement_of, issue_final_statement
+from kilokassa.app.refunds import TransferOrder, ask_for_refund, transfer
+from kilokassa.app.wiring import Application
+from kilokassa.core.calendar import Month, local_date, local_midnight
+from kilokassa.core.clock import Clock
+from kilokassa.core.ids import AccountId
+from kilokassa.core.scope import Right, Scope, system_scope
+from kilokassa.core.text import filled, mark
+from metering import store as metering_store
+from metering.registry.places import Commodity
+from wallet import store as wallet_store
+from wallet.ledger import BONUS_EXPENSE, EMERGENCY_CREDITS, Reason
+from wallet.lots import LotKind
+from wallet.payments.auto import service as auto_service
+from wallet.payments.refunds import store as refund_store
+from wallet.payments.refunds.refund import AskOrder
+from wallet.reserves import service as reserve_service
+from wallet.reserves import store as reserve_store
+from wallet.service import ChargeBatch, ChargeOrder, TakeOrder, charge_batch, take
+
+JOB_ACTOR: Final = "job:final"
+"""Who settles: its keys are the same whoever presses the button, and however often."""
+
+ENDING_LOTS: Final = {
+    LotKind.BONUS: (Reason.EXPIRY, BONUS_EXPENSE),
+    LotKind.CREDIT: (Reason.CREDIT_WITHDRAWN, EMERGENCY_CREDITS),
+}
+"""What nobody takes along: by which reason and against which account it ends."""
+
+READING_ASKED: Final = mark("Meter %(serial)s: a reading of %(day)s is asked for.")
+INTERVALS_ASKED: Final = mark("Some intervals before %(day)s have not come yet.")
+SERVICES_LATER: Final = mark(
+    "Heat and the services of the house are charged for whole months: the rest is settled once "
+    "%(month)s is over."
+)
+NOT_PRICED: Final = mark("The electricity of %(month)s could not be priced yet.")
+
+
+@dataclass(frozen=True, slots=True)
+class ChargedService:
+    """What is still charged for a service of a month."""
+
+    month: Month
+    service: Service
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What ending an account comes to."""
+
+    account_id: AccountId
+    account_number: str
+    payer_name: str
+    on: date
+    before_minor: int
+    """What is posted before anything is settled."""
+    charges: tuple[ChargedService, ...]
+    reserve_minor: int
+    """What comes back from reserves, less what is taken back of their bonus."""
+    clawed_back_minor: int
+    bonus_lost_minor: int
+    credit_withdrawn_minor: int
+    transferred_minor: int
+    refund_minor: int
+    """What is held to be paid out."""
+    after_minor: int
+    """What is posted in the end; below zero it is a debt."""
+    waits: tuple[str, ...]
+    """Messages of the catalogue: why the last month cannot be settled yet."""
+
+    @property
+    def charged_minor(self) -> int:
+        """What is still charged in all."""
+        return sum(one.amount_minor for one in self.charges)
+
+    @property
+    def left_minor(self) -> int:
+        """What stays with the account: neither paid out nor moved."""
+        return self.after_minor - self.refund_minor
+
+
+@dataclass(frozen=True, slots=True)
+class MovePreview:
+    """What a move will do."""
+
+    ending: Ending | None
+    next_number: str
+    """Of the account that begins; empty where none does."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveReport:
+    """What a move did."""
+
+    moved: Moved
+    ending: Ending | None
+    document_number: str
+    """Of the final statement; empty where it waits, or nobody left."""
+
+    @property
+    def waits(self) -> tuple[str, ...]:
+        """Why the final statement is not there yet."""
+        return () if self.ending is None else self.ending.waits
+
+
+class _TakenBack(Exception):
+    """Ends the transaction of a preview."""
+
+
+def preview_move(application: Application, scope: Scope, order: MoveOrder) -> MovePreview:
+    """Return what a move would do, by doing it and taking it back; refusals are those of the move.
+
+    Months that are over and not closed yet are charged by what is known now: what was not measured
+    is estimated when they are closed.
+    """
+    found: list[MovePreview] = []
+    with _taken_back(application) as session:
+        moved = record_move(session, scope, order, application.clock)
+        ending = None
+        if moved.account_id is not None:
+            wish = Wish(order.rest, order.refund_to, order.requisites, order.transfer_to)
+            ending = _settle(
+                session,
+                moved.account_id,
+                wish,
+                scope.actor,
+                application.settings.bonus_ends_with_account,
+                application.clock,
+            )
+        number = "" if order.newcomer is None else order.newcomer.number
+        found.append(MovePreview(ending, number))
+    return found[0]
+
+
+def move(application: Application, scope: Scope, order: MoveOrder) -> MoveReport:
+    """Do a move, settle the account that ended and issue its final statement; repeat it at will.
+
+    Where a reading is missing, or a whole month has to be over, the move stands and the settlement
+    waits: `settle_ended` does it later.
+    """
+    with application.database.writing() as session:
+        moved = record_move(session, scope, order, application.clock)
+        if moved.account_id is not None:
+            auto_service.stop_for_closed(session, moved.account_id, application.clock)
+    if moved.account_id is None:
+        return MoveReport(moved, None, "")
+    ending, number = settle_account(application, moved.account_id)
+    return MoveReport(moved, ending, number)
+
+
+def settle_ended(
+    application: Application, scope: Scope, *, account_number: str | None = None
+) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """Settle the accounts that have ended and wait; return number, document and what it waits for.
+
+    A job does it daily; what is settled already is left alone.
+    """
+    scope.demand(Right.MANAGE_ACCOUNTS)
+    with application.database.reading() as session:
+        ids = None
+        if account_number is not None:
+            row = billing_store.account_by_number(session, scope, account_number)
+            ids = [AccountId(row.id)]
+        waiting = [
+            each
+            for each in moves_store.ending_moves(session, ids)
+            if each.account_id is not None and final_statement_of(session, each.account_id) is None
+        ]
+    found = []
+    for each in waiting:
+        assert each.account_id is not None
+        ending, number = settle_account(application, each.account_id)
+        found.append((each.account_number, number, ending.waits if ending else ()))
+    return tuple(found)
+
+
+def settle_account(application: Application, account_id: AccountId) -> tuple[Ending | None, str]:
+    """Settle one account that has ended; return what was done, and the final statement's number.
+
+    Step by step, each harmless when repeated: months that are over are closed, the rest is posted,
+    the last month is closed, the statement is issued.
+    """
+    database, clock = application.database, application.clock
+    scope = system_scope(JOB_ACTOR)
+    with database.reading() as session:
+        known = final_statement_of(session, account_id)
+        if known is not None:
+            return None, known
+        account = session.get_one(AccountRow, account_id)
+        (moved,) = moves_store.ending_moves(session, [account_id])[-1:]
+        zone = billing_store.retailer_zone(session)
+        number = account.number
+        months = _open_months(session, account)
+    first = months[0] if months else _last_month(moved.on)
+    now = clock.now()
+    for month in months:
+        if month.period(zone).end <= now:
+            close_month(application, month, scope=scope, account_number=number)
+    ends_bonus = application.settings.bonus_ends_with_account
+    with _taken_back(application) as session:
+        ending = _settle(session, account_id, moved.wish, moved.actor, ends_bonus, clock)
+    if ending.waits:
+        return ending, ""
+    with database.writing() as session:
+        ending = _settle(session, account_id, moved.wish, moved.actor, ends_bonus, clock)
+    with database.reading() as session:
+        left = _open_months(session, session.get_one(AccountRow, account_id))
+    for month in left:
+        close_month(application, month, scope=scope, account_number=number)
+    with database.writing() as session:
+        issued = issue_final_statement(session, moved, first, clock)
+    return ending, issued.number
+
+
+@contextmanager
+def _taken_back(application: Application) -> Iterator[Session]:
+    """Open a transaction whose effects are taken back in the end."""
+    try:
+        with application.database.writing() as session:
+            yield session
+            raise _TakenBack  # noqa: TRY301 - the one way to leave without a commit
+    except _TakenBack:
+        return
+
+
+def _settle(
+    session: Session, account_id: AccountId, wish: Wish, actor: str, ends_bonus: bool, clock: Clock
+) -> Ending:
+    """Post all that ending an account comes to; what was posted before is not posted again.
+
+    Charges come first, so that a bonus pays before it ends; `actor` is the person who moves, since
+    nothing but a person breaks a reserve.
+    """
+    account = session.get_one(AccountRow, account_id, populate_existing=True)
+    on = account.closed_on
+    assert on is not None, account_id
+    zone = billing_store.retailer_zone(session)
+    others = _other_wallets(session, account, wish)
+    wallet_store.hold_wallets(session, [account_id, *others])
+    before_minor = _posted(session, account_id, clock)
+    charges, waits = _charge(session, account, on, zone, clock)
+    reserve_minor, clawed_minor = _return_reserves(session, account, zone, actor, clock)
+    credit_minor = _withdraw_credit(session, account, on, zone, clock)
+    bonus_minor = 0
+    if ends_bonus:
+        bonus_minor = _take_lots(session, account, on, zone, LotKind.BONUS, clock)
+    transferred_minor = refund_minor = 0
+    if not waits:
+        transferred_minor, refund_minor = _give_away(session, account, wish, clock)
+    return Ending(
+        account_id=account_id,
+        account_number=account.number,
+        payer_name=account.payer_name,
+        on=on,
+        before_minor=before_minor,
+        charges=charges,
+        reserve_minor=reserve_minor,
+        clawed_back_minor=clawed_minor,
+        bonus_lost_minor=bonus_minor,
+        credit_withdrawn_minor=credit_minor,
+        transferred_minor=transferred_minor,
+        refund_minor=refund_minor,
+        after_minor=_posted(session, account_id, clock),
+        waits=waits,
+    )
+
+
+def _last_month(on: date) -> Month:
+    return Month.of(on - timedelta(days=1))
+
+
+def _open_months(session: Session, account: AccountRow) -> list[Month]:
+    """Return the months of an ended account's stay that its wallet has not closed."""
+    assert account.closed_on is not None
+    account_id = AccountId(account.id)
+    closed = wallet_store.closed_through(session, [account_id]).get(account_id)
+    first = Month.of(account.opened_on) if closed is None else Month.from_ordinal(closed).plus(1)
+    last = _last_month(account.closed_on)
+    return [Month.from_ordinal(n) for n in range(first.ordinal, last.ordinal + 1)]
+
+
+def _charge(
+    session: Session, account: AccountRow, on: date, zone: ZoneInfo, clock: Clock
+) -> tuple[tuple[ChargedService, ...], tuple[str, ...]]:
+    """Take what the open months came to, each rated as its close will; say what is not known."""
+    account_id, now = AccountId(account.id), clock.now()
+    charges: list[ChargedService] = []
+    waits: list[str] = []
+    for month in _open_months(session, account):
+        billed = billing_store.billed_accounts(session, [account_id], month)
+        if not billed:
+            continue
+        rated = rate_month(session, billed, month)
+        charge = rated.charges[account_id]
+        if account_id in rated.refused:
+            waits.append(filled(NOT_PRICED, month=str(month)))
+        if month.period(zone).end > now:
+            waits += _missing(session, billed[0], month, on, charge.warnings)
+        running = billing_store.running_charges(session, [account_id], month)
+        valid_at = min(now, month.period(zone).end, local_midnight(on, zone))
+        parts, rows = [], []
+        for service in Service:
+            total_minor = charge.total_minor(service)
+            row = running.get((account_id, str(service)))
+            posted_minor = 0 if row is None else row.posted_minor
+            if total_minor == posted_minor:
+                continue
+            parts.append((str(service), total_minor - posted_minor))
+            charges.append(ChargedService(month, service, total_minor - posted_minor))
+            rows.append(
+                RunningOrder(account_id, month, service, valid_at, total_minor, charge.digest)
+            )
+        if parts:
+            count = wallet_store.lock_wallets(session, [account_id])[account_id].entry_count
+            order = ChargeOrder(
+                account_id=account_id,
+                parts=tuple(parts),
+                charge_month=month,
+                month=month,
+                valid_at=valid_at,
+                # What is posted rests with it: the key only has to differ each time.
+                idempotency_key=f"final:{month}:{account_id}:{count}",
+            )
+            charge_batch(session, ChargeBatch([order], JOB_ACTOR, zone), clock)
+            billing_service.record_running(session, rows, now)
+    return tuple(charges), tuple(dict.fromkeys(waits))
+
+
+def _missing(
+    session: Session, account: BilledAccount, month: Month, on: date, warnings: Sequence[str]
+) -> list[str]:
+    """Return what a month that is not over needs before an account can be settled within it."""
+    building_ids = {account.building_id}
+    found = []
+    if heating_store.heated_houses(session, building_ids, month.first_day) or (
+        house_store.services_of(session, building_ids, month.first_day, on)
+    ):
+        found.append(filled(SERVICES_LATER, month=str(month)))
+    if account.measurement is Measurement.INTERVALS:
+        if INTERVALS_MISSING in warnings:
+            found.append(filled(INTERVALS_ASKED, day=str(on)))
+        return found
+    meters = [
+        meter
+        for meter in metering_store.meters_of_premises(session, [account.premises_id])
+        if meter.removed_on is None and meter.commodity is Commodity.ELECTRICITY
+    ]
+    day = local_midnight(on, account.zone)
+    read = {
+        one.meter_id
+        for one in metering_store.load_registers(
+            session,
+            [meter.meter_id for meter in meters],
+            first=day,
+            last=day + timedelta(hours=24),
+        )
+        if local_date(one.taken_at, account.zone) == on
+    }
+    found += [
+        filled(READING_ASKED, serial=meter.serial, day=str(on))
+        for meter in meters
+        if meter.meter_id not in read
+    ]
+    return found
+
+
+def _withdraw_credit(
+    session: Session, account: AccountRow, on: date, zone: ZoneInfo, clock: Clock
+) -> int:
+    """Take back what is left of emergency credit; what was spent of it is owed already."""
+    return _take_lots(session, account, on, zone, LotKind.CREDIT, clock)
+
+
+def _return_reserves(
+    session: Session, account: AccountRow, zone: ZoneInfo, actor: str, clock: Clock
+) -> tuple[int, int]:
+    """Take reserves out whole, as their owner who moves asks; return what came and what it cost."""
+    account_id, scope = AccountId(account.id), system_scope(actor)
+    returned_minor = clawed_minor = 0
+    for signed in reserve_store.reserves_of(session, scope, account_id):
+        if signed.kept_minor <= 0:
+            continue
+        done = reserve_service.take_out(
+            session,
+            scope,
+            reserve_service.MoveOrder(
+                account_id, signed.id, signed.kept_minor, zone, f"final:{account_id}:{signed.id}"
+            ),
+            clock,
+        )
+        returned_minor += signed.kept_minor - done.withheld_minor
+        clawed_minor += done.clawed_back_minor
+    return returned_minor, clawed_minor
+
+
+def _take_lots(
+    session: Session, account: AccountRow, on: date, zone: ZoneInfo, kind: LotKind, clock: Clock
+) -> int:
+    """Let what lots of a kind hold end with the account; return how much it was."""
+    account_id, now = AccountId(account.id), clock.now()
+    wallet = wallet_store.lock_wallets(session, [account_id])[account_id]
+    amount_minor = sum(
+        lot.remaining_minor for lot in wallet.lots if lot.kind is kind and lot.alive_at(now)
+    )
+    if amount_minor:
+        reason, against = ENDING_LOTS[kind]
+        order = TakeOrder(
+            account_id=account_id,
+            reason=reason,
+            amount_minor=amount_minor,
+            against=against,
+            valid_at=min(local_midnight(on, zone), now),
+            zone=zone,
+            actor=JOB_ACTOR,
+            # Nothing is left to take a second time: the key only has to differ each time.
+            idempotency_key=f"final:{account_id}:{kind}:{wallet.entry_count}",
+            kinds=frozenset({kind}),
+            detail={"why": "account_ended"},
+        )
+        take(session, order, clock)
+    return amount_minor
+
+
+def _give_away(session: Session, account: AccountRow, wish: Wish, clock: Clock) -> tuple[int, int]:
+    """Move or hold what is left, as its owner wants it; return what was moved and what is held."""
+    account_id, scope = AccountId(account.id), system_scope(JOB_ACTOR)
+    free_minor = refund_store.refundable_minor(session, account_id, clock.now())
+    transferred_minor = 0
+    if wish.rest is Rest.TRANSFER and free_minor > 0:
+        count = wallet_store.lock_wallets(session, [account_id])[account_id].entry_count
+        order = TransferOrder(
+            account.number,
+            wish.transfer_to,
+            free_minor,
+            f"final:{account_id}:{count}",
+            why="account_ended",
+        )
+        transferred_minor = transfer(session, scope, order, clock).amount_minor
+    if wish.rest is Rest.REFUND:
+        asked = [("", free_minor)] if free_minor > 0 else []
+        asked += [
+            (
+                payer,
+                refund_store.refundable_minor(session, account_id, clock.now(), advance_of=payer),
+            )
+            for payer in refund_store.advances(session, account_id)
+        ]
+        for payer, minor in asked:
+            if minor <= 0:
+                continue
+            refund = AskOrder(
+                account_id,
+                minor,
+                payer or wish.refund_to or account.payer_name,
+                "" if payer else wish.requisites,
+                f"final:{account_id}:{payer}",
+                why="account_ended",
+                advance_of=payer,
+            )
+            ask_for_refund(session, scope, refund, clock)
+    held_minor = sum(
+        one.amount_minor
+        for one in refund_store.refunds(session, scope, account_id=account_id, limit=None)
+        if one.state == "asked"
+    )
+    return transferred_minor, held_minor
+
+
+def _other_wallets(session: Session, account: AccountRow, wish: Wish) -> list[AccountId]:
+    if wish.rest is not Rest.TRANSFER:
+        return []
+    scope = system_scope(JOB_ACTOR)
+    target = billing_store.account_by_number(session, scope, wish.transfer_to)
+    return [AccountId(target.id)]
+
+
+def _posted(session: Session, account_id: AccountId, clock: Clock) -> int:
+    return wallet_store.balances(session, [account_id], clock.now())[account_id].posted_minor
