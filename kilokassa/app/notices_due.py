@@ -260,7 +260,7 @@ def tell_refusals(session: Session, clock: Clock) -> int:
                 amount_minor=one.amount_minor,
                 on=one.on,
                 card_hint=rule_row.card_hint,
-                paused=refusals >= agreed.terms.refusals_most,
+                paused=refusals >= agreed.rule.refusals_most,
             )
             key = f"{NoticeKind.AUTO_TOP_UP_REFUSED}:{one.id}"
             told.append(Told(account, NoticeKind.AUTO_TOP_UP_REFUSED, facts, key))

@@ -62,6 +62,10 @@ PUBLISHING: Final = Access(Right.PUBLISH_TARIFFS, whole_retailer=True)
 BILLING: Final = Access(Right.RUN_BILLING, whole_retailer=True)
 CHOOSING: Final = Access(Right.CHOOSE_PLAN, roles=frozenset({Role.OPERATOR, Role.ADMINISTRATOR}))
 CHOOSING_OWN: Final = Access(Right.CHOOSE_PLAN, roles=frozenset({Role.RESIDENT}))
+ADMINISTRATION: Final = Access(Right.MANAGE_USERS, whole_retailer=True)
+TOLD: Final = Access(
+    Right.VIEW, roles=frozenset({Role.RESIDENT, Role.OPERATOR, Role.ADMINISTRATOR})
+)
 CHOOSING_ANY: Final = Access(Right.CHOOSE_PLAN)
 
 ACCESS: Final[Mapping[str, Access]] = {
@@ -76,6 +80,17 @@ ACCESS: Final[Mapping[str, Access]] = {
     "security.logout": ANYONE,
     # The console.
     "console.home": STAFF,
+    "console.notices": STAFF,
+    "console.notice": STAFF,
+    "console.record_delivery": ACCOUNTS,
+    "console.withdraw_delivery": ACCOUNTS,
+    "console.send_notice_again": ACCOUNTS,
+    "console.account_notices": STAFF,
+    "console.state_notice_wishes": ACCOUNTS,
+    "console.webhooks": RETAILER,
+    "console.add_webhook": ADMINISTRATION,
+    "console.webhook": RETAILER,
+    "console.change_webhook": ADMINISTRATION,
     "console.accounts": STAFF,
     "console.account": STAFF,
     "console.account_consumption": STAFF,
@@ -151,6 +166,9 @@ ACCESS: Final[Mapping[str, Access]] = {
     "console.reading_windows": METERS_OF_ALL,
     # The account page.
     "account.choose": RESIDENT,
+    "account.notices": RESIDENT,
+    "account.notice": RESIDENT,
+    "account.state_notice_wishes": RESIDENT,
     "account.home": RESIDENT,
     "account.consumption": RESIDENT,
     "account.charges": RESIDENT,
@@ -170,6 +188,22 @@ ACCESS: Final[Mapping[str, Access]] = {
     "api-docs.openapi_json": ANYONE,
     "pages.api_docs": ANYONE,
     "api.accounts": SIGNED_IN,
+    "api.notices": STAFF,
+    "api.notice": STAFF,
+    "api.record_delivery": ACCOUNTS,
+    "api.withdraw_delivery": ACCOUNTS,
+    "api.send_notice_again": ACCOUNTS,
+    "api.account_notices": SIGNED_IN,
+    "api.notice_wishes": SIGNED_IN,
+    "api.state_notice_wishes": TOLD,
+    "api.gateway_status": SIGNED,
+    "api.webhooks": RETAILER,
+    "api.add_webhook": ADMINISTRATION,
+    "api.webhook": RETAILER,
+    "api.change_webhook": ADMINISTRATION,
+    "api.renew_webhook_secret": ADMINISTRATION,
+    "api.test_webhook": ADMINISTRATION,
+    "api.replay_webhook": ADMINISTRATION,
     "api.account": SIGNED_IN,
     "api.balance": SIGNED_IN,
     "api.entries": SIGNED_IN,

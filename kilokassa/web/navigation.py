@@ -33,6 +33,13 @@ SECTIONS: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
     (mark("Overview"), (Place(("console.home",), mark("Overview")),)),
     (mark("Accounts"), (Place(("console.accounts",), mark("Accounts")),)),
     (
+        mark("Notices"),
+        (
+            Place(("console.notices",), mark("Notices")),
+            Place(("console.webhooks",), mark("Webhooks")),
+        ),
+    ),
+    (
         mark("Metering"),
         (
             Place(("console.findings",), mark("Findings")),

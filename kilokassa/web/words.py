@@ -30,7 +30,7 @@ from metering.findings.finding import FindingKind, FindingState
 from metering.meters.life import EVENT_NAMES, STAGE_NAMES, DueBand, DueReason
 from metering.meters.verification_periods import MeterType
 from metering.registry.places import Commodity, CommonAreaKind
-from notices.notice import NoticeState
+from notices.notice import DeliveryMethod, NoticeKind, NoticeState, Outcome, Way
 from tariffs.day_types import DayType
 from tariffs.drafts.draft import DraftState, DraftStepKind
 from tariffs.services.common_area import MonthBasis
@@ -198,9 +198,41 @@ _PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
     (PartKind.STUCK, mark("Stuck value")),
     (NoticeState.PENDING, mark("Waiting")),
     (NoticeState.SENDING, mark("Being sent")),
-    (NoticeState.SENT, mark("Delivered")),
+    (NoticeState.SENT, mark("Sent")),
     (NoticeState.FAILED, mark("Put off")),
     (NoticeState.GIVEN_UP, mark("Given up")),
+    (NoticeKind.MONEY_LOW, mark("Little money is left")),
+    (NoticeKind.DAYS_LEFT, mark("The money lasts few days")),
+    (NoticeKind.TOP_UP_RECEIVED, mark("A top-up came")),
+    (NoticeKind.PAYMENT_DOCUMENT, mark("A payment document was issued")),
+    (NoticeKind.RECALCULATION, mark("A recalculation")),
+    (NoticeKind.READINGS_DUE, mark("Readings are due")),
+    (NoticeKind.VERIFICATIONS_DUE, mark("Verifications are due")),
+    (NoticeKind.BONUS_EXPIRING, mark("A bonus ends soon")),
+    (NoticeKind.UNUSUAL_USE, mark("More is used than usual")),
+    (NoticeKind.TARIFF_CHANGED, mark("The tariff changes")),
+    (NoticeKind.LIMITATION, mark("Limitation of supply for a debt")),
+    (NoticeKind.AUTO_TOP_UP_REFUSED, mark("An automatic top-up was refused")),
+    (NoticeKind.RESERVE_ENDING, mark("A reserve ends soon")),
+    (NoticeKind.CHARGE_POSTED, mark("A charge was posted")),
+    (NoticeKind.BALANCE_CHANGED, mark("The balance changed")),
+    (NoticeKind.TEST, mark("A test event")),
+    (Way.EMAIL, mark("E-mail")),
+    (Way.SMS, mark("SMS")),
+    (Way.MESSENGER, mark("Messenger")),
+    (Way.WEBHOOK, mark("Webhook")),
+    (DeliveryMethod.GATEWAY, mark("Status of the gateway")),
+    (DeliveryMethod.WEBHOOK, mark("Answer of the system")),
+    (DeliveryMethod.RECEIPT_IN_HAND, mark("Handed over against a receipt")),
+    (DeliveryMethod.REGISTERED_MAIL, mark("Registered letter")),
+    (DeliveryMethod.RECORDED_CALL, mark("Recorded call")),
+    (DeliveryMethod.PAYMENT_DOCUMENT, mark("In the payment document")),
+    (DeliveryMethod.ACCOUNT_PAGE, mark("Opened on the account page")),
+    (DeliveryMethod.OTHER, mark("Another way")),
+    (Outcome.ACCEPTED, mark("Accepted")),
+    (Outcome.DEFERRED, mark("Not now")),
+    (Outcome.REFUSED, mark("Refused")),
+    (Outcome.UNREACHABLE, mark("Not reached")),
     (DayType.WORKING, mark("Working day")),
     (DayType.WEEKEND, mark("Weekend")),
     (DayType.HOLIDAY, mark("Holiday")),

@@ -2,7 +2,7 @@
 
 from flask import Blueprint
 
-from kilokassa.web.account import compare, complaint, facts, lines, pages, plan, readings, top_up
+from kilokassa.web.account import compare, complaint, facts, lines, notices, pages, plan, readings, top_up
 
 
 def blueprint() -> Blueprint:
@@ -10,6 +10,9 @@ def blueprint() -> Blueprint:
     account = Blueprint("account", __name__, url_prefix="/account")
     account.get("/")(pages.choose)
     account.get("/<number>")(pages.home)
+    account.get("/<number>/notices")(notices.notices)
+    account.post("/<number>/notices", endpoint="state_notice_wishes")(notices.notices)
+    account.get("/<number>/notices/<int:notice_id>")(notices.notice)
     account.get("/<number>/consumption")(pages.consumption)
     account.get("/<number>/charges")(pages.charges)
     account.get("/<number>/charges/<int:line_id>")(lines.line)

@@ -23,6 +23,7 @@ from kilokassa.web.api import (
     findings,
     house_services,
     lines,
+    notices,
     payments,
     prices,
     provider,
@@ -32,6 +33,7 @@ from kilokassa.web.api import (
     rehearsals,
     tariff_drafts,
     tariffs,
+    webhooks,
 )
 from kilokassa.web.api.base import blueprint
 from kilokassa.web.api.fields import ErrorSchema, MoneyField, describe_money
@@ -66,6 +68,8 @@ def install_api(app: Flask) -> None:
     routes = blueprint()
     for part in (
         accounts,
+        notices,
+        webhooks,
         registry,
         balance,
         tariffs,

@@ -15,6 +15,7 @@ from kilokassa.web.console import (
     home,
     house_services,
     lines,
+    notices,
     prices,
     readings,
     recalculation,
@@ -24,6 +25,7 @@ from kilokassa.web.console import (
     tariff_drafts,
     tariffs,
     walk_rounds,
+    webhooks,
 )
 
 
@@ -31,6 +33,19 @@ def blueprint() -> Blueprint:
     """Return the console's pages."""
     console = Blueprint("console", __name__, url_prefix="/console")
     console.get("/")(home.home)
+    console.get("/notices")(notices.notices)
+    one = "/notices/<int:notice_id>"
+    console.get(one)(notices.notice)
+    console.post(f"{one}/deliveries", endpoint="record_delivery")(notices.deliver)
+    console.post(f"{one}/withdraw", endpoint="withdraw_delivery")(notices.withdraw)
+    console.post(f"{one}/again", endpoint="send_notice_again")(notices.again)
+    of_account = "/accounts/<number>/notices"
+    console.get(of_account)(notices.account_notices)
+    console.post(of_account, endpoint="state_notice_wishes")(notices.account_notices)
+    console.get("/webhooks")(webhooks.webhooks)
+    console.post("/webhooks", endpoint="add_webhook")(webhooks.webhooks)
+    console.get("/webhooks/<code>")(webhooks.webhook)
+    console.post("/webhooks/<code>", endpoint="change_webhook")(webhooks.change)
     console.get("/accounts")(accounts.accounts)
     console.get("/accounts/<number>")(accounts.account)
     console.get("/accounts/<number>/consumption")(accounts.account_consumption)
