@@ -47,7 +47,7 @@ from tariffs.drafts.service import DraftStepOrder, DraftText, save_draft, submit
 from tariffs.prices.service import SeriesOrder, begin_series, take_file, take_peak_hours_file
 from tariffs.service import PublishOrder, publish_version
 from tests import frozen_town as town
-from wallet.topups import BonusRule
+from wallet.bonuses.service import CampaignOrder, begin_campaign, publish_rule
 
 NOW = datetime(2023, 1, 15, 1, tzinfo=UTC)
 PASSWORD = "correct horse battery"
@@ -136,6 +136,7 @@ def _fill(application: Application, folder: Path, *, demo: bool) -> None:
     _import(application, folder, "intervals.csv", town.readings_csv(last_exclusive=MEASURED_UNTIL))
     _import(application, folder, "registers.csv", town.registers_csv())
     _import(application, folder, "broken.csv", _broken_csv())
+    _promise_bonuses(application)
     _take_money(application)
     for month in (Month(2022, 11), Month(2022, 12)):
         close_month(application, month, scope=SCOPE)
@@ -225,12 +226,31 @@ def _rehearse(application: Application) -> None:
     rehearse(application, order, scope=SCOPE)
 
 
+def _promise_bonuses(application: Application) -> None:
+    """A rule for large top-ups, paid by a campaign, and one for months without debt."""
+    day = date(2022, 10, 1)
+    clock = FixedClock(datetime(2022, 10, 1, tzinfo=UTC))
+    winter = CampaignOrder("winter", "Зима", 500_00, day, date(2023, 3, 1), "Winter")
+    size = (
+        "rule: size\nname: 3 % от 4 000 ₽\nname_en: 3 % from 4,000 ₽ on\n"
+        "kind: size_of_top_up\nfrom: 2022-10-01\nexpires_after_days: 90\n"
+        "campaign: winter\nterms: {threshold: 4000.00, percent: 3}\n"
+    )
+    calm = (
+        "rule: calm\nname: Без долгов\nname_en: Without debt\nkind: months_without_debt\n"
+        "from: 2022-10-01\nexpires_after_days: 180\nterms: {months: 2, amount: 20.00}\n"
+    )
+    with application.database.writing() as session:
+        begin_campaign(session, SCOPE, winter, clock)
+        for text in (size, calm):
+            publish_rule(session, SCOPE, text, "seed", clock, today=day)
+
+
 def _take_money(application: Application) -> None:
-    rule = BonusRule("3 % from 4000 on", 4_000_00, 300, date(2022, 1, 1))
     ids = account_ids(application)
     january = (PREPAID, datetime(2023, 1, 2, 9, tzinfo=town.ZONE), 4_500_00, "sbp")
     payments = [
-        Payment(ids[number], amount, tender, at, f"seed:{number}:{at}", bonus_rules=(rule,))
+        Payment(ids[number], amount, tender, at, f"seed:{number}:{at}")
         for number, at, amount, tender in (*town.TOP_UPS, january)
     ]
     with application.database.writing() as session:

@@ -171,6 +171,37 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "GET console.new_rehearsal": Expected(f"{console}/rehearsals/new", open_to(ANALYSTS)),
         "POST console.new_rehearsal": Expected(f"{console}/rehearsals/new", open_to(ANALYSTS, 422)),
         "POST console.go_on_rehearsal": Expected(f"{console}/rehearsals/1", open_to(ANALYSTS, 302)),
+        "GET console.bonuses": Expected(f"{console}/bonuses", open_to(RETAILER)),
+        "POST console.publish_bonus": Expected(f"{console}/bonuses", open_to(PUBLISHERS, 422)),
+        "POST console.begin_bonus_campaign": Expected(
+            f"{console}/bonuses/campaigns", open_to(PUBLISHERS, 422)
+        ),
+        "GET console.bonus_rule": Expected(f"{console}/bonuses/rules/size", open_to(RETAILER)),
+        "GET console.campaign": Expected(f"{console}/bonuses/campaigns/winter", open_to(RETAILER)),
+        "GET console.account_bonuses": Expected(
+            f"{console}/accounts/{PREPAID}/bonuses", on_console()
+        ),
+        "GET account.bonuses": Expected(f"{page}/bonuses", on_account_page()),
+        "GET api.bonus_rules": Expected(
+            f"{api}/bonuses/rules?all=true", open_to(tuple(PEOPLE))
+        ),
+        "POST api.publish_bonus_rule": Expected(
+            f"{api}/bonuses/rules", open_to(PUBLISHERS, 422), json={"document": ""}
+        ),
+        "POST api.check_bonus_rule": Expected(
+            f"{api}/bonuses/rules/check", open_to(tuple(PEOPLE), 422), json={"document": ""}
+        ),
+        "GET api.campaigns": Expected(f"{api}/bonuses/campaigns", open_to(RETAILER)),
+        "POST api.begin_new_campaign": Expected(
+            f"{api}/bonuses/campaigns", open_to(PUBLISHERS, 422), json={"code": ""}
+        ),
+        "GET api.campaign_report": Expected(
+            f"{api}/bonuses/campaigns/winter", open_to(RETAILER)
+        ),
+        "GET api.account_bonuses": Expected(f"{account}/bonuses", of_account()),
+        "GET api.preview_bonus": Expected(
+            f"{account}/bonuses/preview?amount=4500.00", of_account()
+        ),
         "GET console.facts": Expected(f"{console}/accounts/{PREPAID}/facts", on_console()),
         "POST console.state_fact": Expected(
             f"{console}/accounts/{PREPAID}/facts?subject=persons", open_to(DESK, 422)
