@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final
 
 from billing import store as billing_store
+from kilokassa.app.bonuses import grant_due_months
 from kilokassa.app.checking import check_readings
 from kilokassa.app.documents import document_pdf
 from kilokassa.app.notices_due import tell_ledger_events, tell_what_is_due
@@ -110,12 +111,18 @@ def check_stored_readings(application: Application) -> int:
     return check_readings(application, scope=SCOPE).opened
 
 
+def grant_bonuses(application: Application) -> int:
+    """Grant what closed months earned and the close did not; each occasion is served once."""
+    return sum(one.grants for one in grant_due_months(application, scope=SCOPE))
+
+
 JOBS: Final = (
     Job("send_notices", send_notices, hour="*", minute="*"),
     Job("tell_due", tell_due, hour="*", minute="35"),
     Job("rate_running", rate_running, hour="*", minute="20"),
     Job("expire", expire, hour="0", minute="5"),
     Job("seal_day", seal_day, hour="0", minute="15"),
+    Job("grant_bonuses", grant_bonuses, hour="4", minute="10"),
     Job("check_readings", check_stored_readings, hour="3", minute="40"),
     Job("remind_of_readings", remind_of_reading_windows, hour="10", minute="5"),
     Job("remind_of_verifications", remind_of_verifications, hour="9", minute="35"),
