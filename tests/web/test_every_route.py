@@ -92,6 +92,78 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         ),
         # Signing out is tried in `test_signing_in`: here it would end the others' tests.
         "POST security.logout": Expected("/logout", {}),
+        # Notices.
+        "GET console.notices": Expected(f"{console}/notices", open_to(STAFF)),
+        "GET console.notice": Expected(
+            f"{console}/notices/1",
+            open_to(REACHES_FIRST_HOUSE) | {"other_company": 404},
+        ),
+        "POST console.record_delivery": Expected(
+            f"{console}/notices/1/deliveries", open_to(DESK, 422)
+        ),
+        "POST console.withdraw_delivery": Expected(
+            f"{console}/notices/1/withdraw", open_to(DESK, 302)
+        ),
+        "POST console.send_notice_again": Expected(
+            f"{console}/notices/999999/again", open_to(DESK, 302)
+        ),
+        "GET console.account_notices": Expected(
+            f"{console}/accounts/{PREPAID}/notices", on_console()
+        ),
+        "POST console.state_notice_wishes": Expected(
+            f"{console}/accounts/{PREPAID}/notices", open_to(DESK, 422)
+        ),
+        "GET console.webhooks": Expected(f"{console}/webhooks", open_to(RETAILER)),
+        "POST console.add_webhook": Expected(
+            f"{console}/webhooks", open_to(("administrator",), 422)
+        ),
+        "GET console.webhook": Expected(f"{console}/webhooks/none", open_to(RETAILER, 404)),
+        "POST console.change_webhook": Expected(
+            f"{console}/webhooks/none", open_to(("administrator",), 302)
+        ),
+        "GET account.notices": Expected(f"{page}/notices", on_account_page()),
+        "POST account.state_notice_wishes": Expected(f"{page}/notices", on_account_page(422)),
+        "GET account.notice": Expected(
+            f"{page}/notices/999999", {"resident": 404, "other_resident": 404}
+        ),
+        "GET api.notices": Expected(f"{api}/notices", open_to(STAFF)),
+        "GET api.notice": Expected(
+            f"{api}/notices/1", open_to(REACHES_FIRST_HOUSE) | {"other_company": 404}
+        ),
+        "POST api.record_delivery": Expected(
+            f"{api}/notices/1/deliveries", open_to(DESK, 422), json={}
+        ),
+        "DELETE api.withdraw_delivery": Expected(
+            f"{api}/notices/1/deliveries/0?reason=x", open_to(DESK, 404)
+        ),
+        "POST api.send_notice_again": Expected(f"{api}/notices/999999/again", open_to(DESK, 404)),
+        "GET api.account_notices": Expected(f"{account}/notices", of_account()),
+        "GET api.notice_wishes": Expected(f"{account}/notice-wishes", of_account()),
+        "PUT api.state_notice_wishes": Expected(
+            f"{account}/notice-wishes",
+            open_to((*DESK, "resident", "other_resident"), 422),
+            json={"days": 61},
+        ),
+        "POST api.gateway_status": Expected(
+            f"{api}/gateways/sms/status", open_to(EVERYONE, 401), json={}
+        ),
+        "GET api.webhooks": Expected(f"{api}/webhooks", open_to(RETAILER)),
+        "POST api.add_webhook": Expected(
+            f"{api}/webhooks", open_to(("administrator",), 422), json={}
+        ),
+        "GET api.webhook": Expected(f"{api}/webhooks/none", open_to(RETAILER, 404)),
+        "PUT api.change_webhook": Expected(
+            f"{api}/webhooks/none", open_to(("administrator",), 422), json={}
+        ),
+        "POST api.renew_webhook_secret": Expected(
+            f"{api}/webhooks/none/secret", open_to(("administrator",), 404)
+        ),
+        "POST api.test_webhook": Expected(
+            f"{api}/webhooks/none/test", open_to(("administrator",), 404)
+        ),
+        "POST api.replay_webhook": Expected(
+            f"{api}/webhooks/none/replay", open_to(("administrator",), 422), json={}
+        ),
         # The console.
         "GET console.home": Expected(f"{console}/", open_to(STAFF)),
         "GET console.accounts": Expected(f"{console}/accounts", open_to(STAFF)),
