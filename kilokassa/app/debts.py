@@ -34,12 +34,12 @@ from wallet.debts.service_state import Action, guard_sets, parse_guard_sets
 
 SERVICES: Final = {
     str(Service.ELECTRICITY): mark("Electricity"),
-    str(Service.HEAT): mark("Heating"),
-    str(Service.COMMON_ELECTRICITY): mark("Common-area electricity"),
+    str(Service.HEAT): mark("Heat"),
+    str(Service.COMMON_ELECTRICITY): mark("Electricity of common areas"),
     str(Service.COLD_WATER): mark("Cold water"),
     str(Service.HOT_WATER): mark("Hot water"),
     str(Service.DRAINAGE): mark("Drainage"),
-    str(Service.HOUSING): mark("Housing services"),
+    str(Service.HOUSING): mark("Upkeep of the house"),
 }
 
 

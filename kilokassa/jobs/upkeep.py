@@ -13,10 +13,12 @@ from billing import store as billing_store
 from kilokassa.app.bonuses import grant_due_months
 from kilokassa.app.checking import check_readings
 from kilokassa.app.documents import document_pdf
+from kilokassa.app.late_fees import charge_late_fees
 from kilokassa.app.notices_due import tell_ledger_events, tell_what_is_due
 from kilokassa.app.outbox import open_channel, send_due
 from kilokassa.app.reading_reminders import remind_of_readings
 from kilokassa.app.running import rate_running_months
+from kilokassa.app.service_states import decide_services
 from kilokassa.app.telling import tell_alarms
 from kilokassa.app.verifications import tell_verifications
 from kilokassa.app.wiring import Application
@@ -89,6 +91,17 @@ def tell_due(application: Application) -> int:
     return tell_what_is_due(application).written
 
 
+def decide(application: Application) -> int:
+    """Decide how services stand by now, and write the notices that are due; twice is once."""
+    return decide_services(application, scope=SCOPE).changed
+
+
+def charge_fees(application: Application) -> int:
+    """Charge late fees and agreed interest of the month before, in kopecks; once a month."""
+    report = charge_late_fees(application, scope=SCOPE)
+    return report.interest_minor + (report.charged_minor if report.charging else 0)
+
+
 def seal_day(application: Application) -> str:
     """Digest the heads of all wallets once a local day; the day's first seal stands."""
     with application.database.writing() as session:
@@ -120,6 +133,8 @@ JOBS: Final = (
     Job("send_notices", send_notices, hour="*", minute="*"),
     Job("tell_due", tell_due, hour="*", minute="35"),
     Job("rate_running", rate_running, hour="*", minute="20"),
+    Job("decide_services", decide, hour="*", minute="50"),
+    Job("charge_late_fees", charge_fees, hour="1", minute="10"),
     Job("expire", expire, hour="0", minute="5"),
     Job("seal_day", seal_day, hour="0", minute="15"),
     Job("grant_bonuses", grant_bonuses, hour="4", minute="10"),

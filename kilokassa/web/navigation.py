@@ -40,6 +40,13 @@ SECTIONS: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
         ),
     ),
     (
+        mark("Debts"),
+        (
+            Place(("console.debtors",), mark("Debtors")),
+            Place(("console.agreements",), mark("Agreements")),
+        ),
+    ),
+    (
         mark("Metering"),
         (
             Place(("console.findings",), mark("Findings")),

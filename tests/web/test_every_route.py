@@ -12,7 +12,7 @@ from flask import Flask
 
 from kilokassa.web.access import ACCESS
 from tests.web.conftest import NOBODY, Clients, token
-from tests.web.seed import BY_HAND, PEOPLE, POSTPAID, PREPAID
+from tests.web.seed import BY_HAND, DEBTOR, PEOPLE, POSTPAID, PREPAID
 
 EVERYONE = (NOBODY, *PEOPLE)
 STAFF = ("administrator", "operator", "analyst", "auditor", "company", "other_company")
@@ -274,6 +274,24 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "GET api.preview_bonus": Expected(
             f"{account}/bonuses/preview?amount=4500.00", of_account()
         ),
+        "GET console.debtors": Expected(f"{console}/debtors", open_to(STAFF)),
+        "GET console.debt": Expected(f"{console}/accounts/{PREPAID}/debt", on_console()),
+        "POST console.state_flag": Expected(
+            f"{console}/accounts/{PREPAID}/debt/flags?kind=vulnerable", open_to(DESK, 422)
+        ),
+        "POST console.withdraw_flag": Expected(
+            f"{console}/accounts/{PREPAID}/debt/flags/withdraw", open_to(DESK, 302)
+        ),
+        "GET console.agreements": Expected(f"{console}/agreements", open_to(STAFF)),
+        "GET console.new_agreement": Expected(
+            f"{console}/accounts/{DEBTOR}/agreement", open_to(DESK)
+        ),
+        "POST console.sign_agreement": Expected(
+            f"{console}/accounts/{DEBTOR}/agreement", open_to(DESK, 422)
+        ),
+        "POST console.end_agreement": Expected(
+            f"{console}/accounts/{PREPAID}/agreement/end", open_to(DESK, 302)
+        ),
         "GET console.facts": Expected(f"{console}/accounts/{PREPAID}/facts", on_console()),
         "POST console.state_fact": Expected(
             f"{console}/accounts/{PREPAID}/facts?subject=persons", open_to(DESK, 422)
@@ -286,6 +304,7 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
             f"{console}/accounts/{PREPAID}/plans", open_to(DESK, 302), data={"plan": "no such"}
         ),
         "GET account.plan": Expected(f"{page}/plan", on_account_page()),
+        "GET account.debt": Expected(f"{page}/debt", on_account_page()),
         "GET account.facts": Expected(f"{page}/facts", on_account_page()),
         "GET account.comparison": Expected(f"{page}/plans", on_account_page()),
         "POST account.choose_plan": Expected(
@@ -295,6 +314,25 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "GET api.rehearsal": Expected(f"{api}/rehearsals/1", open_to(RETAILER)),
         "POST api.begin_rehearsal": Expected(
             f"{api}/rehearsals", open_to(ANALYSTS, 422), json={"changes": []}
+        ),
+        "GET api.debtors": Expected(f"{api}/debtors", open_to(STAFF)),
+        "GET api.debt": Expected(f"{account}/debt", of_account()),
+        "GET api.flags": Expected(
+            f"{account}/flags", open_to(REACHES_FIRST_HOUSE, other_company=404)
+        ),
+        "POST api.state_flag": Expected(
+            f"{account}/flags", open_to(DESK, 422), json={"kind": "vulnerable"}
+        ),
+        "DELETE api.withdraw_flag": Expected(f"{account}/flags/0", open_to(DESK, 404)),
+        "GET api.agreements": Expected(f"{account}/agreements", of_account()),
+        "POST api.sign_agreement": Expected(
+            f"{account}/agreements",
+            open_to(DESK, 422),
+            json={"months": 0},
+            headers={"Idempotency-Key": "agreement-1"},
+        ),
+        "POST api.end_agreement": Expected(
+            f"{account}/agreements/0/end", open_to(DESK, 404), json={"why": "a test"}
         ),
         "GET api.facts": Expected(f"{account}/facts", of_account()),
         "POST api.state_fact": Expected(

@@ -2,7 +2,7 @@
 
 from flask import Blueprint
 
-from kilokassa.web.account import compare, complaint, facts, lines, notices, pages, plan, readings, top_up
+from kilokassa.web.account import compare, complaint, debt, facts, lines, notices, pages, plan, readings, top_up
 
 
 def blueprint() -> Blueprint:
@@ -16,6 +16,7 @@ def blueprint() -> Blueprint:
     account.get("/<number>/consumption")(pages.consumption)
     account.get("/<number>/charges")(pages.charges)
     account.get("/<number>/charges/<int:line_id>")(lines.line)
+    account.get("/<number>/debt")(debt.debt)
     account.get("/<number>/facts")(facts.facts)
     account.get("/<number>/plan")(plan.plan)
     account.get("/<number>/plans", endpoint="comparison")(compare.comparison)

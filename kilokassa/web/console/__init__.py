@@ -4,8 +4,10 @@ from flask import Blueprint
 
 from kilokassa.web.console import (
     accounts,
+    agreements,
     balance,
     comparison,
+    debtors,
     documents,
     estimates,
     events,
@@ -92,6 +94,16 @@ def blueprint() -> Blueprint:
     console.post("/rehearsals/<int:rehearsal_id>")(rehearsals.go_on_rehearsal)
     console.get("/accounts/<number>/plans")(comparison.comparison)
     console.post("/accounts/<number>/plans")(comparison.choose_plan)
+    console.get("/debtors", endpoint="debtors")(debtors.list_debtors)
+    of_account = "/accounts/<number>/debt"
+    console.get(of_account)(debtors.debt)
+    console.post(f"{of_account}/flags")(debtors.state_flag)
+    console.post(f"{of_account}/flags/withdraw")(debtors.withdraw_flag)
+    console.get("/agreements")(agreements.agreements)
+    of_account = "/accounts/<number>/agreement"
+    console.get(of_account)(agreements.new_agreement)
+    console.post(of_account)(agreements.sign_agreement)
+    console.post(f"{of_account}/end")(agreements.end_agreement)
     console.get("/accounts/<number>/facts")(facts.facts)
     console.post("/accounts/<number>/facts")(facts.state_fact)
     console.post("/accounts/<number>/facts/withdraw")(facts.withdraw_fact)
