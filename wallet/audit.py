@@ -36,6 +36,8 @@ class StoredWallet(NamedTuple):
     uncovered_minor: int
     entry_count: int
     head_digest: str
+    lot_count: int
+    credit_lot: int | None
 
 
 class StoredEntry(NamedTuple):
@@ -72,14 +74,16 @@ class StoredLot(NamedTuple):
     came_at: datetime
     expires_at: datetime | None
     rule: str
+    service: str
+    payer: str
     entry_id: int
 
 
 Leg = tuple[str, str, int]
 """Debit, credit, amount; a wallet's own ledger account bears the code `wallet`."""
 
-Drawn = tuple[int, int]
-"""A lot's number in its wallet, 0 where it is another wallet's, and an amount."""
+Drawn = tuple[int, int, str]
+"""A lot's number in its wallet, 0 where it is another wallet's, an amount, what it paid."""
 
 
 def audit_wallet(
@@ -124,9 +128,11 @@ def audit_wallet(
                 str(entry.balance_before),
                 count,
             )
-        for number, drawn_minor in drawn:
+        for number, drawn_minor, _ in drawn:
             taken[number] = taken.get(number, 0) + drawn_minor
-        to_lots_minor = sum([lot.amount_minor for lot in new]) - sum([minor for _, minor in drawn])
+        to_lots_minor = sum([lot.amount_minor for lot in new]) - sum(
+            [minor for _, minor, _ in drawn]
+        )
         uncovered_minor += to_lots_minor - entry.amount_minor
         if uncovered_minor < 0:
             yield LedgerFault(
@@ -179,6 +185,8 @@ def _digest(
                 lot.came_at,
                 lot.expires_at,
                 lot.rule,
+                lot.service,
+                lot.payer,
             )
             for lot in new
         ],

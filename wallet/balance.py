@@ -23,10 +23,21 @@ class Balance:
     """Up to when readings are known."""
     estimated_minor: int = 0
     """What the time since the last reading is guessed to have cost."""
+    credit_minor: int = 0
+    """Of the spendable amount, what is left of an emergency credit."""
+    credit_used_minor: int = 0
+    """What of the credit was used: the next money that comes in fills it up first."""
+    restricted_minor: int = 0
+    """Of the spendable amount, what pays one service alone."""
 
     def __post_init__(self) -> None:
         if self.posted_minor != self.spendable_minor - self.uncovered_minor:
             raise ValueError(f"a balance adds up: {self!r}")
+
+    @property
+    def without_credit_minor(self) -> int:
+        """What is posted, less all that was lent: how the account would stand without credit."""
+        return self.posted_minor - self.credit_minor - self.credit_used_minor
 
     @property
     def available_minor(self) -> int:

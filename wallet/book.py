@@ -6,7 +6,7 @@ instant for which that is valid and at the one at which it is recorded: otherwis
 to it for an earlier day would expire at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -68,7 +68,6 @@ class NewLot:
 
     lot: Lot
     entry: int
-    rule: str
 
 
 @dataclass(slots=True)
@@ -83,8 +82,12 @@ class Wallet:
     entry_count: int
     head_digest: str
     closed_through_month: int | None
+    credit_lot: int | None = None
+    """Number of the lot that is an emergency credit which is open; there is one at a time."""
     paid: tuple[Paid, ...] = ()
     """What lots paid before, latest first; loaded only where value is to be given back."""
+    holds: Mapping[int, int] = field(default_factory=dict)
+    """Kopecks that are held, by the id of the hold; loaded only where money is asked for."""
     entries: list[NewEntry] = field(default_factory=list)
     new_lots: list[NewLot] = field(default_factory=list)
 
@@ -104,10 +107,18 @@ class Wallet:
         postings: Sequence[Posting],
         facts: Facts,
         among: Callable[[Lot], bool] | None = None,
+        *,
+        services: Mapping[str, int] | None = None,
     ) -> NewEntry:
-        """Pay `amount_minor` from the lots, or those of a kind; what they cannot is uncovered."""
-        lots = self.lots if among is None else [lot for lot in self.lots if among(lot)]
-        drawdown = draw_down(lots, amount_minor, at=facts.at)
+        """Pay `amount_minor` from the lots, or those of a kind; what they cannot is uncovered.
+
+        A lot restricted to a service pays at most that one's part; without `among`, none else.
+        """
+        if among is None:
+            lots, services = self.lots, services or {}
+        else:
+            lots = tuple(lot for lot in self.lots if among(lot))
+        drawdown = draw_down(lots, amount_minor, at=facts.at, services=services)
         before = self.posted_minor
         self.lots = after(self.lots, drawdown.draws)
         self.uncovered_minor += drawdown.uncovered_minor
@@ -122,40 +133,83 @@ class Wallet:
         kind: LotKind = LotKind.OWN,
         expires_at: datetime | None = None,
         rule: str = "",
+        service: str = "",
+        payer: str = "",
     ) -> tuple[NewEntry, int]:
-        """Take in a new lot; it first covers what is owed. Return the entry and what it covered."""
+        """Take in a new lot; it first covers what is owed. Return the entry and what it covered.
+
+        Own money then fills up an emergency credit. A credit, and what is restricted to a service,
+        cover nothing that was owed before them: the one is for what comes, the other may not.
+        """
         before = self.posted_minor
-        lot = self._new_lot(amount_minor, kind, facts.valid_at, expires_at, rule)
-        covered_minor = min(amount_minor, self.uncovered_minor) if lot.alive_at(facts.at) else 0
-        draws = (Draw(lot.id, covered_minor),) if covered_minor else ()
+        lot = self._new_lot(amount_minor, kind, facts.valid_at, expires_at, rule, service, payer)
+        covered_minor = refilled_minor = 0
+        draws: tuple[Draw, ...] = ()
+        if kind is LotKind.CREDIT:
+            assert self.credit_lot is None, self.credit_lot
+            self.credit_lot = lot.number
+        elif lot.alive_at(facts.at) and not service:
+            covered_minor = min(amount_minor, self.uncovered_minor)
+            credit = self._credit() if kind is LotKind.OWN else None
+            if credit is not None:
+                used_minor = credit.amount_minor - credit.remaining_minor
+                refilled_minor = min(amount_minor - covered_minor, used_minor)
+            if refilled_minor and credit is not None:
+                draws = (Draw(credit.id, -refilled_minor),)
+            if covered_minor + refilled_minor:
+                draws = (*draws, Draw(lot.id, covered_minor + refilled_minor))
         self.lots = after(self.lots, draws)
         self.uncovered_minor -= covered_minor
         return self._enter(amount_minor, before, postings, draws, facts), covered_minor
 
-    def restore(self, amount_minor: int, postings: Sequence[Posting], facts: Facts) -> NewEntry:
+    def restore(
+        self,
+        amount_minor: int,
+        postings: Sequence[Posting],
+        facts: Facts,
+        *,
+        services: Mapping[str, int] | None = None,
+        reviving: bool = False,
+    ) -> tuple[Draw, ...]:
         """Give value back: to what is owed, to the lots that paid, else as a lot of its own.
 
-        The lots that paid the corrected month come first, then all others, latest first.
+        The lots that paid the corrected month come first, then all others, latest first. Return the
+        draws by which expired lots got something back; what they hold must be granted anew.
         """
         before = self.posted_minor
         by_id = {lot.id: lot for lot in self.lots}
-        payers = in_order_of_return((*self._paid_now(), *self.paid), facts.charge_month)
+        net = in_order_of_return((*self._paid_now(), *self.paid), facts.charge_month)
+        payers = [payer for payer in net if payer.lot_id in by_id]
+        # A lot for one service has the first claim to what comes back of it: it pays nothing else.
+        payers.sort(
+            key=lambda p: (p.charge_month != facts.charge_month, not by_id[p.lot_id].service)
+        )
         back = give_back(
             amount_minor,
             uncovered_minor=self.uncovered_minor,
-            paid=[(by_id[p.lot_id], p.amount_minor) for p in payers if p.lot_id in by_id],
+            paid=[(by_id[payer.lot_id], payer.amount_minor) for payer in payers],
             at=facts.at,
+            services=services or {},
+            reviving=reviving,
         )
         self.uncovered_minor -= back.covered_minor
         self.lots = after(self.lots, back.draws)
         if back.new_lot_minor:
             self._new_lot(back.new_lot_minor, LotKind.RETURNED, facts.valid_at, None, "")
-        return self._enter(amount_minor, before, postings, back.draws, facts)
+        self._enter(amount_minor, before, postings, back.draws, facts)
+        return back.revived
 
-    def expire(self, lot: Lot, postings: Sequence[Posting], facts: Facts) -> NewEntry:
-        """Take what is left of a lot that may no longer be spent."""
+    def expire(
+        self,
+        lot: Lot,
+        postings: Sequence[Posting],
+        facts: Facts,
+        *,
+        amount_minor: int | None = None,
+    ) -> NewEntry:
+        """Take what is left of a lot that may no longer be spent, or an amount of it."""
         before = self.posted_minor
-        draw = Draw(lot.id, lot.remaining_minor)
+        draw = Draw(lot.id, lot.remaining_minor if amount_minor is None else amount_minor)
         self.lots = after(self.lots, (draw,))
         return self._enter(-draw.amount_minor, before, postings, (draw,), facts)
 
@@ -170,17 +224,24 @@ class Wallet:
         held_minor = sum(lot.remaining_minor for lot in self.lots if lot.id == lot_id)
         own = Draw(lot_id, min(held_minor, amount_minor))
         others = [lot for lot in self.lots if lot.id != lot_id]
-        rest = draw_down(others, amount_minor - own.amount_minor, at=facts.at)
+        rest = draw_down(others, amount_minor - own.amount_minor, at=facts.at, services={})
         draws = (*((own,) if own.amount_minor else ()), *rest.draws)
         self.lots = after(self.lots, draws)
         self.uncovered_minor += rest.uncovered_minor
+        if any(lot.id == lot_id and lot.number == self.credit_lot for lot in self.lots):
+            self.credit_lot = None
         return self._enter(-amount_minor, before, postings, draws, facts)
+
+    def _credit(self) -> Lot | None:
+        found = (lot for lot in self.lots if lot.number == self.credit_lot)
+        return None if self.credit_lot is None else next(found, None)
 
     def _paid_now(self) -> list[Paid]:
         """Return what lots paid by entries that are not written yet, latest first."""
         return [
             Paid(draw.lot_id, entry.facts.charge_month, draw.amount_minor)
             for entry in reversed(self.entries)
+            if entry.facts.reason is not Reason.EXPIRY
             for draw in reversed(entry.draws)
         ]
 
@@ -191,6 +252,8 @@ class Wallet:
         came_at: datetime,
         expires_at: datetime | None,
         rule: str,
+        service: str = "",
+        payer: str = "",
     ) -> Lot:
         self.lot_count += 1
         lot = Lot(
@@ -203,9 +266,11 @@ class Wallet:
             came_at=came_at,
             expires_at=expires_at,
             rule=rule,
+            service=service,
+            payer=payer,
         )
         self.lots = (*self.lots, lot)
-        self.new_lots.append(NewLot(lot, len(self.entries), rule))
+        self.new_lots.append(NewLot(lot, len(self.entries)))
         return lot
 
     def _enter(
@@ -243,8 +308,8 @@ class Wallet:
                 facts.detail,
             ),
             [(p.debit, p.credit, p.amount_minor) for p in postings],
-            sorted([(numbers[draw.lot_id], draw.amount_minor) for draw in draws]),
-            [_lot_key(new) for new in came],
+            sorted([(numbers[d.lot_id], d.amount_minor, d.service) for d in draws]),
+            [_lot_key(new.lot) for new in came],
         )
         entry = NewEntry(
             facts=facts,
@@ -263,8 +328,7 @@ class Wallet:
         return entry
 
 
-def _lot_key(new: NewLot) -> str:
-    lot = new.lot
+def _lot_key(lot: Lot) -> str:
     return lot_key(
         lot.number,
         lot.kind,
@@ -272,5 +336,7 @@ def _lot_key(new: NewLot) -> str:
         lot.amount_minor,
         lot.came_at,
         lot.expires_at,
-        new.rule,
+        lot.rule,
+        lot.service,
+        lot.payer,
     )

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
+from wallet.lots import LotKind
+
 
 class Reason(StrEnum):
     """Why money moved; each has one template of postings."""
@@ -92,22 +94,31 @@ def revenue(service: str) -> str:
     return f"revenue:{service}"
 
 
+def expense_of(kind: LotKind) -> str:
+    """Return the code of the house's account that gives a lot which may expire."""
+    return COMPENSATION_EXPENSE if kind is LotKind.COMPENSATION else BONUS_EXPENSE
+
+
 def entry_digest(
     previous_digest: str,
     fields: Iterable[object],
     postings: Iterable[tuple[str, str, int]],
-    draws: Iterable[tuple[int, int]],
+    draws: Iterable[tuple[int, int, str]],
     lots: Iterable[str],
 ) -> str:
     """Return the digest of an entry: over the one before, and over all that belongs to it.
 
-    `postings` are (debit, credit, amount), `draws` pairs of a lot's number in the wallet and an
-    amount, in order of the numbers, and `lots` the `lot_key` of the lots it brought. Nothing in it
-    is an id of the database, so the same history has the same digests wherever it is kept.
+    `postings` are (debit, credit, amount), `draws` (number of the lot in the wallet, amount,
+    service that it paid or nothing), in order of the numbers, and `lots` the `lot_key` of the lots
+    it brought. Nothing in it is an id of the database, so the same history has the same digests
+    wherever it is kept.
     """
     parts = [previous_digest, *map(str, fields)]
     parts += [f"{debit}>{credit}={amount}" for debit, credit, amount in postings]
-    parts += [f"lot{number}:{amount}" for number, amount in draws]
+    parts += [
+        f"lot{number}:{amount}:{service}" if service else f"lot{number}:{amount}"
+        for number, amount, service in draws
+    ]
     parts += lots
     # As JSON, a field cannot run into its neighbour whatever it holds.
     return hashlib.sha256(_as_json(parts).encode()).hexdigest()
@@ -121,11 +132,15 @@ def lot_key(
     came_at: datetime,
     expires_at: datetime | None,
     rule: str,
+    service: str = "",
+    payer: str = "",
 ) -> str:
     """Return a new lot as the digest of its entry takes it."""
     ends = "never" if expires_at is None else instant_key(expires_at)
     came = instant_key(came_at)
-    return f"new{number}:{kind}/{spend_order}={amount_minor}@{came}..{ends}|{rule}"
+    # Before the rule, which may hold any text: so nothing that it holds can pass for them.
+    bound = f"!{_as_json([service, payer])}" if service or payer else ""
+    return f"new{number}:{kind}/{spend_order}={amount_minor}@{came}..{ends}{bound}|{rule}"
 
 
 def instant_key(instant: datetime) -> str:

@@ -27,7 +27,10 @@ class WalletRow(Base):
     lots_minor: Mapped[int] = mapped_column(default=0)
     uncovered_minor: Mapped[int] = mapped_column(default=0)
     entry_count: Mapped[int] = mapped_column(default=0)
+    lot_count: Mapped[int] = mapped_column(default=0, server_default="0")
     head_digest: Mapped[str] = mapped_column(default="")
+    credit_lot: Mapped[int | None]
+    """Number of the lot that is an emergency credit which is open."""
     closed_through_month: Mapped[int | None]
     opened_at: Mapped[datetime]
 

@@ -25,16 +25,18 @@ from wallet.audit import audit_wallet
 from wallet.book import Facts, Wallet
 from wallet.ledger import (
     BONUS_EXPENSE,
+    EMERGENCY_CREDITS,
     OPENING,
     WALLET,
     Reason,
     cash,
+    expense_of,
     from_wallet,
     revenue,
     signed,
     to_wallet,
 )
-from wallet.lots import Lot, LotKind, spendable_minor
+from wallet.lots import OWN_POLICY, Draw, GracePolicy, Lot, LotKind, spendable_minor
 from wallet.models import DailySealRow, JournalEntryRow, LedgerAccountRow, WalletRow
 from wallet.topups import MOST_MINOR, BonusRule, NotAnAmount, TooLarge, bonus_for
 
@@ -42,7 +44,10 @@ WALLETS_A_LOOK: Final = 1_000
 ENTRIES_A_LOOK: Final = 10_000
 """How much `verify` looks at together: memory does not grow with the ledger."""
 
-OWN_KEYS: Final = ("bonus:", "opening:", "expire:")
+HELD_KINDS: Final = frozenset({LotKind.OWN, LotKind.RETURNED, LotKind.ADVANCE})
+"""Money is held only in lots of these kinds: what of the others is taken, no hold forbids."""
+
+OWN_KEYS: Final = ("bonus:", "opening:", "expire:", "grace:")
 """How the keys begin that the wallet makes itself; nobody else's may."""
 
 SYSTEM: Final = "system"
@@ -54,6 +59,20 @@ class MonthSkipped(DomainError):
 
     code = "month_skipped"
     template = "Account %(account)s: close %(month)s first."
+
+
+class CreditOpen(DomainError):
+    """Another emergency credit while one is open."""
+
+    code = "credit_open"
+    template = "Account %(account)s has an emergency credit already: withdraw it first."
+
+
+class NoCredit(DomainError):
+    """A credit to withdraw where none is open."""
+
+    code = "no_credit"
+    template = "Account %(account)s has no emergency credit."
 
 
 class AlreadyReversed(DomainError):
@@ -174,6 +193,10 @@ class TakeOrder:
     """Only from lots of these kinds; None: from any."""
     rule: str | None = None
     """Only from lots that bear this rule."""
+    payer: str | None = None
+    """Only from lots that this person paid: an advance goes back to whoever paid it."""
+    pays_hold: int | None = None
+    """The hold that it is the posting of: the hold is released by it."""
     may_owe: bool = False
     """Whether what the lots cannot pay is owed; else it is refused."""
     charge_month: Month | None = None
@@ -189,14 +212,19 @@ class TakeOrder:
                 "against": self.against,
                 "kinds": None if self.kinds is None else sorted(self.kinds),
                 "rule": self.rule,
+                "payer": self.payer,
                 "month": None if self.charge_month is None else self.charge_month.ordinal,
             }
         )
 
     def may_draw(self, lot: Lot) -> bool:
         """Say whether the money may come from the lot."""
-        of_kind = self.kinds is None or lot.kind in self.kinds
-        return of_kind and (self.rule is None or lot.rule == self.rule)
+        return (
+            (self.kinds is None or lot.kind in self.kinds)
+            and (self.payer is None or lot.payer == self.payer)
+            # What is restricted to a service pays nothing else, unless that very lot is meant.
+            and (not lot.service if self.rule is None else lot.rule == self.rule)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +252,14 @@ class ChargeOrder:
     idempotency_key: str
     reason: Reason = Reason.CHARGE
 
+    def services(self) -> dict[str, int]:
+        """Return the amount that each service takes, or gives back: the sign of the total's."""
+        sign = 1 if self.total_minor >= 0 else -1
+        found: dict[str, int] = {}
+        for service, amount in self.parts:
+            found[service] = found.get(service, 0) + sign * amount
+        return {service: amount for service, amount in found.items() if amount > 0}
+
     @property
     def total_minor(self) -> int:
         """What all services come to."""
@@ -243,6 +279,7 @@ class ChargeBatch:
     actor: str
     zone: ZoneInfo
     close_month: Month | None = None
+    grace: GracePolicy = OWN_POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +407,62 @@ def take(session: Session, order: TakeOrder, clock: Clock) -> Moved:
 
 def take_all(session: Session, orders: Sequence[TakeOrder], clock: Clock) -> tuple[Moved, ...]:
     """Take money from many wallets, each order once, in a handful of statements."""
-    return _move_all(session, orders, _take_out, clock)
+    asking = any(not order.may_owe for order in orders)
+    return _move_all(session, orders, _take_out, clock, asking=asking)
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawOrder:
+    """An emergency credit to take back."""
+
+    account_id: AccountId
+    valid_at: datetime
+    zone: ZoneInfo
+    actor: str
+    idempotency_key: str
+    why: str = ""
+
+    def digest(self) -> str:
+        """Return the digest of what is asked."""
+        return digest_value({"account": self.account_id, "withdraw": "credit", "why": self.why})
+
+
+def withdraw_credit(session: Session, order: WithdrawOrder, clock: Clock) -> Moved:
+    """Take the open emergency credit back whole; what was used of it, other lots pay or is owed."""
+    _refuse_own_key(order.idempotency_key)
+    wallet = _locked(session, [order.account_id])[order.account_id]
+    known = store.answers(session, order.actor, [order.idempotency_key]).get(order.idempotency_key)
+    if known is not None:
+        if known.request_digest != order.digest():
+            raise RequestConflict(key=order.idempotency_key)
+        return Moved(known.entry_id, True, json.loads(known.detail)["balance"])
+    now = clock.now()
+    _expire_due(wallet, now, order.zone)
+    credit = next((lot for lot in wallet.lots if lot.number == wallet.credit_lot), None)
+    if credit is None:
+        raise NoCredit(account=order.account_id)
+    balance_minor = wallet.posted_minor - credit.amount_minor
+    answer = {
+        "balance": balance_minor,
+        "reverses": store.sequence_of_lot(session, credit.id),
+        "used": credit.amount_minor - credit.remaining_minor,
+        "why": order.why,
+    }
+    facts = Facts(
+        reason=Reason.CREDIT_WITHDRAWN,
+        valid_at=order.valid_at,
+        recorded_at=now,
+        month=Month.of(local_date(order.valid_at, order.zone)).ordinal,
+        actor=order.actor,
+        idempotency_key=order.idempotency_key,
+        request_digest=order.digest(),
+        detail=canonical_json(answer),
+    )
+    place = len(wallet.entries)
+    posting = from_wallet(EMERGENCY_CREDITS, credit.amount_minor)
+    wallet.take_back(credit.id, credit.amount_minor, (posting,), facts)
+    entry_id = _written(session, wallet, place, order.idempotency_key)
+    return Moved(entry_id, False, balance_minor)
 
 
 def post_opening(session: Session, orders: Sequence[OpeningOrder], clock: Clock) -> int:
@@ -441,7 +533,7 @@ def charge_batch(session: Session, batch: ChargeBatch, clock: Clock) -> tuple[Ch
     for key, order in fresh.items():
         if any(amount for _, amount in order.parts):
             places[key] = len(wallets[order.account_id].entries)
-            _charge(wallets[order.account_id], order, batch.actor, now)
+            _charge(wallets[order.account_id], order, batch, now)
     before = (
         {}
         if closing is None
@@ -602,6 +694,8 @@ def _move_all(
     orders: Sequence[_Order],
     enter: Callable[[Wallet, _Order, datetime], Moved],
     clock: Clock,
+    *,
+    asking: bool = False,
 ) -> tuple[Moved, ...]:
     """Enter each order that is new into its wallet and write them; a known one is answered."""
     for order in orders:
@@ -610,6 +704,8 @@ def _move_all(
         if order.amount_minor > MOST_MINOR:
             raise TooLarge(account=order.account_id, amount=order.amount_minor)
     wallets = _locked(session, [order.account_id for order in orders])
+    if asking:
+        store.load_holds(session, list(wallets.values()))
     known: dict[tuple[str, str], store.Answer] = {}
     for actor in {order.actor for order in orders}:
         keys = [order.idempotency_key for order in orders if order.actor == actor]
@@ -660,8 +756,12 @@ def _move_all(
 
 def _put_in(wallet: Wallet, order: PutOrder, now: datetime) -> Moved:
     dies_at, at = order.expires_at, max(order.valid_at, now)
-    alive = dies_at is None or at < dies_at
-    covered_minor = min(order.amount_minor, wallet.uncovered_minor) if alive else 0
+    covers = order.kind is not LotKind.CREDIT and not order.service
+    if dies_at is not None and dies_at <= at:
+        covers = False
+    if order.kind is LotKind.CREDIT and wallet.credit_lot is not None:
+        raise CreditOpen(account=order.account_id)
+    covered_minor = min(order.amount_minor, wallet.uncovered_minor) if covers else 0
     balance_minor = wallet.posted_minor + order.amount_minor
     wallet.put(
         order.amount_minor,
@@ -670,6 +770,8 @@ def _put_in(wallet: Wallet, order: PutOrder, now: datetime) -> Moved:
         kind=order.kind,
         expires_at=order.expires_at,
         rule=order.rule,
+        service=order.service,
+        payer=order.payer,
     )
     return Moved(JournalEntryId(0), False, balance_minor, None, covered_minor)
 
@@ -680,6 +782,9 @@ def _take_out(wallet: Wallet, order: TakeOrder, now: datetime) -> Moved:
     if order.charge_month is not None:
         facts = replace(facts, charge_month=order.charge_month.ordinal)
     free_minor = spendable_minor(filter(order.may_draw, wallet.lots), facts.at)
+    if order.kinds is None or order.kinds & HELD_KINDS:
+        held = [minor for hold, minor in wallet.holds.items() if hold != order.pays_hold]
+        free_minor = max(0, free_minor - sum(held))
     if order.amount_minor > free_minor and not order.may_owe:
         raise NotEnough(account=order.account_id, free=free_minor, asked=order.amount_minor)
     posting = from_wallet(order.against, order.amount_minor)
@@ -755,13 +860,13 @@ def _refuse_skipped(wallet: Wallet, closing: int | None) -> None:
         raise MonthSkipped(account=wallet.account_id, month=str(Month.from_ordinal(closed + 1)))
 
 
-def _charge(wallet: Wallet, order: ChargeOrder, actor: str, now: datetime) -> None:
+def _charge(wallet: Wallet, order: ChargeOrder, batch: ChargeBatch, now: datetime) -> None:
     facts = Facts(
         reason=order.reason,
         valid_at=order.valid_at,
         recorded_at=now,
         month=order.month.ordinal,
-        actor=actor,
+        actor=batch.actor,
         idempotency_key=order.idempotency_key,
         request_digest=order.digest(),
         charge_month=order.charge_month.ordinal,
@@ -769,9 +874,49 @@ def _charge(wallet: Wallet, order: ChargeOrder, actor: str, now: datetime) -> No
     postings = tuple(signed(revenue(service), amount) for service, amount in order.parts if amount)
     total_minor = order.total_minor
     if total_minor >= 0:
-        wallet.take(total_minor, postings, facts)
+        wallet.take(total_minor, postings, facts, services=order.services())
     else:
-        wallet.restore(-total_minor, postings, facts)
+        revived = wallet.restore(
+            -total_minor,
+            postings,
+            facts,
+            services=order.services(),
+            reviving=batch.grace.days is not None,
+        )
+        for draw in revived:
+            _grant_anew(wallet, draw, batch, facts)
+
+
+def _grant_anew(wallet: Wallet, draw: Draw, batch: ChargeBatch, facts: Facts) -> None:
+    """Let what came back to an expired lot end there, and come in as a lot of its kind and rule."""
+    lot = next(lot for lot in wallet.lots if lot.id == draw.lot_id)
+    assert batch.grace.days is not None
+    amount_minor, place = -draw.amount_minor, f"{wallet.account_id}:{wallet.entry_count}"
+    system = replace(
+        facts,
+        reason=Reason.EXPIRY,
+        actor=SYSTEM,
+        idempotency_key=f"expire:{place}:{lot.number}",
+        request_digest=str(lot.number),
+        charge_month=None,
+    )
+    against = expense_of(lot.kind)
+    wallet.expire(lot, (from_wallet(against, amount_minor),), system, amount_minor=amount_minor)
+    wallet.put(
+        amount_minor,
+        (to_wallet(against, amount_minor),),
+        replace(
+            system,
+            reason=Reason.COMPENSATION if lot.kind is LotKind.COMPENSATION else Reason.BONUS,
+            idempotency_key=f"grace:{place}:{lot.number}",
+            detail=canonical_json({"rule": lot.rule, "grace": batch.grace.name}),
+        ),
+        kind=lot.kind,
+        expires_at=facts.at + timedelta(days=batch.grace.days),
+        rule=lot.rule,
+        service=lot.service,
+        payer=lot.payer,
+    )
 
 
 def _expire_due(wallet: Wallet, now: datetime, zone: ZoneInfo) -> int:
@@ -781,7 +926,7 @@ def _expire_due(wallet: Wallet, now: datetime, zone: ZoneInfo) -> int:
         assert lot.expires_at is not None
         wallet.expire(
             lot,
-            (from_wallet(BONUS_EXPENSE, lot.remaining_minor),),
+            (from_wallet(expense_of(lot.kind), lot.remaining_minor),),
             Facts(
                 reason=Reason.EXPIRY,
                 valid_at=lot.expires_at,

@@ -32,6 +32,7 @@ from wallet.ledger import WALLET, Reason
 from wallet.lots import Lot, LotKind, Paid, spendable_minor
 from wallet.models import (
     DrawRow,
+    HoldRow,
     JournalEntryRow,
     LedgerAccountRow,
     LotRow,
@@ -47,6 +48,7 @@ _ENTRY: Table = JournalEntryRow.__table__  # type: ignore[assignment]
 _POSTING: Table = PostingRow.__table__  # type: ignore[assignment]
 _LOT: Table = LotRow.__table__  # type: ignore[assignment]
 _DRAW: Table = DrawRow.__table__  # type: ignore[assignment]
+_HOLD: Table = HoldRow.__table__  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,28 +129,65 @@ def lock_wallets(session: Session, account_ids: Iterable[AccountId]) -> dict[Acc
                 account_id=AccountId(row.account_id),
                 uncovered_minor=row.uncovered_minor,
                 lots=(),
-                lot_count=0,
+                lot_count=row.lot_count,
                 entry_count=row.entry_count,
                 head_digest=row.head_digest,
                 closed_through_month=row.closed_through_month,
+                credit_lot=row.credit_lot,
             )
     for part in in_slices(list(wallets)):
-        counts = select(_LOT.c.wallet_id, func.max(_LOT.c.number)).where(_LOT.c.wallet_id.in_(part))
-        for wallet_id, number in session.execute(counts.group_by(_LOT.c.wallet_id)):
-            wallets[WalletId(wallet_id)].lot_count = number
         living = select(_LOT).where(_LOT.c.wallet_id.in_(part), _LOT.c.remaining_minor > 0)
         lots: dict[WalletId, list[Lot]] = {}
         for row in session.execute(living.order_by(_LOT.c.wallet_id, _LOT.c.number)):
             lots.setdefault(WalletId(row.wallet_id), []).append(_lot(row))
         for wallet_id, held in lots.items():
             wallets[wallet_id].lots = tuple(held)
+    _load_credits(session, list(wallets.values()))
     return {wallet.account_id: wallet for wallet in wallets.values()}
+
+
+def _load_credits(session: Session, wallets: Sequence[Wallet]) -> None:
+    """Add to wallets the open emergency credits that are used up: the next top-up fills them."""
+    wanted = {
+        wallet.id: wallet
+        for wallet in wallets
+        if wallet.credit_lot is not None
+        and all(lot.number != wallet.credit_lot for lot in wallet.lots)
+    }
+    for part in in_slices(sorted(wanted)):
+        query = (
+            select(_LOT)
+            .join(_WALLET, _WALLET.c.id == _LOT.c.wallet_id)
+            .where(_LOT.c.wallet_id.in_(part), _LOT.c.number == _WALLET.c.credit_lot)
+        )
+        for row in session.execute(query):
+            wallet = wanted[WalletId(row.wallet_id)]
+            wallet.lots = (*wallet.lots, _lot(row))
+
+
+def load_holds(session: Session, wallets: Sequence[Wallet]) -> None:
+    """Load into wallets what is held of them."""
+    by_id = {wallet.id: wallet for wallet in wallets}
+    for part in in_slices(sorted(by_id)):
+        query = select(_HOLD.c.wallet_id, _HOLD.c.id, _HOLD.c.amount_minor).where(
+            _HOLD.c.wallet_id.in_(part), _HOLD.c.released_at.is_(None)
+        )
+        for wallet_id, hold_id, amount_minor in session.execute(query):
+            wallet = by_id[WalletId(wallet_id)]
+            wallet.holds = {**wallet.holds, hold_id: amount_minor}
+
+
+def sequence_of_lot(session: Session, lot_id: LotId) -> int:
+    """Return the number of the entry that brought a lot."""
+    query = select(_ENTRY.c.sequence).join(_LOT, _LOT.c.entry_id == _ENTRY.c.id)
+    return int(session.scalars(query.where(_LOT.c.id == lot_id)).one())
 
 
 def load_paid(session: Session, wallets: Sequence[Wallet]) -> None:
     """Load into wallets what their lots paid, and those of these lots that are spent.
 
-    A lot whose top-up was taken back has paid nothing: others pay for it since.
+    A lot whose top-up was taken back, or a credit that was, has paid nothing: others pay for it
+    since. What of a lot expired paid nothing either.
     """
     by_id = {wallet.id: wallet for wallet in wallets}
     for part in in_slices(sorted(by_id)):
@@ -163,7 +202,7 @@ def load_paid(session: Session, wallets: Sequence[Wallet]) -> None:
             )
             .join(_LOT, _LOT.c.id == _DRAW.c.lot_id)
             .join(_ENTRY, _ENTRY.c.id == _DRAW.c.entry_id)
-            .where(_LOT.c.wallet_id.in_(part))
+            .where(_LOT.c.wallet_id.in_(part), _ENTRY.c.reason != Reason.EXPIRY)
             .group_by(_LOT.c.wallet_id, _DRAW.c.lot_id, _ENTRY.c.charge_month)
             .order_by(_LOT.c.wallet_id, latest.desc())
         )
@@ -192,7 +231,8 @@ def _load_spent(session: Session, wallets: Sequence[Wallet]) -> None:
 def _voided_lots(session: Session, ids: Sequence[WalletId]) -> frozenset[int]:
     """Return the lots that came by entries which were taken back."""
     query = select(_ENTRY.c.wallet_id, _ENTRY.c.detail).where(
-        _ENTRY.c.wallet_id.in_(ids), _ENTRY.c.reason == Reason.REVERSAL
+        _ENTRY.c.wallet_id.in_(ids),
+        _ENTRY.c.reason.in_([Reason.REVERSAL, Reason.CREDIT_WITHDRAWN]),
     )
     reversed_ = {(row.wallet_id, reversed_sequence(row.detail)) for row in session.execute(query)}
     if not reversed_:
@@ -313,7 +353,9 @@ def write(session: Session, wallets: Sequence[Wallet]) -> dict[AccountId, Writte
                     "amount_minor": lot.amount_minor,
                     "remaining_minor": remaining[lot.id],
                     "expires_at": lot.expires_at,
-                    "rule": new.rule,
+                    "rule": lot.rule,
+                    "service": lot.service,
+                    "payer": lot.payer,
                     "entry_id": ids[new.entry],
                     "came_at": lot.came_at,
                 }
@@ -354,7 +396,12 @@ def write(session: Session, wallets: Sequence[Wallet]) -> dict[AccountId, Writte
             for draw in entry.draws:
                 lot_id = fresh.get(draw.lot_id, draw.lot_id)
                 draws.append(
-                    {"entry_id": entry_id, "lot_id": lot_id, "amount_minor": draw.amount_minor}
+                    {
+                        "entry_id": entry_id,
+                        "lot_id": lot_id,
+                        "amount_minor": draw.amount_minor,
+                        "service": draw.service,
+                    }
                 )
                 if draw.lot_id not in fresh:
                     spent[lot_id] = remaining[draw.lot_id]
@@ -377,6 +424,8 @@ def write(session: Session, wallets: Sequence[Wallet]) -> dict[AccountId, Writte
                 uncovered_minor=bindparam("uncovered"),
                 entry_count=bindparam("entries"),
                 head_digest=bindparam("head"),
+                lot_count=bindparam("lot_number"),
+                credit_lot=bindparam("credit"),
             ),
             [
                 {
@@ -385,6 +434,8 @@ def write(session: Session, wallets: Sequence[Wallet]) -> dict[AccountId, Writte
                     "uncovered": wallet.uncovered_minor,
                     "entries": wallet.entry_count,
                     "head": wallet.head_digest,
+                    "lot_number": wallet.lot_count,
+                    "credit": wallet.credit_lot,
                 }
                 for wallet in changed
             ],
@@ -431,18 +482,35 @@ def balances(
         query = select(_WALLET).where(_WALLET.c.account_id.in_(ids))
         rows = {WalletId(row.id): row for row in session.execute(query)}
         lots: dict[WalletId, list[Lot]] = {}
-        living = select(_LOT).where(_LOT.c.wallet_id.in_(list(rows)), _LOT.c.remaining_minor > 0)
+        living = (
+            select(_LOT)
+            .join(_WALLET, _WALLET.c.id == _LOT.c.wallet_id)
+            .where(
+                _LOT.c.wallet_id.in_(list(rows)),
+                (_LOT.c.remaining_minor > 0) | (_LOT.c.number == _WALLET.c.credit_lot),
+            )
+        )
         for row in session.execute(living):
             lots.setdefault(WalletId(row.wallet_id), []).append(_lot(row))
+        holds = (
+            select(_HOLD.c.wallet_id, func.sum(_HOLD.c.amount_minor))
+            .where(_HOLD.c.wallet_id.in_(list(rows)), _HOLD.c.released_at.is_(None))
+            .group_by(_HOLD.c.wallet_id)
+        )
+        held = {wallet_id: int(minor) for wallet_id, minor in session.execute(holds)}
         for wallet_id, row in rows.items():
-            held = lots.get(wallet_id, [])
-            spendable = spendable_minor(held, at)
+            theirs = lots.get(wallet_id, [])
+            spendable = spendable_minor(theirs, at)
+            credit = [lot for lot in theirs if lot.number == row.credit_lot]
             sums[AccountId(row.account_id)] = Balance(
                 posted_minor=spendable - row.uncovered_minor,
-                held_minor=0,
+                held_minor=held.get(wallet_id, 0),
                 spendable_minor=spendable,
                 uncovered_minor=row.uncovered_minor,
-                bonus_minor=spendable_minor([lot for lot in held if lot.kind is LotKind.BONUS], at),
+                bonus_minor=spendable_minor([n for n in theirs if n.kind is LotKind.BONUS], at),
+                credit_minor=sum([lot.remaining_minor for lot in credit]),
+                credit_used_minor=sum([lot.amount_minor - lot.remaining_minor for lot in credit]),
+                restricted_minor=spendable_minor([lot for lot in theirs if lot.service], at),
             )
     return sums
 
@@ -559,6 +627,8 @@ def blocks_to_audit(
         _WALLET.c.uncovered_minor,
         _WALLET.c.entry_count,
         _WALLET.c.head_digest,
+        _WALLET.c.lot_count,
+        _WALLET.c.credit_lot,
     )
     last = None
     while True:
@@ -641,14 +711,15 @@ def draws_to_audit(session: Session, first: int, last: int) -> dict[int, list[Dr
             _DRAW.c.entry_id,
             case((_LOT.c.wallet_id == _ENTRY.c.wallet_id, _LOT.c.number), else_=0),
             _DRAW.c.amount_minor,
+            _DRAW.c.service,
         )
         .join(_ENTRY, _ENTRY.c.id == _DRAW.c.entry_id)
         .join(_LOT, _LOT.c.id == _DRAW.c.lot_id)
         .where(_ENTRY.c.wallet_id.between(first, last))
     )
     found: dict[int, list[Drawn]] = {}
-    for entry_id, number, amount_minor in session.execute(query):
-        found.setdefault(entry_id, []).append((number, amount_minor))
+    for entry_id, number, amount_minor, service in session.execute(query):
+        found.setdefault(entry_id, []).append((number, amount_minor, service))
     return found
 
 
@@ -723,4 +794,6 @@ def _lot(row: Any) -> Lot:  # noqa: ANN401 - a row of the lot table
         came_at=row.came_at,
         expires_at=row.expires_at,
         rule=row.rule,
+        service=row.service,
+        payer=row.payer,
     )

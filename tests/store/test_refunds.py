@@ -1,5 +1,6 @@
 """Refunds: own money alone, held when asked for, posted when paid; on both databases."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -100,7 +101,9 @@ def test_what_was_used_since_is_not_paid_out(wallet):
     with wallet.writing() as session:
         asked = ask(session, minor=1_000_00)
         used = TakeOrder(ONE, Reason.CHARGE, 500_00, "revenue:x", NOW, ZONE, "test", "used")
-        take(session, used, FixedClock(NOW))
+        with pytest.raises(NotEnough):
+            take(session, used, FixedClock(NOW))  # what is held is spoken for
+        take(session, replace(used, may_owe=True), FixedClock(NOW))
         with pytest.raises(NotEnough):
             pay(session, asked)
         dropped = service.drop_refund(session, RESIDENT, asked.id, FixedClock(NOW))

@@ -48,7 +48,8 @@ def test_a_posting_that_moves_nothing_cannot_be_made(debit, credit, amount_minor
         {"previous": "x"},
         {"fields": (2, "top_up")},
         {"postings": [("cash:card", WALLET, 1)]},
-        {"draws": [(1, 5)]},
+        {"draws": [(1, 5, "")]},
+        {"draws": [(1, 5, "heat")]},
         {"lots": ["new1"]},
     ],
 )
@@ -68,10 +69,16 @@ def test_a_digest_knows_the_instant_and_not_the_zone_it_was_told_in():
 
 
 def test_every_fact_of_a_lot_is_in_its_key():
-    facts = (1, "bonus", 10, 5_00, NOON, NOON + timedelta(days=9), "five")
-    others = (2, "own", 50, 5_01, NOON + timedelta(days=1), None, "ten")
+    facts = (1, "bonus", 10, 5_00, NOON, NOON + timedelta(days=9), "five", "", "")
+    others = (2, "own", 50, 5_01, NOON + timedelta(days=1), None, "ten", "heat", "Aunt")
 
     keys = {lot_key(*facts)}
     keys |= {lot_key(*facts[:n], other, *facts[n + 1 :]) for n, other in enumerate(others)}
 
     assert len(keys) == 1 + len(facts)
+
+
+def test_a_lot_that_is_bound_to_nothing_has_the_key_it_always_had():
+    came = "2026-11-24T09:00:00.000000+00:00"
+
+    assert lot_key(1, "own", 50, 5_00, NOON, None, "x") == f"new1:own/50=500@{came}..never|x"

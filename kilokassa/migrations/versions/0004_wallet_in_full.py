@@ -963,6 +963,16 @@ def upgrade() -> None:
     with op.batch_alter_table("draw", schema=None) as batch_op:
         batch_op.add_column(sa.Column("service", sa.String(), server_default="", nullable=False))
 
+    with op.batch_alter_table("wallet", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column("lot_count", sa.Integer(), server_default="0", nullable=False)
+        )
+        batch_op.add_column(sa.Column("credit_lot", sa.Integer(), nullable=True))
+    op.execute(
+        "UPDATE wallet SET lot_count ="
+        " (SELECT coalesce(max(number), 0) FROM lot WHERE lot.wallet_id = wallet.id)"
+    )
+
     with op.batch_alter_table("lot", schema=None) as batch_op:
         batch_op.add_column(sa.Column("service", sa.String(), server_default="", nullable=False))
         batch_op.add_column(sa.Column("payer", sa.String(), server_default="", nullable=False))
@@ -980,6 +990,10 @@ def downgrade() -> None:
     with op.batch_alter_table("lot", schema=None) as batch_op:
         batch_op.drop_column("payer")
         batch_op.drop_column("service")
+
+    with op.batch_alter_table("wallet", schema=None) as batch_op:
+        batch_op.drop_column("credit_lot")
+        batch_op.drop_column("lot_count")
 
     with op.batch_alter_table("draw", schema=None) as batch_op:
         batch_op.drop_column("service")

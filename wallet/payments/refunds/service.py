@@ -131,6 +131,7 @@ def pay_refund(session: Session, scope: Scope, order: PayOrder, clock: Clock) ->
             actor=scope.actor,
             idempotency_key=f"refund:{row.id}",
             kinds=frozenset({LotKind.ADVANCE}) if advance else OWN_MONEY,
+            pays_hold=held.id,
             detail={"refund": row.id, "to": row.to_whom, "reference": reference},
         ),
         clock,
