@@ -30,7 +30,8 @@ from metering.findings.finding import FindingKind, FindingState
 from metering.meters.life import EVENT_NAMES, STAGE_NAMES, DueBand, DueReason
 from metering.meters.verification_periods import MeterType
 from metering.registry.places import Commodity, CommonAreaKind
-from notices.notice import DeliveryMethod, NoticeKind, NoticeState, Outcome, Way
+from notices import notice as notices_of
+from notices.notice import DeliveryMethod, NoticeKind, NoticeState, Way
 from tariffs.day_types import DayType
 from tariffs.drafts.draft import DraftState, DraftStepKind
 from tariffs.services.common_area import MonthBasis
@@ -229,10 +230,10 @@ _PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
     (DeliveryMethod.PAYMENT_DOCUMENT, mark("In the payment document")),
     (DeliveryMethod.ACCOUNT_PAGE, mark("Opened on the account page")),
     (DeliveryMethod.OTHER, mark("Another way")),
-    (Outcome.ACCEPTED, mark("Accepted")),
-    (Outcome.DEFERRED, mark("Not now")),
-    (Outcome.REFUSED, mark("Refused")),
-    (Outcome.UNREACHABLE, mark("Not reached")),
+    (notices_of.Outcome.ACCEPTED, mark("Accepted")),
+    (notices_of.Outcome.DEFERRED, mark("Not now")),
+    (notices_of.Outcome.REFUSED, mark("Refused")),
+    (notices_of.Outcome.UNREACHABLE, mark("Not reached")),
     (DayType.WORKING, mark("Working day")),
     (DayType.WEEKEND, mark("Weekend")),
     (DayType.HOLIDAY, mark("Holiday")),
