@@ -68,6 +68,15 @@ SECTIONS: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
         ),
     ),
     (
+        mark("Payments"),
+        (
+            Place(("console.payments",), mark("Payments")),
+            Place(("console.payment_files",), mark("Files of banks")),
+            Place(("console.payment_orders",), mark("Orders")),
+            Place(("console.till",), mark("Till")),
+        ),
+    ),
+    (
         mark("Billing"),
         (
             Place(("console.runs",), mark("Billing runs")),

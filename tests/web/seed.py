@@ -19,6 +19,7 @@ from heating.service import HeatPriceOrder, publish_heat_price
 from kilokassa.app import schema
 from kilokassa.app.accounts_import import import_accounts_data
 from kilokassa.app.closing import close_month
+from kilokassa.app.payment_files import import_payment_file
 from kilokassa.app.payments import Payment, take_payments
 from kilokassa.app.readings_import import import_readings
 from kilokassa.app.rehearsing import rehearse
@@ -47,6 +48,7 @@ from tariffs.drafts.service import DraftStepOrder, DraftText, save_draft, submit
 from tariffs.prices.service import SeriesOrder, begin_series, take_file, take_peak_hours_file
 from tariffs.service import PublishOrder, publish_version
 from tests import frozen_town as town
+from wallet.payments.service import FileOrder
 from wallet.bonuses.service import CampaignOrder, begin_campaign, publish_rule
 
 NOW = datetime(2023, 1, 15, 1, tzinfo=UTC)
@@ -140,6 +142,7 @@ def _fill(application: Application, folder: Path, *, demo: bool) -> None:
     _take_money(application)
     for month in (Month(2022, 11), Month(2022, 12)):
         close_month(application, month, scope=SCOPE)
+    _take_a_file(application)
     rate_running_months(application)
     _record_quality(application)
     _take_prices(application)
@@ -255,6 +258,18 @@ def _take_money(application: Application) -> None:
     ]
     with application.database.writing() as session:
         take_payments(session, SCOPE, payments, application.clock)
+
+
+def _take_a_file(application: Application) -> None:
+    """A bank's file with a payment that is nobody's, and one that came twice."""
+    rows = (
+        "9999999999;150.00;13.01.2023;b1;Громов Пётр;ЛС 27990000004",
+        "2799000003;10.00;13.01.2023;b2;Вебер Анна;за свет",
+        "2799000003;10.00;13.01.2023;b2;Вебер Анна;за свет",
+    )
+    text = "\n".join(["account;sum;date;transaction;payer;purpose", *rows])
+    order = FileOrder("реестр.csv", text.encode(), "сбер")
+    import_payment_file(application.database, SCOPE, order, application.clock)
 
 
 def _record_quality(application: Application) -> None:

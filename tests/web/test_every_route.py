@@ -529,7 +529,24 @@ def payments() -> dict[str, Expected]:
     api = "/api/v1"
     one, account = f"{api}/payments/999", f"{api}/accounts/{PREPAID}"
     payers = open_to((*DESK, "resident"), 422, other_resident=422)
+    console, page = "/console", f"/account/{PREPAID}"
     return {
+        "GET console.payments": Expected(f"{console}/payments", open_to(RETAILER)),
+        "GET console.payment": Expected(f"{console}/payments/1", open_to(RETAILER)),
+        "POST console.settle_payment": Expected(
+            f"{console}/payments/1", open_to(DESK, 422), data={"deed": "match", "account": "none"}
+        ),
+        "GET console.payment_files": Expected(f"{console}/payment-files", open_to(RETAILER)),
+        "POST console.send_payment_file": Expected(f"{console}/payment-files", open_to(DESK, 422)),
+        "GET console.payment_file": Expected(f"{console}/payment-files/1", open_to(RETAILER)),
+        "GET console.payment_orders": Expected(f"{console}/payment-orders", open_to(RETAILER)),
+        "GET console.till": Expected(f"{console}/till", open_to(RETAILER)),
+        "GET account.payment_order": Expected(
+            f"{page}/orders/none", {"resident": 404, "other_resident": 404}
+        ),
+        "POST account.test_bank": Expected(
+            f"{page}/orders/none/test-bank", {"resident": 404, "other_resident": 404}
+        ),
         "GET api.payments": Expected(f"{api}/payments", open_to(RETAILER)),
         "GET api.payment_trial": Expected(f"{api}/payments/trial", open_to(RETAILER)),
         "GET api.payment": Expected(one, open_to(RETAILER, 404)),

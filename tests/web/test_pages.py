@@ -69,6 +69,12 @@ PAGES = (
     ("operator", "/console/walk-rounds/1"),
     ("operator", "/console/walk-rounds/1/paper"),
     ("operator", "/console/reading-windows"),
+    ("operator", "/console/payments"),
+    ("operator", "/console/payments/1"),
+    ("operator", "/console/payment-files"),
+    ("operator", "/console/payment-files/1"),
+    ("operator", "/console/payment-orders"),
+    ("operator", "/console/till"),
     ("operator", "/console/runs"),
     ("operator", "/console/documents"),
     ("operator", "/console/nothing"),
@@ -259,9 +265,17 @@ def test_a_resident_tops_up_in_the_demo(own_app: Flask):
     sign_in(client, PEOPLE["resident"].email)
     before = client.get(f"/api/v1/accounts/{PREPAID}/balance").get_json()["available"]
     form = {"amount": "300", "key": "1" * 32, "csrf_token": token(client)}
+    url = f"/account/{PREPAID}/top-up"
 
-    answer = client.post(f"/account/{PREPAID}/top-up", data=form, follow_redirects=True)
+    shown = client.post(url, data=form)
+    order = client.post(url, data=form | {"confirm": "1"})
+    again = client.post(url, data=form | {"confirm": "1"})
+    bank = {"deed": "pay", "csrf_token": token(client)}
+    answer = client.post(f"{order.location}/test-bank", data=bank, follow_redirects=True)
+    client.post(f"{order.location}/test-bank", data=bank)
 
+    assert "300,00" in shown.text
+    assert order.location == again.location
     after = client.get(f"/api/v1/accounts/{PREPAID}/balance").get_json()["available"]
     assert "Зачислено 300,00" in answer.text
     assert round(float(after) - float(before), 2) == 300

@@ -26,6 +26,8 @@ def blueprint() -> Blueprint:
     account.get("/<account_number>/documents/<number>.pdf")(pages.document_pdf)
     account.route("/<number>/complaint", methods=["GET", "POST"])(complaint.complaint)
     account.route("/<number>/top-up", methods=["GET", "POST"])(top_up.top_up)
+    account.get("/<number>/orders/<public_id>")(top_up.payment_order)
+    account.post("/<number>/orders/<public_id>/test-bank")(top_up.test_bank)
     account.route("/<number>/readings", methods=["GET", "POST"])(readings.readings)
     account.post("/<number>/readings/check")(readings.check_readings)
     return account

@@ -1,5 +1,10 @@
-"""Topping up: in a demo it is recorded at once; elsewhere the page says how to pay."""
+"""Topping up: the split before paying, the order, and where it is paid; money comes from a bank.
 
+A form makes no money: only a provider's signed message does. The test provider of a demo is a page
+of ours, which signs its message as any other provider would.
+"""
+
+import json
 from base64 import b64encode
 from typing import Final
 from uuid import uuid4
@@ -11,80 +16,170 @@ from billing.models import AccountRow
 from invoices.payment_qr import Payment as AskedPayment
 from invoices.payment_qr import payment_payload, qr_png
 from kilokassa.app.month_documents import premises_address, requisites_of
-from kilokassa.app.payments import Payment, take_payments
-from kilokassa.core.errors import DomainError
+from kilokassa.app.payment_orders import (
+    TEST_PROVIDER,
+    NoProvider,
+    OrderRequest,
+    ShownSplit,
+    order_ended,
+    page_address,
+    paying_provider,
+    place_order,
+    providers_of,
+    receive,
+    split_of,
+)
+from kilokassa.app.settings import ProviderSettings
+from kilokassa.core.errors import DomainError, NotFound
 from kilokassa.core.ids import AccountId
-from kilokassa.core.scope import system_scope
+from kilokassa.core.money import from_minor
 from kilokassa.core.text import Language, amount_text, gettext, mark, sentence
 from kilokassa.web import queries
 from kilokassa.web.balance import balance_view
 from kilokassa.web.forms import ResidentTopUpForm
 from kilokassa.web.language import translate
+from kilokassa.web.payments import ORDER_TONES, orders_table, split_rows
 from kilokassa.web.visit import Visit, account_of, visit
+from wallet.payments import store
+from wallet.payments.models import PaymentOrderRow
+from wallet.payments.payment import ORDER_WORDS, OrderState, PaymentState
+from wallet.payments.signing import MessageKind, demand_authentic, read_message, signature
+from wallet.payments.split import PART_WORDS, Part
 
 PRESETS: Final = (300, 500, 1000, 2000)
 """Roubles; buttons that fill the field in."""
+ORDERS_SHOWN: Final = 5
 
 
 def top_up(number: str) -> ResponseReturnValue:
-    """Show how to pay; in a demo, take the amount as if a bank had confirmed it."""
+    """Ask how much, show where it goes, and begin the payment once that is confirmed."""
     here = visit()
     row, account_id = account_of(here, number)
     form = ResidentTopUpForm()
+    provider = paying_provider(here.application, here.session)
     if request.method == "POST":
-        if not here.retailer.demo:
+        if provider is None or not form.validate():
             # Only the bank says that money came; a form cannot.
-            return _page(here, row, account_id, form, 422)
-        if form.validate():
-            answer = _take(here, row, account_id, form)
-            if answer is not None:
-                return answer
-        return _page(here, row, account_id, form, 422)
+            return _page(here, row, account_id, form, provider, None, 422)
+        try:
+            if "confirm" in request.form:
+                return _begin(here, row, account_id, form, provider)
+            clock = here.application.clock
+            shown = split_of(here.session, here.scope, account_id, form.amount_minor, clock)
+        except DomainError as error:
+            form.form_errors.append(sentence(error, here.language))
+            return _page(here, row, account_id, form, provider, None, 422)
+        return _page(here, row, account_id, form, provider, shown, 200)
     form.key.data = uuid4().hex
-    return _page(here, row, account_id, form, 200)
+    return _page(here, row, account_id, form, provider, None, 200)
 
 
-def _take(
-    here: Visit, row: AccountRow, account_id: AccountId, form: ResidentTopUpForm
-) -> ResponseReturnValue | None:
-    # A resident has no right to book money; the demo's bank has, for an account in reach.
-    bank = system_scope(f"demo-bank:{here.scope.actor}")
-    payment = Payment(
-        account_id=account_id,
-        amount_minor=form.amount_minor,
-        tender="card",
-        paid_at=here.now,
-        idempotency_key=f"page:{form.key.data}",
+def payment_order(number: str, public_id: str) -> ResponseReturnValue:
+    """Show an order: where its money goes, how far it has come and, in a demo, the test bank."""
+    here = visit()
+    row, account_id = account_of(here, number)
+    order = _order(here, account_id, public_id)
+    parts = json.loads(order.split)
+    return render_template(
+        "account/payment_order.html",
+        active="account.home",
+        account=row,
+        order=order,
+        state=ORDER_WORDS[order.state],
+        tone=ORDER_TONES[order.state],
+        parts=[(PART_WORDS[part], parts[part]) for part in Part if parts.get(part)],
+        bonus_minor=parts.get("bonus", 0),
+        may_pay=order.state in (OrderState.OPEN, OrderState.REFUSED)
+        and not order_ended(order, here.now),
+        test=order.provider == TEST_PROVIDER,
+        OrderState=OrderState,
     )
-    number = row.number
-    try:
-        with here.writing() as session:
-            (taken,) = take_payments(session, bank, [payment], here.application.clock)
-    except DomainError as error:
-        form.form_errors.append(sentence(error, here.language))
-        return None
-    text = translate(mark("%(amount)s came in; the receipt is %(number)s.")) % {
-        "amount": amount_text(payment.amount_minor, here.language),
-        "number": taken.receipt.number,
-    }
-    if taken.result.bonus_minor:
-        bonus = amount_text(taken.result.bonus_minor, here.language)
-        text += " " + translate(mark("The bonus is %(amount)s.")) % {"amount": bonus}
-    flash(text, "good")
-    return redirect(url_for("account.home", number=number))
+
+
+def test_bank(number: str, public_id: str) -> ResponseReturnValue:
+    """Play the test provider: pay the order or refuse it, by a signed message like any other."""
+    here = visit()
+    _, account_id = account_of(here, number)
+    order = _order(here, account_id, public_id)
+    provider = providers_of(here.application, here.session).get(TEST_PROVIDER)
+    if provider is None or order.provider != TEST_PROVIDER:
+        raise NotFound(what=mark("payment order"), name=public_id[:40])
+    paid = request.form.get("deed") == "pay"
+    body = json.dumps(
+        {
+            "type": MessageKind.PAID if paid else MessageKind.REFUSED,
+            "transaction": f"test-{order.public_id}",
+            "order": order.public_id,
+            "amount": str(from_minor(order.amount_minor).amount),
+        }
+    ).encode()
+    at = str(int(here.now.timestamp()))
+    signed = signature(provider.secret, at, body)
+    demand_authentic(provider.secret, at, signed, body, here.now)
+    with here.writing() as session:
+        told = receive(session, provider, read_message(body), here.application.clock)
+    if told.state == PaymentState.TAKEN:
+        text = translate(mark("%(amount)s came in.")) % {
+            "amount": amount_text(order.amount_minor, here.language)
+        }
+        flash(text, "good")
+    return redirect(url_for("account.payment_order", number=number, public_id=public_id))
+
+
+def _begin(
+    here: Visit,
+    row: AccountRow,
+    account_id: AccountId,
+    form: ResidentTopUpForm,
+    provider: ProviderSettings | None,
+) -> ResponseReturnValue:
+    if provider is None:
+        raise NoProvider
+    number, scope = row.number, here.scope
+    asked = OrderRequest(account_id, form.amount_minor, f"page:{form.key.data}")
+    with here.writing() as session:
+        order = place_order(session, scope, asked, provider, here.application.clock)
+        page, public_id = page_address(provider, order), order.public_id
+    own = url_for("account.payment_order", number=number, public_id=public_id)
+    return redirect(page or own)
+
+
+def _order(here: Visit, account_id: AccountId, public_id: str) -> PaymentOrderRow:
+    order = store.order_by_public_id(here.session, here.scope, public_id)
+    if order.account_id != account_id:
+        raise NotFound(what=mark("payment order"), name=public_id[:40])
+    return order
 
 
 def _page(
-    here: Visit, row: AccountRow, account_id: AccountId, form: ResidentTopUpForm, status: int
+    here: Visit,
+    row: AccountRow,
+    account_id: AccountId,
+    form: ResidentTopUpForm,
+    provider: ProviderSettings | None,
+    shown: ShownSplit | None,
+    status: int,
 ) -> ResponseReturnValue:
     view = balance_view(here, account_id)
+    orders = store.orders(here.session, here.scope, account_id=account_id, limit=ORDERS_SHOWN)
     page = render_template(
         "account/top_up.html",
         active="account.home",
         account=row,
         form=form,
         view=view,
+        provider=provider,
+        test=provider is not None and not provider.page_url,
+        shown=shown,
+        parts=[] if shown is None else split_rows(shown),
         presets=PRESETS,
+        orders=orders_table(
+            orders,
+            {account_id: row.number},
+            lambda one: url_for(
+                "account.payment_order", number=row.number, public_id=one.public_id
+            ),
+        ),
         requisites=requisites_of(here.retailer),
         qr=_qr(here, row, view.debt_minor),
     )

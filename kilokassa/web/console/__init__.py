@@ -17,6 +17,7 @@ from kilokassa.web.console import (
     home,
     house_services,
     lines,
+    payments,
     notices,
     prices,
     readings,
@@ -52,6 +53,14 @@ def blueprint() -> Blueprint:
     console.get("/accounts/<number>")(accounts.account)
     console.get("/accounts/<number>/consumption")(accounts.account_consumption)
     console.route("/accounts/<number>/top-up", methods=["GET", "POST"])(accounts.top_up)
+    console.get("/payments")(payments.payments)
+    console.get("/payments/<int:payment_id>")(payments.payment)
+    console.post("/payments/<int:payment_id>")(payments.settle_payment)
+    console.get("/payment-files")(payments.payment_files)
+    console.post("/payment-files", endpoint="send_payment_file")(payments.payment_files)
+    console.get("/payment-files/<int:file_id>")(payments.payment_file)
+    console.get("/payment-orders")(payments.payment_orders)
+    console.get("/till")(payments.till)
     console.get("/lines/<int:line_id>")(lines.line)
     console.get("/buildings")(registry.buildings)
     console.get("/buildings/<code>")(registry.building)

@@ -9,7 +9,9 @@ from flask.typing import ResponseReturnValue
 
 from billing import store as billing_store
 from billing.models import AccountRow, Settlement
-from kilokassa.app.payments import Payment, take_payments
+from kilokassa.app.cash_desk import take_at_desk
+from kilokassa.app.payment_orders import split_of
+from kilokassa.app.payments import Payment
 from kilokassa.core.calendar import Month
 from kilokassa.core.errors import DomainError
 from kilokassa.core.ids import AccountId
@@ -26,6 +28,7 @@ from kilokassa.web.forms import TopUpForm
 from kilokassa.web.kit import Paging, Sorting, Table, export_asked, page_asked
 from kilokassa.web.language import translate
 from kilokassa.web.lines import line_link
+from kilokassa.web.payments import split_rows
 from kilokassa.web.queries import ACCOUNT_SORTS, AccountFilter, Owing
 from kilokassa.web.visit import Visit, visit
 from metering import store as metering_store
@@ -147,7 +150,12 @@ def top_up(number: str) -> ResponseReturnValue:
     here = visit()
     page = _account(here, number)
     form = TopUpForm()
-    if request.method == "POST" and form.validate():
+    shown = None
+    valid = request.method == "POST" and form.validate()
+    if valid and "show" in request.form:
+        clock = here.application.clock
+        shown = split_of(here.session, here.scope, page.account_id, form.amount_minor, clock)
+    elif valid:
         payment = Payment(
             account_id=page.account_id,
             amount_minor=form.amount_minor,
@@ -169,20 +177,25 @@ def top_up(number: str) -> ResponseReturnValue:
                 },
                 "good",
             )
-            return redirect(url_for("console.account", number=number))
+            return redirect(url_for("console.top_up", number=number, receipt=taken))
     if request.method == "GET":
         form.key.data = uuid4().hex
     answer = render_template(
-        "console/top_up.html", active="console.accounts", account=page.account, form=form
+        "console/top_up.html",
+        active="console.accounts",
+        account=page.account,
+        form=form,
+        shown=shown,
+        parts=[] if shown is None else split_rows(shown),
+        receipt=request.args.get("receipt", "")[:40],
     )
-    return answer, 422 if request.method == "POST" else 200
+    return answer, 422 if request.method == "POST" and shown is None else 200
 
 
 def _take(here: Visit, payment: Payment) -> str:
     scope = here.scope
     with here.writing() as session:
-        (taken,) = take_payments(session, scope, [payment], here.application.clock)
-    return taken.receipt.number
+        return take_at_desk(session, scope, payment, here.application.clock).receipt.number
 
 
 def _account(here: Visit, number: str) -> _AccountPage:
