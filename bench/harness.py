@@ -24,6 +24,7 @@ BENCHMARKS = {
     "suspects": "bench.suspects",
     "rehearsal": "bench.rehearsal",
     "runway": "bench.runway",
+    "wallet": "bench.wallet",
 }
 SAMPLED_EVERY_S = 0.2
 """Often enough to see a part of a run, seldom enough not to slow it down."""
