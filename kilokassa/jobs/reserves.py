@@ -475,7 +475,7 @@ def _offer_line(console: Console, one: "PublishedOffer") -> str:
     )
     until = one.offer.offered_until
     ends = "" if until is None else f" – {date_text(until, console.language)}"
-    months = console.counted(mark("%(count)s month"), "%(count)s months", one.offer.term_months)
+    months = console.text(mark("%(months)s months"), months=one.offer.term_months)
     since = date_text(one.offer.offered_from, console.language)
     return f"{one.named(console.language)}  {months}  {rates}  {since}{ends}"
 

@@ -67,6 +67,10 @@ TOLD: Final = Access(
     Right.VIEW, roles=frozenset({Role.RESIDENT, Role.OPERATOR, Role.ADMINISTRATOR})
 )
 CHOOSING_ANY: Final = Access(Right.CHOOSE_PLAN)
+KEEPING: Final = Access(
+    Right.VIEW, roles=frozenset({Role.RESIDENT, Role.OPERATOR, Role.ADMINISTRATOR})
+)
+"""Who sets money aside: a resident own money, staff on the resident's paper."""
 
 ACCESS: Final[Mapping[str, Access]] = {
     # Pages that stand before the door.
@@ -144,6 +148,17 @@ ACCESS: Final[Mapping[str, Access]] = {
     "console.state_fact": ACCOUNTS,
     "console.withdraw_fact": ACCOUNTS,
     "console.choose_plan": CHOOSING,
+    "console.all_reserves": STAFF,
+    "console.reserve_offers": STAFF,
+    "console.publish_reserve_offer": PUBLISHING,
+    "console.reserve_offer": STAFF,
+    "console.reserve_costs": RETAILER,
+    "console.state_credit_rate": PUBLISHING,
+    "console.reserves": STAFF,
+    "console.new_reserve": WALLETS,
+    "console.reserve": STAFF,
+    "console.add_to_reserve": WALLETS,
+    "console.take_out_of_reserve": WALLETS,
     "console.price_series": STAFF,
     "console.one_price_series": STAFF,
     "console.begin_price_series": PUBLISHING,
@@ -195,6 +210,11 @@ ACCESS: Final[Mapping[str, Access]] = {
     "account.choose_plan": CHOOSING_OWN,
     "account.line": RESIDENT,
     "account.operations": RESIDENT,
+    "account.reserves": RESIDENT,
+    "account.new_reserve": RESIDENT,
+    "account.reserve": RESIDENT,
+    "account.add_to_reserve": RESIDENT,
+    "account.take_out_of_reserve": RESIDENT,
     "account.documents": RESIDENT,
     "account.document_pdf": RESIDENT,
     "account.top_up": RESIDENT,
@@ -279,6 +299,17 @@ ACCESS: Final[Mapping[str, Access]] = {
     "api.withdraw_fact": ACCOUNTS,
     "api.plan_choice": SIGNED_IN,
     "api.choose_plan": CHOOSING_ANY,
+    "api.reserve_offers": SIGNED_IN,
+    "api.publish_reserve_offer": PUBLISHING,
+    "api.reserve_calculation": SIGNED_IN,
+    "api.reserves": SIGNED_IN,
+    "api.sign_reserve": KEEPING,
+    "api.reserve": SIGNED_IN,
+    "api.add_to_reserve": KEEPING,
+    "api.take_out_of_reserve": KEEPING,
+    "api.reserve_loss": SIGNED_IN,
+    "api.reserve_costs": RETAILER,
+    "api.state_credit_rate": PUBLISHING,
     "api.price_series": STAFF,
     "api.begin_price_series": PUBLISHING,
     "api.price_days": STAFF,

@@ -77,6 +77,14 @@ SECTIONS: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
         ),
     ),
     (
+        mark("Reserves"),
+        (
+            Place(("console.all_reserves",), mark("Reserves")),
+            Place(("console.reserve_offers",), mark("Offers")),
+            Place(("console.reserve_costs",), mark("What they cost")),
+        ),
+    ),
+    (
         mark("Billing"),
         (
             Place(("console.runs",), mark("Billing runs")),

@@ -49,6 +49,8 @@ from tariffs.prices.service import SeriesOrder, begin_series, take_file, take_pe
 from tariffs.service import PublishOrder, publish_version
 from tests import frozen_town as town
 from wallet.payments.service import FileOrder
+from wallet.reserves.documents import EXAMPLE
+from wallet.reserves.service import OfferOrder, publish_offer, state_credit_rate
 from wallet.bonuses.service import CampaignOrder, begin_campaign, publish_rule
 
 NOW = datetime(2023, 1, 15, 1, tzinfo=UTC)
@@ -146,6 +148,7 @@ def _fill(application: Application, folder: Path, *, demo: bool) -> None:
     rate_running_months(application)
     _record_quality(application)
     _take_prices(application)
+    _offer_reserves(application)
     _add_people(application)
     _begin_walk_round(application)
     _write_draft(application)
@@ -185,6 +188,15 @@ def _take_prices(application: Application) -> None:
             take_file(session, SCOPE, "dam", content.encode(), name, application.clock)
         hours = b"date;time\n2023-01-09;10:00\n2023-01-10;19:00\n"
         take_peak_hours_file(session, SCOPE, "ats", zone, hours, "peaks.csv", application.clock)
+
+
+def _offer_reserves(application: Application) -> None:
+    """Offer a reserve of half a year; credit costs 18 %."""
+    document = EXAMPLE.replace("2026-01-01", "2022-11-01").replace("1000.00", "100.00")
+    with application.database.writing() as session:
+        order = OfferOrder(SCOPE, document, "half_year.yaml")
+        publish_offer(session, order, application.clock)
+        state_credit_rate(session, SCOPE, date(2022, 1, 1), 180_000, "", application.clock)
 
 
 def _begin_walk_round(application: Application) -> None:

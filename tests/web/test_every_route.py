@@ -347,6 +347,38 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
             json={"plan": "no such"},
         ),
         "GET console.tariff": Expected(f"{console}/tariffs/two_zone", open_to(STAFF)),
+        "GET console.all_reserves": Expected(f"{console}/reserves", open_to(STAFF)),
+        "GET console.reserve_offers": Expected(f"{console}/reserve-offers", open_to(STAFF)),
+        "POST console.publish_reserve_offer": Expected(
+            f"{console}/reserve-offers", open_to(PUBLISHERS, 422), data={"document": "offer: x"}
+        ),
+        "GET console.reserve_offer": Expected(
+            f"{console}/reserve-offers/half_year", open_to(STAFF)
+        ),
+        "GET console.reserve_costs": Expected(f"{console}/reserve-costs", open_to(RETAILER)),
+        "POST console.state_credit_rate": Expected(
+            f"{console}/reserve-costs", open_to(PUBLISHERS, 422)
+        ),
+        "GET console.reserves": Expected(f"{console}/accounts/{PREPAID}/reserves", on_console()),
+        "GET console.new_reserve": Expected(
+            f"{console}/accounts/{PREPAID}/reserves/new", open_to(DESK)
+        ),
+        "POST console.new_reserve": Expected(
+            f"{console}/accounts/{PREPAID}/reserves/new", open_to(DESK, 422)
+        ),
+        # Nobody has a reserve here: where one is, `test_reserve_pages.py` looks.
+        "GET console.reserve": Expected(
+            f"{console}/accounts/{PREPAID}/reserves/1", on_console(404)
+        ),
+        "POST console.add_to_reserve": Expected(
+            f"{console}/accounts/{PREPAID}/reserves/1/add", open_to(DESK, 404)
+        ),
+        "GET console.take_out_of_reserve": Expected(
+            f"{console}/accounts/{PREPAID}/reserves/1/take-out", open_to(DESK, 404)
+        ),
+        "POST console.take_out_of_reserve": Expected(
+            f"{console}/accounts/{PREPAID}/reserves/1/take-out", open_to(DESK, 404)
+        ),
         "GET console.price_series": Expected(f"{console}/prices", open_to(STAFF)),
         "POST console.begin_price_series": Expected(
             f"{console}/prices", open_to(PUBLISHERS, 422), data={"code": "Not a code"}
@@ -401,6 +433,17 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "GET account.consumption": Expected(f"{page}/consumption", on_account_page()),
         "GET account.charges": Expected(f"{page}/charges", on_account_page()),
         "GET account.operations": Expected(f"{page}/operations", on_account_page()),
+        "GET account.reserves": Expected(f"{page}/reserves", on_account_page()),
+        "GET account.new_reserve": Expected(f"{page}/reserves/new", on_account_page()),
+        "POST account.new_reserve": Expected(f"{page}/reserves/new", on_account_page(422)),
+        "GET account.reserve": Expected(f"{page}/reserves/1", on_account_page(404)),
+        "POST account.add_to_reserve": Expected(f"{page}/reserves/1/add", on_account_page(404)),
+        "GET account.take_out_of_reserve": Expected(
+            f"{page}/reserves/1/take-out", on_account_page(404)
+        ),
+        "POST account.take_out_of_reserve": Expected(
+            f"{page}/reserves/1/take-out", on_account_page(404)
+        ),
         "GET account.documents": Expected(f"{page}/documents", on_account_page()),
         "GET account.document_pdf": Expected(f"{page}/documents/{receipt}.pdf", on_account_page()),
         "GET account.top_up": Expected(f"{page}/top-up", on_account_page()),
@@ -463,6 +506,42 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
             f"{api}/buildings/KHB-A/suspects?month=2022-12", on_console()
         ),
         "GET api.estimates": Expected(f"{api}/estimates", open_to(STAFF)),
+        "GET api.reserve_offers": Expected(f"{api}/reserve-offers", open_to(tuple(PEOPLE))),
+        "POST api.publish_reserve_offer": Expected(
+            f"{api}/reserve-offers", open_to(PUBLISHERS, 422), json={"document": "offer: x"}
+        ),
+        "GET api.reserve_calculation": Expected(
+            f"{api}/reserve-offers/half_year/calculation?amount=500.00", open_to(tuple(PEOPLE))
+        ),
+        "GET api.reserves": Expected(f"{account}/reserves", of_account()),
+        "POST api.sign_reserve": Expected(
+            f"{account}/reserves",
+            open_to((*DESK, *RESIDENTS), 404),
+            json={"offer": "nowhere", "amount": "500.00"},
+            headers=key,
+        ),
+        "GET api.reserve": Expected(f"{account}/reserves/1", open_to(tuple(PEOPLE), 404)),
+        "POST api.add_to_reserve": Expected(
+            f"{account}/reserves/1/additions",
+            open_to((*DESK, *RESIDENTS), 404),
+            json={"amount": "500.00"},
+            headers=key,
+        ),
+        "POST api.take_out_of_reserve": Expected(
+            f"{account}/reserves/1/withdrawals",
+            open_to((*DESK, *RESIDENTS), 404),
+            json={"amount": "500.00"},
+            headers=key,
+        ),
+        "GET api.reserve_loss": Expected(
+            f"{account}/reserves/1/loss?amount=500.00", open_to(tuple(PEOPLE), 404)
+        ),
+        "GET api.reserve_costs": Expected(
+            f"{api}/reserve-costs?from=2022-11-01&until=2023-01-01", open_to(RETAILER)
+        ),
+        "POST api.state_credit_rate": Expected(
+            f"{api}/credit-rates", open_to(PUBLISHERS, 422), json={"rate_ppm": -1}
+        ),
         "GET api.price_series": Expected(f"{api}/prices", open_to(STAFF)),
         "POST api.begin_price_series": Expected(
             f"{api}/prices", open_to(PUBLISHERS, 422), json={"code": "x", "name": "X", "zone": "X"}

@@ -3,6 +3,7 @@
 from flask import Blueprint
 
 from kilokassa.web.account import compare, complaint, debt, facts, lines, notices, pages, plan, readings, top_up
+from kilokassa.web.account import reserves as reserve_pages
 
 
 def blueprint() -> Blueprint:
@@ -22,6 +23,13 @@ def blueprint() -> Blueprint:
     account.get("/<number>/plans", endpoint="comparison")(compare.comparison)
     account.post("/<number>/plans", endpoint="choose_plan")(compare.choose_plan)
     account.get("/<number>/operations")(pages.operations)
+    account.get("/<number>/reserves")(reserve_pages.reserves)
+    account.route("/<number>/reserves/new", methods=["GET", "POST"])(reserve_pages.new_reserve)
+    account.get("/<number>/reserves/<int:reserve_id>")(reserve_pages.reserve)
+    account.post("/<number>/reserves/<int:reserve_id>/add")(reserve_pages.add_to_reserve)
+    account.route("/<number>/reserves/<int:reserve_id>/take-out", methods=["GET", "POST"])(
+        reserve_pages.take_out_of_reserve
+    )
     account.get("/<number>/documents")(pages.documents)
     account.get("/<account_number>/documents/<number>.pdf")(pages.document_pdf)
     account.route("/<number>/complaint", methods=["GET", "POST"])(complaint.complaint)

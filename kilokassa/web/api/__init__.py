@@ -36,6 +36,7 @@ from kilokassa.web.api import (
     tariffs,
     webhooks,
 )
+from kilokassa.web.api import reserves as reserve_routes
 from kilokassa.web.api.base import blueprint
 from kilokassa.web.api.fields import ErrorSchema, MoneyField, describe_money
 
@@ -84,6 +85,7 @@ def install_api(app: Flask) -> None:
         provider,
         readings,
         exports,
+        reserve_routes,
         by_hand,
         estimates,
         findings,

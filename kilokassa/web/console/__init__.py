@@ -30,6 +30,7 @@ from kilokassa.web.console import (
     walk_rounds,
     webhooks,
 )
+from kilokassa.web.console import reserves as reserve_pages
 
 
 def blueprint() -> Blueprint:
@@ -116,6 +117,20 @@ def blueprint() -> Blueprint:
     console.get("/accounts/<number>/facts")(facts.facts)
     console.post("/accounts/<number>/facts")(facts.state_fact)
     console.post("/accounts/<number>/facts/withdraw")(facts.withdraw_fact)
+    console.get("/reserves", endpoint="all_reserves")(reserve_pages.all_reserves)
+    console.get("/reserve-offers")(reserve_pages.reserve_offers)
+    publish = console.post("/reserve-offers", endpoint="publish_reserve_offer")
+    publish(reserve_pages.reserve_offers)
+    console.get("/reserve-offers/<code>")(reserve_pages.reserve_offer)
+    console.get("/reserve-costs")(reserve_pages.reserve_costs)
+    console.post("/reserve-costs", endpoint="state_credit_rate")(reserve_pages.reserve_costs)
+    of_account = "/accounts/<number>/reserves"
+    console.get(of_account)(reserve_pages.reserves)
+    console.route(f"{of_account}/new", methods=both)(reserve_pages.new_reserve)
+    of_account += "/<int:reserve_id>"
+    console.get(of_account)(reserve_pages.reserve)
+    console.post(f"{of_account}/add")(reserve_pages.add_to_reserve)
+    console.route(f"{of_account}/take-out", methods=both)(reserve_pages.take_out_of_reserve)
     console.get("/balance")(balance.balances)
     console.get("/balance/<code>")(balance.balance)
     console.get("/estimates")(estimates.estimates)
