@@ -245,11 +245,11 @@ def _promise_bonuses(application: Application) -> None:
     """A rule for large top-ups, paid by a campaign, and one for months without debt."""
     day = date(2022, 10, 1)
     clock = FixedClock(datetime(2022, 10, 1, tzinfo=UTC))
-    winter = CampaignOrder("winter", "Зима", 500_00, day, date(2023, 3, 1), "Winter")
+    winter = CampaignOrder("w23", "Зима", 500_00, day, date(2023, 3, 1), "Winter")
     size = (
-        "rule: size\nname: 3 % от 4 000 ₽\nname_en: 3 % from 4,000 ₽ on\n"
+        "rule: s3\nname: 3 % от 4 000 ₽\nname_en: 3 % from 4,000 ₽ on\n"
         "kind: size_of_top_up\nfrom: 2022-10-01\nexpires_after_days: 90\n"
-        "campaign: winter\nterms: {threshold: 4000.00, percent: 3}\n"
+        "campaign: w23\nterms: {threshold: 4000.00, percent: 3}\n"
     )
     calm = (
         "rule: calm\nname: Без долгов\nname_en: Without debt\nkind: months_without_debt\n"

@@ -248,8 +248,8 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "POST console.begin_bonus_campaign": Expected(
             f"{console}/bonuses/campaigns", open_to(PUBLISHERS, 422)
         ),
-        "GET console.bonus_rule": Expected(f"{console}/bonuses/rules/size", open_to(RETAILER)),
-        "GET console.campaign": Expected(f"{console}/bonuses/campaigns/winter", open_to(RETAILER)),
+        "GET console.bonus_rule": Expected(f"{console}/bonuses/rules/s3", open_to(RETAILER)),
+        "GET console.campaign": Expected(f"{console}/bonuses/campaigns/w23", open_to(RETAILER)),
         "GET console.account_bonuses": Expected(
             f"{console}/accounts/{PREPAID}/bonuses", on_console()
         ),
@@ -268,7 +268,7 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
             f"{api}/bonuses/campaigns", open_to(PUBLISHERS, 422), json={"code": ""}
         ),
         "GET api.campaign_report": Expected(
-            f"{api}/bonuses/campaigns/winter", open_to(RETAILER)
+            f"{api}/bonuses/campaigns/w23", open_to(RETAILER)
         ),
         "GET api.account_bonuses": Expected(f"{account}/bonuses", of_account()),
         "GET api.preview_bonus": Expected(
