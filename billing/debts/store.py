@@ -187,8 +187,10 @@ def delivered_notices(
             )
             .order_by(NoticeDeliveryRow.delivered_at, NoticeDeliveryRow.id)
         )
-        for row in session.execute(query):
-            service = service_of_key(row.dedupe_key)
+        rows = session.execute(query).all()
+        keys = _first_keys(session, [row.dedupe_key for row in rows])
+        for row in rows:
+            service = service_of_key(keys.get(row.dedupe_key, row.dedupe_key))
             if service is not None:
                 key = AccountId(row.account_id), service
                 found[key] = DeliveredNotice(row.delivered_at, row.proof)
@@ -208,6 +210,18 @@ def service_of_key(key: str) -> str | None:
     """Return the service that the notice of a limitation names in its key."""
     parts = key.split(":")
     return parts[2] if len(parts) >= 4 and parts[0] == LIMITATION_KEY else None
+
+
+def _first_keys(session: Session, keys: Sequence[str]) -> dict[str, str]:
+    """Return, of notices that were sent again, the key of the one they are copies of."""
+    copies = {key: int(key.split(":")[1]) for key in keys if key.startswith("again:")}
+    if not copies:
+        return {}
+    query = select(NoticeRow.id, NoticeRow.dedupe_key).where(
+        NoticeRow.id.in_(sorted(set(copies.values())))
+    )
+    first = {row.id: row.dedupe_key for row in session.execute(query)}
+    return {key: first[row_id] for key, row_id in copies.items() if row_id in first}
 
 
 def premises_in_building(

@@ -14,7 +14,7 @@ from billing.debts.bills import AccountDebts
 from billing.debts.service import DebtRules, debts_by_law, norm_months, rules_of
 from billing.models import AccountRow
 from kilokassa.app.debts import AgreementView, agreement_views, instalments_offered
-from kilokassa.app.late_fees import ComputedFee, computed_fees, standing_warnings
+from kilokassa.app.late_fees import NOT_CHARGED, ComputedFee, computed_fees, standing_warnings
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.clock import Clock
@@ -174,6 +174,7 @@ def debt_view(
         last = Month.from_ordinal(closed)
         offered = last if account_id in instalments_offered(session, [account_id], last) else None
     computed = computed_fees(session, [account_id], rules, today)[account_id]
+    charged = debt_store.fees_in_reach(session, scope, account_id)
     return DebtView(
         account_id=account_id,
         today=today,
@@ -188,9 +189,9 @@ def debt_view(
         agreements=agreement_views(session, scope, clock, account_id),
         history=history,
         computed=computed,
-        charged=debt_store.fees_in_reach(session, scope, account_id),
+        charged=charged,
         offered_for=offered,
-        warnings=_warnings(application, rules, guards, computed, today),
+        warnings=_warnings(application, rules, guards, computed, charged, today),
     )
 
 
@@ -230,11 +231,19 @@ def _warnings(
     rules: DebtRules,
     guards: GuardSet,
     computed: Sequence[ComputedFee],
+    charged: Sequence[ChargedFee],
     today: date,
 ) -> tuple[str, ...]:
-    found = list(standing_warnings(application, rules, today))
+    found = [
+        text
+        for text in standing_warnings(application, rules, today)
+        # Who was charged one is not told that none is.
+        if not (charged and text == NOT_CHARGED)
+    ]
     for one in computed:
         found += [text for text in one.warnings if text not in found]
+    for step in charged:
+        found += [text for text in step.table.get("warnings", ()) if text not in found]
     found += [
         filled(RULE_FROM_MEMORY, problem=RULE_WORDS.get(rule, rule)) for rule in guards.from_memory
     ]

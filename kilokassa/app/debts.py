@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
@@ -24,13 +25,17 @@ from kilokassa.core.text import mark
 from notices.notice import NoticeKind, NoticeOrder
 from notices.service import enqueue_all
 from notices.wallet_letters import Limitation
+from wallet import store as wallet_store
 from wallet.debts import store as debt_store
 from wallet.debts.agreements import GRACE_DAYS, Agreement, AgreementTerms
-from wallet.debts.flags import FlagKind, FlagOrder, read_flag
+from wallet.debts.flags import FlagKind, FlagOrder, Flags, read_flag
 from wallet.debts.instalments import AgreementState, Instalment, is_offered
 from wallet.debts.late_fee import key_rate_bp, late_fee_rules, parse_rules
 from wallet.debts.service import SignOrder, end_agreement, sign_agreement, state_flag, withdraw_flag
 from wallet.debts.service_state import Action, guard_sets, parse_guard_sets
+from wallet.ledger import EMERGENCY_CREDITS, Reason
+from wallet.lots import LotKind
+from wallet.service import PutOrder, WithdrawOrder, put, withdraw_credit
 
 SERVICES: Final = {
     str(Service.ELECTRICITY): mark("Electricity"),
@@ -85,6 +90,8 @@ def set_flag(
     order = FlagOrder(account_id, kind, since, value, document)
     changed = state_flag(session, scope, order, clock)
     if changed:
+        if kind is FlagKind.EMERGENCY_CREDIT:
+            keep_credit(session, scope, account_id, clock)
         recompute(session, [account_id], clock, rules)
     return changed
 
@@ -95,8 +102,44 @@ def take_flag_back(
     """Take a flag back, and judge the services of its account anew."""
     changed = withdraw_flag(session, scope, account_id, flag_id, clock)
     if changed:
+        keep_credit(session, scope, account_id, clock)
         recompute(session, [account_id], clock)
     return changed
+
+
+def keep_credit(session: Session, scope: Scope, account_id: AccountId, clock: Clock) -> None:
+    """Let the wallet hold the emergency credit that is stated for today: no more, no less.
+
+    Another amount takes the former credit back first; what was used of it is owed, or paid anew.
+    """
+    now = clock.now()
+    zone = debts_store.zones_of(session, [account_id])[account_id]
+    flags = debt_store.flags_on(session, [account_id], local_date(now, zone))
+    wanted_minor = flags.get(account_id, Flags()).credit_minor or 0
+    balance = wallet_store.balances(session, [account_id], now)[account_id]
+    held_minor = balance.credit_minor + balance.credit_used_minor
+    if held_minor == wanted_minor:
+        return
+    if held_minor:
+        withdrawn = WithdrawOrder(account_id, now, zone, scope.actor, uuid4().hex)
+        withdraw_credit(session, withdrawn, clock)
+    if wanted_minor:
+        put(
+            session,
+            PutOrder(
+                account_id=account_id,
+                reason=Reason.EMERGENCY_CREDIT,
+                kind=LotKind.CREDIT,
+                amount_minor=wanted_minor,
+                against=EMERGENCY_CREDITS,
+                valid_at=now,
+                zone=zone,
+                actor=scope.actor,
+                # The flag's own row makes a repeat harmless; the key only has to differ.
+                idempotency_key=uuid4().hex,
+            ),
+            clock,
+        )
 
 
 # --- agreements ---

@@ -251,13 +251,31 @@ def history_table(items: Sequence[DecisionView]) -> Table[DecisionView]:
     )
 
 
-def fee_rows(items: Sequence[ComputedFee]) -> list[FeeRow]:
-    """Return the rows behind late fees, bill by bill."""
+def fee_rows(view: DebtView) -> list[FeeRow]:
+    """Return the rows behind late fees, bill by bill: as charged, or as computed where further."""
+    latest: dict[tuple[str, int], ChargedFee] = {}
+    for one in view.charged:
+        latest.setdefault((one.service, one.bill_month), one)
+    found: list[FeeRow] = []
+    for fee in view.computed:
+        bill = fee.settled.bill
+        charged = latest.get((bill.service, bill.charge_month))
+        if charged is not None and charged.through_on >= fee.until:
+            continue
+        latest.pop((bill.service, bill.charge_month), None)
+        found += _computed_rows(fee)
+    for charged in latest.values():
+        found += _charged_rows(charged)
+    return sorted(found, key=lambda row: (row.month, row.service, row.first))
+
+
+def _computed_rows(one: ComputedFee) -> list[FeeRow]:
     language = visit().language
+    bill = one.settled.bill
     return [
         FeeRow(
-            service=service_word(one.settled.bill.service),
-            month=Month.from_ordinal(one.settled.bill.charge_month),
+            service=service_word(bill.service),
+            month=Month.from_ordinal(bill.charge_month),
             first=row.first_day,
             last=row.last_day,
             days=row.days,
@@ -265,15 +283,37 @@ def fee_rows(items: Sequence[ComputedFee]) -> list[FeeRow]:
             rate_bp=row.rate_bp,
             divisor=row.divisor,
             reason=told(row.reason, language) if row.reason else "",
-            # Rows of finer digits are shown in kopecks; their sum is rounded once.
-            amount_minor=half_up_ratio(row.amount_scaled, 10 ** (one.fee.digits - MINOR_DIGITS)),
+            amount_minor=_kopecks(row.amount_scaled, one.fee.digits),
         )
-        for one in items
         for row in one.fee.rows
     ]
 
 
-def fees_table(items: Sequence[ComputedFee]) -> Table[FeeRow]:
+def _charged_rows(one: ChargedFee) -> list[FeeRow]:
+    language = visit().language
+    return [
+        FeeRow(
+            service=service_word(one.service),
+            month=Month.from_ordinal(one.bill_month),
+            first=date.fromisoformat(row["first"]),
+            last=date.fromisoformat(row["last"]),
+            days=row["days"],
+            debt_minor=row["debt_minor"],
+            rate_bp=row["rate_bp"],
+            divisor=row["divisor"],
+            reason=told(row["reason"], language) if row["reason"] else "",
+            amount_minor=_kopecks(row["amount_scaled"], one.table["digits"]),
+        )
+        for row in one.table["rows"]
+    ]
+
+
+def _kopecks(amount_scaled: int, digits: int) -> int:
+    """Return a row of finer digits in kopecks, as it is shown; their sum is rounded once."""
+    return half_up_ratio(amount_scaled, 10 ** (digits - MINOR_DIGITS))
+
+
+def fees_table(view: DebtView) -> Table[FeeRow]:
     """Return the table behind late fees: which days, on what debt, at which part of which rate."""
     return Table(
         name="fees",
@@ -288,7 +328,7 @@ def fees_table(items: Sequence[ComputedFee]) -> Table[FeeRow]:
             Column("rate", mark("Rate a day"), _rate_text, minor=True),
             Column("fee", mark("Late fee"), lambda one: one.amount_minor, Kind.MONEY),
         ),
-        items=fee_rows(items),
+        items=fee_rows(view),
         empty=mark("Nothing was paid late."),
     )
 

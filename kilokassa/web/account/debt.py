@@ -18,7 +18,7 @@ def debt(number: str) -> ResponseReturnValue:
     row, account_id = account_of(here, number)
     view = debt_view(here.application, here.session, here.scope, account_id)
     tables: dict[str, Table[Any]] = {
-        one.name: one for one in (bills_table(view.bills, view.today), fees_table(view.computed))
+        one.name: one for one in (bills_table(view.bills, view.today), fees_table(view))
     }
     wanted = export_asked()
     if wanted in tables:

@@ -218,7 +218,7 @@ def _tables(here: Visit, row: AccountRow, view: DebtView) -> dict[str, Table[Any
         services_table(view.services),
         bills_table(view.bills, view.today),
         history_table(view.history),
-        fees_table(view.computed),
+        fees_table(view),
         charged_table(view.charged),
         agreements_table(view.agreements, {view.account_id: row.number}),
         flags_table(view.statements, doers),
