@@ -66,6 +66,9 @@ def suggestions(session: Session, scope: Scope, payment: Incoming) -> tuple[Sugg
     """Return accounts in reach that a payment may be for, the likeliest first."""
     reasons: dict[str, list[str]] = {}
     numbers = dict(_near(payment.account_text))
+    for word in payment.purpose.split()[:40]:
+        for number, reason in _near(word.strip(".,;:()№#\"'")):
+            numbers.setdefault(number, reason)
     if numbers:
         query = select(AccountRow.number).where(AccountRow.number.in_(sorted(numbers)))
         for number in session.scalars(query.where(_reach(scope))):

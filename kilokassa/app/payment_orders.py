@@ -16,6 +16,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from billing import store as billing_store
+from kilokassa.app.bonuses import preview_top_up
 from kilokassa.app.payment_matching import undo_top_up
 from kilokassa.app.payments import Payment, take_payments
 from kilokassa.app.settings import ProviderSettings
@@ -35,7 +36,9 @@ from wallet.payments.payment import OrderState, PaymentSource, PaymentState
 from wallet.payments.service import NewIncoming, record_one, set_problems, set_taken
 from wallet.payments.signing import MessageKind, ProviderMessage
 from wallet.payments.split import NOTHING_ASIDE, Owed, ReserveWish, Split, split_top_up
-from wallet.topups import BonusRule, NotAnAmount, bonus_for
+from wallet.reserves.service import MoveOrder, add
+from wallet.reserves.store import reserve_of
+from wallet.topups import NotAnAmount
 
 TEST_PROVIDER: Final = "test"
 """The provider whose page is our own: in a demo, or where the settings name it so."""
@@ -121,7 +124,6 @@ def split_of(
     clock: Clock,
     *,
     wish: ReserveWish = NOTHING_ASIDE,
-    bonus_rules: tuple[BonusRule, ...] = (),
 ) -> ShownSplit:
     """Return where each kopeck of a top-up would go, were it paid now."""
     scope.demand(Right.VIEW)
@@ -130,8 +132,9 @@ def split_of(
         raise NotAnAmount(account=account_id, amount=amount_minor)
     split = split_top_up(amount_minor, owed_of(session, account_id, clock), wish)
     on = local_date(clock.now(), billing_store.retailer_zone(session))
-    bonus = bonus_for(amount_minor, bonus_rules, on)
-    return ShownSplit(split, bonus.amount_minor if bonus else 0, bonus.rule if bonus else "")
+    foreseen = preview_top_up(session, account_id, amount_minor, on)
+    bonus_minor = sum([one.amount_minor for one in foreseen])
+    return ShownSplit(split, bonus_minor, ", ".join(one.rule.code for one in foreseen))
 
 
 def owed_of(session: Session, account_id: AccountId, clock: Clock) -> Owed:
@@ -145,6 +148,8 @@ def place_order(
 ) -> PaymentOrderRow:
     """Begin a top-up under a public id that nobody guesses; the same request again is the same."""
     shown = split_of(session, scope, asked.account_id, asked.amount_minor, clock, wish=asked.wish)
+    if asked.reserve_id is not None:
+        reserve_of(session, scope, asked.account_id, asked.reserve_id)
     known = session.scalars(
         select(PaymentOrderRow).where(
             PaymentOrderRow.actor == scope.actor,
@@ -257,7 +262,33 @@ def _paid(
     order.state, order.entry_id = OrderState.PAID, taken.result.entry_id
     order.provider_reference, order.settled_at = message.transaction_id, now
     session.flush()
+    _set_aside(session, scope, order, row.id, clock)
     return Told(PaymentState.TAKEN, False, taken.result.entry_id)
+
+
+def _set_aside(
+    session: Session, scope: Scope, order: PaymentOrderRow, payment_id: int, clock: Clock
+) -> None:
+    """Set the part aside that was wished; what cannot be stays on the balance, and is told.
+
+    Since the split was shown, something may have been used that is not paid, or the reserve ended.
+    """
+    if order.reserve_id is None or not order.reserve_minor:
+        return
+    wanted = MoveOrder(
+        AccountId(order.account_id),
+        order.reserve_id,
+        order.reserve_minor,
+        billing_store.retailer_zone(session),
+        f"order:{order.public_id}:reserve",
+    )
+    try:
+        with session.begin_nested():
+            add(session, scope, wanted, clock)
+    except DomainError as refusal:
+        row = session.get_one(IncomingPaymentRow, payment_id)
+        row.note = f"not set aside: {refusal}"[:300]
+        session.flush()
 
 
 def _misfit(

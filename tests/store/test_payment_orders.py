@@ -22,12 +22,15 @@ from kilokassa.core.errors import DomainError, RequestConflict
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Role, Scope
 from tests.payments_town import SCOPE, found_town
+from tests.wallet.reserves_town import publish as publish_offer
 from wallet import store as wallet_store
 from wallet.payments import store
 from wallet.payments.models import PaymentOrderRow
 from wallet.payments.payment import OrderState, PaymentState
 from wallet.payments.signing import MessageKind, ProviderMessage
-from wallet.payments.split import Part
+from wallet.payments.split import Part, ReserveWish
+from wallet.reserves.service import SignOrder, sign
+from wallet.reserves.store import reserve_of
 from wallet.service import verify
 
 BANK = ProviderSettings("bank", "s" * 32, "sbp")
@@ -251,3 +254,28 @@ def test_the_secret_of_a_provider_is_in_no_text_of_the_settings():
 
     assert settings.providers[0].page_url == "https://pay.example/{order}"
     assert "s" * 32 not in repr(settings)
+
+
+def test_a_part_is_set_aside_in_the_same_transaction(small_town, clock):
+    publish_offer(small_town, clock=clock)
+    tell(small_town, paid(ordered(small_town, clock), "first"), clock)
+    account_id = account(small_town)
+    person = resident(account_id)
+    with small_town.writing() as session:
+        zone = billing_store.retailer_zone(session)
+        signing = SignOrder(account_id, "half_year", 100_00, zone, "sign")
+        reserve_id = sign(session, person, signing, clock).reserve_id
+        wish = OrderRequest(account_id, 500_00, "r", ReserveWish(200_00), reserve_id)
+        order = place_order(session, person, wish, BANK, clock)
+        foreign = OrderRequest(account(small_town, OWING), 1_00, "f", ReserveWish(1), reserve_id)
+        with pytest.raises(DomainError):
+            place_order(session, SCOPE, foreign, BANK, clock)
+    before = posted(small_town)
+
+    tell(small_town, paid(order), clock)
+    tell(small_town, paid(order), clock)
+
+    assert posted(small_town) == before + 300_00
+    with small_town.reading() as session:
+        assert reserve_of(session, person, account_id, reserve_id).kept_minor == 300_00
+        assert list(verify(session)) == []

@@ -56,7 +56,7 @@ SOURCE_WORDS: Final = {
     PaymentSource.AUTO_TOP_UP: mark("Auto top-up"),
 }
 STATE_WORDS: Final = {
-    PaymentState.TAKEN: mark("Taken"),
+    PaymentState.TAKEN: mark("Credited"),
     PaymentState.SUSPENSE: mark("In suspense"),
     PaymentState.RETURNED: mark("Returned to the payer"),
 }

@@ -32,7 +32,7 @@ from kilokassa.app.payment_orders import (
 from kilokassa.app.settings import ProviderSettings
 from kilokassa.core.errors import DomainError, NotFound
 from kilokassa.core.ids import AccountId
-from kilokassa.core.money import from_minor
+from kilokassa.core.money import from_minor, parse_minor
 from kilokassa.core.text import Language, amount_text, gettext, mark, sentence
 from kilokassa.web import queries
 from kilokassa.web.balance import balance_view
@@ -44,7 +44,9 @@ from wallet.payments import store
 from wallet.payments.models import PaymentOrderRow
 from wallet.payments.payment import ORDER_WORDS, OrderState, PaymentState
 from wallet.payments.signing import MessageKind, demand_authentic, read_message, signature
-from wallet.payments.split import PART_WORDS, Part
+from wallet.payments.split import NOTHING_ASIDE, PART_WORDS, Part, ReserveWish
+from wallet.reserves.signed import SignedReserve
+from wallet.reserves.store import reserves_of
 
 PRESETS: Final = (300, 500, 1000, 2000)
 """Roubles; buttons that fill the field in."""
@@ -56,16 +58,20 @@ def top_up(number: str) -> ResponseReturnValue:
     here = visit()
     row, account_id = account_of(here, number)
     form = ResidentTopUpForm()
+    reserves = _reserves(here, account_id)
     provider = paying_provider(here.application, here.session)
     if request.method == "POST":
         if provider is None or not form.validate():
             # Only the bank says that money came; a form cannot.
             return _page(here, row, account_id, form, provider, None, 422)
         try:
+            wish, reserve_id = _wish(reserves)
             if "confirm" in request.form:
-                return _begin(here, row, account_id, form, provider)
+                return _begin(here, row, account_id, form, provider, wish, reserve_id)
             clock = here.application.clock
-            shown = split_of(here.session, here.scope, account_id, form.amount_minor, clock)
+            shown = split_of(
+                here.session, here.scope, account_id, form.amount_minor, clock, wish=wish
+            )
         except DomainError as error:
             form.form_errors.append(sentence(error, here.language))
             return _page(here, row, account_id, form, provider, None, 422)
@@ -132,16 +138,36 @@ def _begin(
     account_id: AccountId,
     form: ResidentTopUpForm,
     provider: ProviderSettings | None,
+    wish: ReserveWish,
+    reserve_id: int | None,
 ) -> ResponseReturnValue:
     if provider is None:
         raise NoProvider
     number, scope = row.number, here.scope
-    asked = OrderRequest(account_id, form.amount_minor, f"page:{form.key.data}")
+    key = f"page:{form.key.data}"
+    asked = OrderRequest(account_id, form.amount_minor, key, wish, reserve_id)
     with here.writing() as session:
         order = place_order(session, scope, asked, provider, here.application.clock)
         page, public_id = page_address(provider, order), order.public_id
     own = url_for("account.payment_order", number=number, public_id=public_id)
     return redirect(page or own)
+
+
+def _reserves(here: Visit, account_id: AccountId) -> tuple[SignedReserve, ...]:
+    """Return the reserves that money may still be set aside in."""
+    found = reserves_of(here.session, here.scope, account_id)
+    return tuple(one for one in found if one.ends_on > here.today and one.kept_minor > 0)
+
+
+def _wish(reserves: tuple[SignedReserve, ...]) -> tuple[ReserveWish, int | None]:
+    """Return what of the top-up is to be set aside, and in which reserve."""
+    text = "".join(request.form.get("aside", "").split())
+    chosen = request.form.get("reserve", "")
+    known = {str(one.id): one.id for one in reserves}
+    if not text or chosen not in known:
+        return NOTHING_ASIDE, None
+    minor = parse_minor(text, where=mark("To the reserve"))
+    return (ReserveWish(minor), known[chosen]) if minor > 0 else (NOTHING_ASIDE, None)
 
 
 def _order(here: Visit, account_id: AccountId, public_id: str) -> PaymentOrderRow:
@@ -173,6 +199,7 @@ def _page(
         shown=shown,
         parts=[] if shown is None else split_rows(shown),
         presets=PRESETS,
+        reserves=_reserves(here, account_id),
         orders=orders_table(
             orders,
             {account_id: row.number},

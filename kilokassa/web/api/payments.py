@@ -38,6 +38,7 @@ from wallet.payments.models import PaymentOrderRow
 from wallet.payments.payment import OrderState, PaymentSource, PaymentState
 from wallet.payments.reading import Control, problem_text
 from wallet.payments.service import FileOrder, return_payment
+from wallet.payments.split import ReserveWish
 from wallet.payments.store import Incoming, PaymentFilter, Sum
 
 ID_MAX: Final = 2**31 - 1
@@ -208,6 +209,10 @@ class PlaceOrderRequest(Schema):
     """A top-up to begin."""
 
     amount = MoneyField(required=True)
+    reserve = fields.Integer(load_default=None, validate=validate.Range(1, ID_MAX))
+    aside = MoneyField(
+        load_default=0, metadata={"description": "Of it, what goes to the reserve at most."}
+    )
 
 
 class PaymentOrderSchema(Schema):
@@ -419,7 +424,9 @@ def place_payment_order(
     if provider is None:
         raise NoProvider
     scope, clock = here.scope, here.application.clock
-    wanted = OrderRequest(account_id, asked["amount"], f"api:{header['idempotency_key']}")
+    wish = ReserveWish(max(0, asked["aside"]) if asked["reserve"] is not None else 0)
+    key = f"api:{header['idempotency_key']}"
+    wanted = OrderRequest(account_id, asked["amount"], key, wish, asked["reserve"])
     with here.writing() as session:
         row = place_order(session, scope, wanted, provider, clock)
     return _order(row, page_address(provider, row))
