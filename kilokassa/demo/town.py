@@ -34,6 +34,7 @@ from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Role
 from kilokassa.core.text import mark
 from kilokassa.demo.balance import ensure_house_balance
+from kilokassa.demo.bonuses import ensure_bonuses
 from kilokassa.demo.by_hand import live_by_hand
 from kilokassa.demo.drafts import ensure_draft
 from kilokassa.demo.estimates import live_estimates
@@ -42,7 +43,7 @@ from kilokassa.demo.facts import live_facts
 from kilokassa.demo.founding import SCOPE, establish, found
 from kilokassa.demo.hourly import live_choices, live_market, live_revision
 from kilokassa.demo.microgeneration import live_generation
-from kilokassa.demo.payments import bill_payment, bonus_rules, top_ups
+from kilokassa.demo.payments import bill_payment, top_ups
 from kilokassa.demo.population import ZONE, AccountPlan, TownPlan, real_accounts, town
 from kilokassa.demo.real import RealSeries, real_series
 from kilokassa.demo.recalculations import live_recalculations
@@ -118,6 +119,7 @@ def ensure_demo(
         echo(mark("Founding the demo town…"))
         found(application, plan, series)
     here = _here(application, plan, series)
+    ensure_bonuses(application, plan, SCOPE)
     # The houses' own meters come first: what they leave is charged when a month is closed.
     ensure_house_balance(application, plan, SCOPE)
     days_added = months_closed = 0
@@ -304,7 +306,6 @@ def _store_registers(application: Application, here: _Town, month: Month, came: 
 def _take_top_ups(application: Application, here: _Town, month: Month) -> None:
     """Take the month's top-ups, each at its own instant; the newest ones are told of."""
     plan = here.plan
-    rules = bonus_rules(plan)
     payments = [
         Payment(
             account_id=here.account_ids[found.account_number],
@@ -312,7 +313,6 @@ def _take_top_ups(application: Application, here: _Town, month: Month) -> None:
             tender=found.tender,
             paid_at=found.paid_at,
             idempotency_key=found.key,
-            bonus_rules=rules,
         )
         for found in top_ups(plan)
         if found.paid_at in month.period(plan.zone)

@@ -31,7 +31,14 @@ class Link:
 
 SECTIONS: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
     (mark("Overview"), (Place(("console.home",), mark("Overview")),)),
-    (mark("Accounts"), (Place(("console.accounts",), mark("Accounts")),)),
+    (
+        mark("Accounts"),
+        (
+            Place(("console.accounts",), mark("Accounts")),
+            Place(("console.moves",), mark("Moves")),
+            Place(("console.refunds",), mark("Refunds")),
+        ),
+    ),
     (
         mark("Notices"),
         (
@@ -65,6 +72,7 @@ SECTIONS: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
             Place(("console.price_series",), mark("Market prices")),
             Place(("console.rehearsals",), mark("Rehearsals")),
             Place(("console.services",), mark("Services of houses")),
+            Place(("console.bonuses",), mark("Bonuses")),
         ),
     ),
     (

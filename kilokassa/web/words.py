@@ -39,6 +39,8 @@ from tariffs.services.prices import Basis
 from tariffs.zone_look import ZONE_WORDS
 from wallet.ledger import Reason
 from wallet.lots import LotKind
+from wallet.payments.auto_top_up import Outcome as TopUpOutcome
+from wallet.payments.payment import RefundState
 
 _PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
     *((zone, ZONE_WORDS[zone]) for zone in Zone),
@@ -98,6 +100,12 @@ _PAIRS: Final[tuple[tuple[StrEnum, str], ...]] = (
     (DocumentKind.CANCELLATION, mark("Cancellation")),
     (DocumentKind.RECALCULATION, mark("Recalculation")),
     (DocumentKind.FINAL_STATEMENT, mark("Final statement")),
+    (RefundState.ASKED, mark("Asked for")),
+    (RefundState.PAID, mark("Paid out")),
+    (RefundState.DROPPED, mark("Dropped")),
+    (TopUpOutcome.PENDING, mark("Under way")),
+    (TopUpOutcome.TAKEN, mark("Taken")),
+    (TopUpOutcome.REFUSED, mark("Refused by the bank")),
     (FindingState.OPEN, mark("Open")),
     (FindingState.ACCEPTED, mark("Accepted")),
     (FindingState.CORRECTED, mark("Corrected")),

@@ -48,10 +48,10 @@ from tariffs.drafts.service import DraftStepOrder, DraftText, save_draft, submit
 from tariffs.prices.service import SeriesOrder, begin_series, take_file, take_peak_hours_file
 from tariffs.service import PublishOrder, publish_version
 from tests import frozen_town as town
+from wallet.bonuses.service import CampaignOrder, begin_campaign, publish_rule
 from wallet.payments.service import FileOrder
 from wallet.reserves.documents import EXAMPLE
 from wallet.reserves.service import OfferOrder, publish_offer, state_credit_rate
-from wallet.bonuses.service import CampaignOrder, begin_campaign, publish_rule
 
 NOW = datetime(2023, 1, 15, 1, tzinfo=UTC)
 PASSWORD = "correct horse battery"

@@ -243,37 +243,6 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "GET console.new_rehearsal": Expected(f"{console}/rehearsals/new", open_to(ANALYSTS)),
         "POST console.new_rehearsal": Expected(f"{console}/rehearsals/new", open_to(ANALYSTS, 422)),
         "POST console.go_on_rehearsal": Expected(f"{console}/rehearsals/1", open_to(ANALYSTS, 302)),
-        "GET console.bonuses": Expected(f"{console}/bonuses", open_to(RETAILER)),
-        "POST console.publish_bonus": Expected(f"{console}/bonuses", open_to(PUBLISHERS, 422)),
-        "POST console.begin_bonus_campaign": Expected(
-            f"{console}/bonuses/campaigns", open_to(PUBLISHERS, 422)
-        ),
-        "GET console.bonus_rule": Expected(f"{console}/bonuses/rules/s3", open_to(RETAILER)),
-        "GET console.campaign": Expected(f"{console}/bonuses/campaigns/w23", open_to(RETAILER)),
-        "GET console.account_bonuses": Expected(
-            f"{console}/accounts/{PREPAID}/bonuses", on_console()
-        ),
-        "GET account.bonuses": Expected(f"{page}/bonuses", on_account_page()),
-        "GET api.bonus_rules": Expected(
-            f"{api}/bonuses/rules?all=true", open_to(tuple(PEOPLE))
-        ),
-        "POST api.publish_bonus_rule": Expected(
-            f"{api}/bonuses/rules", open_to(PUBLISHERS, 422), json={"document": ""}
-        ),
-        "POST api.check_bonus_rule": Expected(
-            f"{api}/bonuses/rules/check", open_to(tuple(PEOPLE), 422), json={"document": ""}
-        ),
-        "GET api.campaigns": Expected(f"{api}/bonuses/campaigns", open_to(RETAILER)),
-        "POST api.begin_new_campaign": Expected(
-            f"{api}/bonuses/campaigns", open_to(PUBLISHERS, 422), json={"code": ""}
-        ),
-        "GET api.campaign_report": Expected(
-            f"{api}/bonuses/campaigns/w23", open_to(RETAILER)
-        ),
-        "GET api.account_bonuses": Expected(f"{account}/bonuses", of_account()),
-        "GET api.preview_bonus": Expected(
-            f"{account}/bonuses/preview?amount=4500.00", of_account()
-        ),
         "GET console.debtors": Expected(f"{console}/debtors", open_to(STAFF)),
         "GET console.debt": Expected(f"{console}/accounts/{PREPAID}/debt", on_console()),
         "POST console.state_flag": Expected(
@@ -291,6 +260,33 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         ),
         "POST console.end_agreement": Expected(
             f"{console}/accounts/{PREPAID}/agreement/end", open_to(DESK, 302)
+        ),
+        "GET console.bonuses": Expected(f"{console}/bonuses", open_to(RETAILER)),
+        "POST console.publish_bonus": Expected(f"{console}/bonuses", open_to(PUBLISHERS, 422)),
+        "POST console.begin_bonus_campaign": Expected(
+            f"{console}/bonuses/campaigns", open_to(PUBLISHERS, 422)
+        ),
+        "GET console.bonus_rule": Expected(f"{console}/bonuses/rules/s3", open_to(RETAILER)),
+        "GET console.campaign": Expected(f"{console}/bonuses/campaigns/w23", open_to(RETAILER)),
+        "GET console.account_bonuses": Expected(
+            f"{console}/accounts/{PREPAID}/bonuses", on_console()
+        ),
+        "GET account.bonuses": Expected(f"{page}/bonuses", on_account_page()),
+        "GET api.bonus_rules": Expected(f"{api}/bonuses/rules?all=true", open_to(tuple(PEOPLE))),
+        "POST api.publish_bonus_rule": Expected(
+            f"{api}/bonuses/rules", open_to(PUBLISHERS, 422), json={"document": ""}
+        ),
+        "POST api.check_bonus_rule": Expected(
+            f"{api}/bonuses/rules/check", open_to(tuple(PEOPLE), 422), json={"document": ""}
+        ),
+        "GET api.campaigns": Expected(f"{api}/bonuses/campaigns", open_to(RETAILER)),
+        "POST api.begin_new_campaign": Expected(
+            f"{api}/bonuses/campaigns", open_to(PUBLISHERS, 422), json={"code": ""}
+        ),
+        "GET api.campaign_report": Expected(f"{api}/bonuses/campaigns/w23", open_to(RETAILER)),
+        "GET api.account_bonuses": Expected(f"{account}/bonuses", of_account()),
+        "GET api.preview_bonus": Expected(
+            f"{account}/bonuses/preview?amount=4500.00", of_account()
         ),
         "GET console.facts": Expected(f"{console}/accounts/{PREPAID}/facts", on_console()),
         "POST console.state_fact": Expected(
@@ -717,6 +713,75 @@ def by_hand() -> dict[str, Expected]:
     }
 
 
+def of_moves() -> dict[str, Expected]:
+    """Return the expectation for moves, refunds and auto top-ups of the prepaid account."""
+    desk_404 = open_to(DESK, 404)
+    own = open_to(DESK, 404, resident=404, other_resident=404)
+    page, api = f"/account/{PREPAID}", f"/api/v1/accounts/{PREPAID}"
+    on_desk = open_to(DESK, 422)
+    key = {"Idempotency-Key": "every-route-m"}
+    return {
+        "GET console.moves": Expected("/console/moves", open_to(STAFF)),
+        "GET console.move_in": Expected("/console/moves/new", open_to(DESK)),
+        "POST console.move_in": Expected("/console/moves/new", on_desk, data={"on": "soon"}),
+        "POST console.settle_moves": Expected("/console/moves/settle", open_to(DESK, 302)),
+        "GET console.move_account": Expected(f"/console/accounts/{PREPAID}/move", open_to(DESK)),
+        "POST console.move_account": Expected(
+            f"/console/accounts/{PREPAID}/move", on_desk, data={"on": "soon"}
+        ),
+        "GET console.refunds": Expected("/console/refunds", open_to(STAFF)),
+        "POST console.pay_refund": Expected(
+            "/console/refunds/999/pay", open_to(DESK, 302), data={"reference": "1"}
+        ),
+        "POST console.drop_refund": Expected("/console/refunds/999/drop", open_to(DESK, 302)),
+        "GET console.refund": Expected(f"/console/accounts/{PREPAID}/refund", open_to(DESK)),
+        "POST console.refund": Expected(
+            f"/console/accounts/{PREPAID}/refund", on_desk, data={"amount": "much"}
+        ),
+        "GET account.auto_top_up": Expected(f"{page}/auto-top-up", on_account_page()),
+        "POST account.auto_top_up": Expected(
+            f"{page}/auto-top-up", on_account_page(422), data={"amount": "much"}
+        ),
+        "POST account.confirm_auto_top_up": Expected(
+            f"{page}/auto-top-up/confirm", on_account_page(302)
+        ),
+        "POST account.stop_auto_top_up": Expected(f"{page}/auto-top-up/stop", on_account_page(302)),
+        "GET account.refund": Expected(f"{page}/refund", on_account_page()),
+        "POST account.refund": Expected(
+            f"{page}/refund", on_account_page(422), data={"amount": "much"}
+        ),
+        "POST account.drop_refund": Expected(f"{page}/refund/999/drop", on_account_page(302)),
+        "GET api.moves": Expected("/api/v1/moves", open_to(STAFF)),
+        "POST api.move": Expected("/api/v1/moves", on_desk, json={"kind": "away"}, headers=key),
+        "POST api.preview_move": Expected("/api/v1/moves/preview", on_desk, json={"kind": "away"}),
+        "POST api.settle_moves": Expected("/api/v1/moves/settle", open_to(DESK)),
+        "GET api.refunds": Expected("/api/v1/refunds", open_to((*STAFF, *RESIDENTS))),
+        "POST api.ask_refund": Expected(
+            f"{api}/refunds",
+            open_to((*DESK, *RESIDENTS), 422),
+            json={"amount": 5},
+            headers=key,
+        ),
+        "POST api.pay_refund": Expected(
+            "/api/v1/refunds/999/pay", desk_404, json={"reference": "1"}
+        ),
+        "POST api.drop_refund": Expected("/api/v1/refunds/999/drop", own),
+        "POST api.transfer": Expected(
+            f"{api}/transfers", open_to((*DESK, *RESIDENTS), 422), json={"amount": 5}, headers=key
+        ),
+        "GET api.auto_top_up": Expected(f"{api}/auto-top-up", open_to((*STAFF, *RESIDENTS), 404)),
+        "PUT api.agree_auto_top_up": Expected(
+            f"{api}/auto-top-up", open_to((*DESK, *RESIDENTS), 422), json={"most": 5}
+        ),
+        "POST api.confirm_auto_top_up": Expected(
+            f"{api}/auto-top-up/confirm", own | open_to(DESK, 422, resident=422)
+        ),
+        "DELETE api.stop_auto_top_up": Expected(
+            f"{api}/auto-top-up", own | open_to(DESK, 422, resident=422)
+        ),
+    }
+
+
 def explained(line_id: int) -> dict[str, Expected]:
     """Return the expectation for the routes of a charge line of the prepaid account."""
     return {
@@ -735,7 +800,7 @@ def expected(browsers: Clients) -> dict[str, Expected]:
 
     lines = browsers["operator"].get(f"/api/v1/accounts/{PREPAID}/charge-lines").get_json()
     known = routes(number(POSTPAID, "payment_document"), number(PREPAID, "receipt"))
-    return known | explained(lines[0]["id"])
+    return known | explained(lines[0]["id"]) | of_moves()
 
 
 def every_route(app: Flask) -> list[str]:

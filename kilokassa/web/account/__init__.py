@@ -2,7 +2,21 @@
 
 from flask import Blueprint
 
-from kilokassa.web.account import compare, complaint, debt, facts, lines, notices, pages, plan, readings, top_up
+from kilokassa.web.account import (
+    auto_top_up,
+    bonuses,
+    compare,
+    complaint,
+    debt,
+    facts,
+    lines,
+    notices,
+    pages,
+    plan,
+    readings,
+    refund,
+    top_up,
+)
 from kilokassa.web.account import reserves as reserve_pages
 
 
@@ -19,7 +33,14 @@ def blueprint() -> Blueprint:
     account.get("/<number>/charges/<int:line_id>")(lines.line)
     account.get("/<number>/debt")(debt.debt)
     account.get("/<number>/facts")(facts.facts)
+    account.get("/<number>/bonuses")(bonuses.bonuses)
     account.get("/<number>/plan")(plan.plan)
+    auto = "/<number>/auto-top-up"
+    account.route(auto, methods=["GET", "POST"])(auto_top_up.auto_top_up)
+    account.post(f"{auto}/confirm", endpoint="confirm_auto_top_up")(auto_top_up.confirm)
+    account.post(f"{auto}/stop", endpoint="stop_auto_top_up")(auto_top_up.stop)
+    account.route("/<number>/refund", methods=["GET", "POST"])(refund.refund)
+    account.post("/<number>/refund/<int:refund_id>/drop", endpoint="drop_refund")(refund.drop)
     account.get("/<number>/plans", endpoint="comparison")(compare.comparison)
     account.post("/<number>/plans", endpoint="choose_plan")(compare.choose_plan)
     account.get("/<number>/operations")(pages.operations)

@@ -12,8 +12,10 @@ from flask_smorest import Api  # type: ignore[import-untyped]
 
 from kilokassa.web.api import (
     accounts,
+    auto_top_ups,
     balance,
     billing,
+    bonuses,
     by_hand,
     comparison,
     debts,
@@ -24,12 +26,14 @@ from kilokassa.web.api import (
     findings,
     house_services,
     lines,
+    moves,
     notices,
     payments,
     prices,
     provider,
     readings,
     recalculation,
+    refunds,
     registry,
     rehearsals,
     tariff_drafts,
@@ -70,6 +74,9 @@ def install_api(app: Flask) -> None:
     routes = blueprint()
     for part in (
         accounts,
+        auto_top_ups,
+        moves,
+        refunds,
         notices,
         webhooks,
         registry,
@@ -77,6 +84,7 @@ def install_api(app: Flask) -> None:
         tariffs,
         tariff_drafts,
         comparison,
+        bonuses,
         facts,
         debts,
         rehearsals,

@@ -6,6 +6,7 @@ from kilokassa.web.console import (
     accounts,
     agreements,
     balance,
+    bonuses,
     comparison,
     debtors,
     documents,
@@ -17,11 +18,13 @@ from kilokassa.web.console import (
     home,
     house_services,
     lines,
-    payments,
+    moves,
     notices,
+    payments,
     prices,
     readings,
     recalculation,
+    refunds,
     registry,
     rehearsals,
     runs,
@@ -63,6 +66,14 @@ def blueprint() -> Blueprint:
     console.get("/payment-orders")(payments.payment_orders)
     console.get("/till")(payments.till)
     console.get("/lines/<int:line_id>")(lines.line)
+    console.get("/moves")(moves.moves)
+    console.route("/moves/new", methods=["GET", "POST"])(moves.move_in)
+    console.post("/moves/settle")(moves.settle_moves)
+    console.route("/accounts/<number>/move", methods=["GET", "POST"])(moves.move_account)
+    console.get("/refunds")(refunds.refunds)
+    console.post("/refunds/<int:refund_id>/pay", endpoint="pay_refund")(refunds.pay)
+    console.post("/refunds/<int:refund_id>/drop", endpoint="drop_refund")(refunds.drop)
+    console.route("/accounts/<number>/refund", methods=["GET", "POST"])(refunds.refund)
     console.get("/buildings")(registry.buildings)
     console.get("/buildings/<code>")(registry.building)
     both = ["GET", "POST"]
@@ -114,6 +125,12 @@ def blueprint() -> Blueprint:
     console.get(of_account)(agreements.new_agreement)
     console.post(of_account)(agreements.sign_agreement)
     console.post(f"{of_account}/end")(agreements.end_agreement)
+    console.get("/bonuses")(bonuses.bonuses)
+    console.post("/bonuses")(bonuses.publish_bonus)
+    console.post("/bonuses/campaigns")(bonuses.begin_bonus_campaign)
+    console.get("/bonuses/campaigns/<code>")(bonuses.campaign)
+    console.get("/bonuses/rules/<code>")(bonuses.bonus_rule)
+    console.get("/accounts/<number>/bonuses")(bonuses.account_bonuses)
     console.get("/accounts/<number>/facts")(facts.facts)
     console.post("/accounts/<number>/facts")(facts.state_fact)
     console.post("/accounts/<number>/facts/withdraw")(facts.withdraw_fact)

@@ -28,7 +28,7 @@ class NoAutoTopUp(DomainError):
     """The account has no rule that stands."""
 
     code = "no_auto_top_up"
-    template = mark("Account %(account)s has no auto top-up.")
+    template = mark("The account has no auto top-up.")
 
 
 @dataclass(frozen=True, slots=True)

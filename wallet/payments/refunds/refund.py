@@ -25,7 +25,7 @@ class NotRefundable(DomainError):
     """More is asked back than there is to give back."""
 
     code = "not_refundable"
-    template = mark("Account %(account)s: at most %(most)s roubles can be given back.")
+    template = mark("At most %(most)s roubles can be given back.")
 
     @property
     def most_minor(self) -> int:
