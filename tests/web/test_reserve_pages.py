@@ -152,8 +152,10 @@ def test_a_program_asks_for_the_loss_and_takes_out(own_installation: Application
     client = Clients(create_app(later))["operator"]
 
     loss = client.get(f"{API}/reserves/1/loss?amount=1000.00").get_json()
-    done = post(client, f"{API}/reserves/1/withdrawals", amount="1000.00").get_json()
-    again = post(client, f"{API}/reserves/1/withdrawals", amount="1000.00").get_json()
+    done = post(client, f"{API}/reserves/1/withdrawals", "to-break-it", amount="1000.00").get_json()
+    again = post(
+        client, f"{API}/reserves/1/withdrawals", "to-break-it", amount="1000.00"
+    ).get_json()
 
     assert (first["kept"], first["repeated"]) == ("1000.00", False)
     # Paid on 1 February and 1 March, 45 nights at 12 %: 14.79; at 3 % 60 nights are 4.93.
