@@ -113,14 +113,16 @@ def post(url_text: str, body: bytes, headers: dict[str, str], rules: HttpRules) 
     for address in addresses[:2]:  # a second one, where the first does not listen
         connection = _connection(url, address, rules)
         try:
-            with contextlib.closing(connection), _watched(connection, deadline):
+            with contextlib.closing(connection), _watched(connection, deadline) as held:
                 try:
                     connection.connect()
                 except (HTTPError, OSError, ValueError) as error:
                     last = error
                     continue
                 if connection.sock is not None:
-                    connection.sock.settimeout(rules.answer_s)
+                    # The connection lets go of it once the answer began; the watch must not.
+                    held.append(connection.sock)
+                connection.timeout = rules.answer_s
                 return _exchange(connection, url, body, headers, deadline)
         except (HTTPError, OSError, ValueError) as error:
             last = error
@@ -174,20 +176,21 @@ def _connection(url: SplitResult, address: str, rules: HttpRules) -> HTTPConnect
 
 
 @contextlib.contextmanager
-def _watched(connection: HTTPConnection, deadline: float) -> Iterator[None]:
+def _watched(connection: HTTPConnection, deadline: float) -> Iterator[list[socket.socket]]:
     """Break the connection off at the deadline: time-outs of reads begin anew with every byte."""
+    held: list[socket.socket] = []
 
     def break_off() -> None:
-        held = connection.sock
-        if held is not None:
-            with contextlib.suppress(OSError):
-                held.shutdown(socket.SHUT_RDWR)
+        for one in (*held, connection.sock):
+            if one is not None:
+                with contextlib.suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
 
     watch = threading.Timer(max(0.0, deadline - time.monotonic()), break_off)
     watch.daemon = True
     watch.start()
     try:
-        yield
+        yield held
     finally:
         watch.cancel()
 
