@@ -210,10 +210,10 @@ def _single_client(number: int, _clients: int, urls: list[str], barrier: Barrier
     ids = _account_ids(database)
     chance = random.Random(number)
     bare = Bare(psycopg.connect(_libpq(urls[1])), number)
-    steps = _steps(ids, chance, number)
+    steps, bare_steps = (_steps(ids, chance, number) for _ in range(2))
     for _ in range(20):
         _single(database, next(steps))
-        bare.insert(next(steps))
+        bare.insert(next(bare_steps))
     ours: list[float] = []
     count = 0
     for _ in range(ROUNDS):
@@ -225,7 +225,7 @@ def _single_client(number: int, _clients: int, urls: list[str], barrier: Barrier
         barrier.wait()
         end = time.perf_counter() + ROUND_S
         while time.perf_counter() < end:
-            bare.insert(next(steps))
+            bare.insert(next(bare_steps))
             count += 1
     return SingleClient(ours, count)
 
@@ -399,14 +399,15 @@ def _embedded(folder: Path) -> dict[str, object]:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
     bare = Bare(connection, 0)
-    steps = _steps(_account_ids(database), random.Random(7), 0)
+    ids, chance = _account_ids(database), random.Random(7)
+    steps, bare_steps = (_steps(ids, chance, 0) for _ in range(2))
     counts = [0, 0]
     for _ in range(ROUNDS):
         for place in (0, 1):
             end = time.perf_counter() + ROUND_S
             while time.perf_counter() < end:
                 if place:
-                    bare.insert(next(steps))
+                    bare.insert(next(bare_steps))
                 else:
                     _single(database, next(steps))
                 counts[place] += 1

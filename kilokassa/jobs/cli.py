@@ -28,6 +28,7 @@ from kilokassa.jobs import (
     findings,
     heating,
     installation,
+    jobs,
     moves,
     payments,
     prices,
@@ -95,9 +96,10 @@ for _module in (
     wallets,
     bonuses,
     reserves,
+    payments,
     debts,
     documents,
-    payments,
+    jobs,
     serving,
 ):
     for _command in _module.COMMANDS:

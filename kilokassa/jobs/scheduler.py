@@ -12,15 +12,19 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 
 from billing import store as billing_store
+from kilokassa.app.job_runs import Job, run_due
+from kilokassa.app.upkeep import JOBS
 from kilokassa.app.wiring import Application
 from kilokassa.db.locks import LeaderLock
-from kilokassa.jobs.upkeep import JOBS, Job
 
 ASKED_EVERY_S: Final = 5
 """How often a process that waits asks whether it may lead."""
 
 LATE_BY_S: Final = 6 * 3600
 """A job that could not start in time still starts when it is no later than this."""
+
+CATCH_UP: Final = "catch_up"
+CATCH_UP_MINUTE: Final = 55
 
 log = structlog.get_logger()
 
@@ -72,7 +76,18 @@ def _scheduler(application: Application, lock: LeaderLock, zone: ZoneInfo) -> Ba
     for job in JOBS:
         trigger = CronTrigger(hour=job.hour, minute=job.minute, timezone=zone)
         scheduler.add_job(_guarded(job, application, lock), trigger, id=job.name, name=job.name)
+    # Days that were missed or failed: at once, and every hour until they are done.
+    again = CronTrigger(minute=CATCH_UP_MINUTE, timezone=zone)
+    scheduler.add_job(catch_up, args=(application, lock), id=CATCH_UP)
+    scheduler.add_job(catch_up, again, args=(application, lock), id=f"{CATCH_UP}_hourly")
     return scheduler
+
+
+def catch_up(application: Application, lock: LeaderLock) -> None:
+    """Run, in order of their days, the jobs by day that owe one; one that fails stops no other."""
+    for job in JOBS:
+        if job.by_day:
+            _guarded(job, application, lock)()
 
 
 def _guarded(job: Job, application: Application, lock: LeaderLock) -> Callable[[], None]:
@@ -82,10 +97,8 @@ def _guarded(job: Job, application: Application, lock: LeaderLock) -> Callable[[
         if not lock.is_held():
             return
         try:
-            outcome = job.run(application)
-        except Exception:  # the next one shall still run
-            log.exception("job failed", job=job.name)
-        else:
-            log.info("job done", job=job.name, outcome=outcome)
+            run_due(application, job)
+        except Exception:  # not the job's own, which is recorded: the database is away
+            log.exception("job not recorded", job=job.name)
 
     return run

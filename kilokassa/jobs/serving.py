@@ -68,18 +68,18 @@ def scheduler(console: Console, once: str | None) -> None:
 
     Example: kilokassa scheduler --once send_notices
     """
+    from kilokassa.app.upkeep import JOBS
+    from kilokassa.jobs.jobs import run_job
     from kilokassa.jobs.scheduler import run_scheduler, stop_on_signals
-    from kilokassa.jobs.upkeep import JOBS
 
     application = console.installed
     if once is None:
         run_scheduler(application, stop_on_signals())
         return
-    found = next((job for job in JOBS if job.name == once), None)
-    if found is None:
+    if once not in {job.name for job in JOBS}:
         names = ", ".join(job.name for job in JOBS)
         raise click.BadParameter(f"{once!r} is none of: {names}", param_hint="--once")
-    console.say(mark("%(job)s: %(outcome)s"), job=once, outcome=found.run(application))
+    run_job(console, once)
 
 
 @click.command()

@@ -1,16 +1,17 @@
 import threading
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from billing.service import RetailerOrder, establish_retailer
 from kilokassa.app.settings import Settings
+from kilokassa.app.upkeep import JOBS
 from kilokassa.app.wiring import Application
 from kilokassa.core.clock import FixedClock
 from kilokassa.db.locks import LeaderLock
 from kilokassa.db.session import Database
 from kilokassa.jobs import scheduler
-from kilokassa.jobs.upkeep import JOBS
 
 
 @pytest.fixture
@@ -32,9 +33,10 @@ def application(database: Database, tmp_path: Path, clock: FixedClock) -> Applic
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
 def test_a_job_that_runs_twice_over_nothing_does_nothing(application: Application, job):
-    first = job.run(application)
+    day = application.clock.now().date()
+    first = job.run(application, day)
 
-    assert job.run(application) == first
+    assert job.run(application, day) == first
 
 
 def test_the_jobs_run_by_the_clock_on_the_retailers_wall(application: Application):
@@ -45,20 +47,20 @@ def test_the_jobs_run_by_the_clock_on_the_retailers_wall(application: Applicatio
 
     now = application.clock.now().astimezone(zone)
     due = {job.id: job.trigger.get_next_fire_time(None, now) for job in made.get_jobs()}
-    assert set(due) == {job.name for job in JOBS}
+    assert set(due) == {job.name for job in JOBS} | {"catch_up", "catch_up_hourly"}
     assert (due["expire"].hour, due["expire"].minute, due["expire"].tzinfo) == (0, 5, zone)
 
 
 def test_a_failing_job_does_not_stop_the_others(application: Application):
-    from kilokassa.jobs.upkeep import Job
+    from kilokassa.app.job_runs import Job
 
-    def fail(_: Application) -> object:
+    def fail(_: Application, _day: date) -> object:
         raise RuntimeError("once")
 
     lock = LeaderLock(application.database)
     assert lock.acquire()
 
-    scheduler._guarded(Job("fail", fail, "*", "*"), application, lock)()
+    scheduler._guarded(Job("fail", "fail", fail, "*", "*"), application, lock)()
 
     lock.release()
 
