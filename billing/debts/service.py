@@ -135,11 +135,7 @@ def inputs_of(
     ids = [account.id for account in accounts]
     prepaid = frozenset(a.id for a in accounts if a.settlement is Settlement.PREPAID)
     flags = debt_store.flags_on(session, ids, today)
-    # A contract that lends an emergency credit is paid ahead; everyone else has the law's due days.
-    ahead = frozenset(
-        i for i in ids if rules.guard_set(flags.get(i, Flags()).guard_set).emergency_credit
-    )
-    debts = store.debts_of(session, ids, rules.due_on, paying_ahead=ahead)
+    debts = debts_as_judged(session, ids, rules, flags)
     agreements = debt_store.agreements_of(session, ids)
     notices = _by_account(store.delivered_notices(session, ids))
     supplies = _by_account(debt_store.supplies(session, ids))
@@ -208,6 +204,22 @@ def norm_months(
             months[str(service)] = None if litres is None else water_month_minor(price, litres, day)
         found[account.id] = months
     return found
+
+
+def debts_as_judged(
+    session: Session,
+    account_ids: Sequence[AccountId],
+    rules: DebtRules,
+    flags: Mapping[AccountId, Flags],
+) -> dict[AccountId, AccountDebts]:
+    """Return the debts of accounts as their services are judged by.
+
+    A contract that lends an emergency credit is paid ahead; everyone else has the law's due days.
+    """
+    ahead = frozenset(
+        i for i in account_ids if rules.guard_set(flags.get(i, Flags()).guard_set).emergency_credit
+    )
+    return store.debts_of(session, account_ids, rules.due_on, paying_ahead=ahead)
 
 
 def debts_by_law(

@@ -11,7 +11,13 @@ from sqlalchemy.orm import Session
 from billing import store as billing_store
 from billing.debts import store as debts_store
 from billing.debts.bills import AccountDebts
-from billing.debts.service import DebtRules, debts_by_law, norm_months, rules_of
+from billing.debts.service import (
+    DebtRules,
+    debts_as_judged,
+    debts_by_law,
+    norm_months,
+    rules_of,
+)
 from billing.models import AccountRow
 from kilokassa.app.debts import AgreementView, agreement_views, instalments_offered
 from kilokassa.app.late_fees import NOT_CHARGED, ComputedFee, computed_fees, standing_warnings
@@ -64,6 +70,8 @@ class Debtor:
     address: str
     premises: str
     decision: DecisionView
+    debt_minor: int
+    """What is overdue by now; the decision keeps what was when it was made."""
     overdue_since: date | None
     days: int | None
     """How many days it is overdue, today counted."""
@@ -135,8 +143,10 @@ def debtors(
     ]
     ids = sorted({one.account_id for one in decisions})
     places = _places(session, ids)
-    debts = debts_by_law(session, ids, rules_of(session))
     zones = debts_store.zones_of(session, ids)
+    on = local_date(clock.now(), billing_store.retailer_zone(session))
+    flags = debt_store.flags_on(session, ids, on)
+    debts = debts_as_judged(session, ids, rules_of(session), flags)
     order = list(ServiceState)
     found = []
     for one in decisions:
@@ -147,9 +157,20 @@ def debtors(
         since = debts[one.account_id].overdue_since(one.service, today)
         days = None if since is None else (today - since).days + 1
         found.append(
-            Debtor(one.account_id, number, payer, code, address, premises, one, since, days)
+            Debtor(
+                account_id=one.account_id,
+                number=number,
+                payer_name=payer,
+                building_code=code,
+                address=address,
+                premises=premises,
+                decision=one,
+                debt_minor=debts[one.account_id].overdue_minor(one.service, today),
+                overdue_since=since,
+                days=days,
+            )
         )
-    found.sort(key=lambda d: (-order.index(d.decision.state), -(d.decision.debt_minor or 0)))
+    found.sort(key=lambda d: (-order.index(d.decision.state), -d.debt_minor))
     return tuple(found)
 
 

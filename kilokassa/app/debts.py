@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from billing import store as billing_store
 from billing.debts import store as debts_store
 from billing.debts.facts import standing_agreement
-from billing.debts.service import DebtRules, debts_by_law, recompute, rules_of
+from billing.debts.service import DebtRules, debts_as_judged, debts_by_law, recompute, rules_of
 from billing.models import Service
 from kilokassa.app.telling import account_notice
 from kilokassa.core.calendar import Month, local_date
@@ -256,13 +256,16 @@ def order_limitation_notices(session: Session, clock: Clock) -> int:
         return 0
     rules = rules_of(session)
     retailer = billing_store.retailer(session)
-    month = Month.of(local_date(clock.now(), ZoneInfo(retailer.zone)))
+    today = local_date(clock.now(), ZoneInfo(retailer.zone))
+    month = Month.of(today)
     accounts = {
         account.id: account
         for account in billing_store.billed_accounts(
             session, sorted({one.account_id for one in asking}), month
         )
     }
+    flags = debt_store.flags_on(session, list(accounts), today)
+    debts = debts_as_judged(session, list(accounts), rules, flags)
     orders: list[NoticeOrder] = []
     for one in asking:
         account = accounts.get(one.account_id)
@@ -274,7 +277,7 @@ def order_limitation_notices(session: Session, clock: Clock) -> int:
         key = debts_store.limitation_key(one.account_id, one.service, episode)
         facts = Limitation(
             service=SERVICES.get(one.service, one.service),
-            debt_minor=one.debt_minor or 0,
+            debt_minor=debts[one.account_id].overdue_minor(one.service, today),
             threshold_minor=threshold_minor,
             days=guards.notice_days,
             suspended_after_days=guards.limited_days if guards.limit_first else 0,

@@ -36,6 +36,7 @@ from kilokassa.core.text import mark
 from kilokassa.demo.balance import ensure_house_balance
 from kilokassa.demo.bonuses import ensure_bonuses
 from kilokassa.demo.by_hand import live_by_hand
+from kilokassa.demo.debts import ensure_debts
 from kilokassa.demo.drafts import ensure_draft
 from kilokassa.demo.estimates import live_estimates
 from kilokassa.demo.events import ensure_watch
@@ -161,6 +162,7 @@ def ensure_demo(
     with database.writing() as session:
         tell_alarms(session, list(here.account_ids.values()), application.clock)
     ensure_watch(application, plan, SCOPE)
+    ensure_debts(application, plan, here.account_ids, SCOPE)
     logins = _logins(application, here)
     ensure_draft(application, plan)
     return DemoReport(

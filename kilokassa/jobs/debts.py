@@ -66,6 +66,7 @@ def list_debtors(console: Console, state: str | None, building: str, as_json: bo
                     "overdue_since": one.overdue_since,
                     "days_overdue": one.days,
                     **_decision(one.decision),
+                    "debt_minor": one.debt_minor,
                 }
                 for one in found
             ]
@@ -74,7 +75,7 @@ def list_debtors(console: Console, state: str | None, building: str, as_json: bo
     for one in found:
         decision = one.decision
         held = "; ".join(told(each.reason, console.language) for each in decision.held_by)
-        amount = amount_text(decision.debt_minor or 0, console.language)
+        amount = amount_text(one.debt_minor, console.language)
         click.echo(f"{one.number}  {decision.service}  {decision.state}  {amount}  {held}")
     console.say(mark("Debtors: %(count)s"), count=len({one.number for one in found}))
 

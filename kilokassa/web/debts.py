@@ -127,7 +127,7 @@ def debtors_table(items: Sequence[Debtor]) -> Table[Debtor]:
                 Kind.MESSAGE,
                 tone=lambda one: TONES[one.decision.state],
             ),
-            Column("debt", mark("Debt"), lambda one: one.decision.debt_minor, Kind.MONEY),
+            Column("debt", mark("Debt"), lambda one: one.debt_minor, Kind.MONEY),
             Column("days", mark("Days overdue"), lambda one: one.days, Kind.NUMBER),
             Column("held", mark("Held back by"), lambda one: held_text(one.decision), minor=True),
             Column(

@@ -74,6 +74,7 @@ class DebtorSchema(Schema):
     payer = fields.String()
     building = fields.String()
     premises = fields.String()
+    debt = MoneyField(metadata={"description": "What is overdue by now."})
     overdue_since = fields.Date(allow_none=True)
     days_overdue = fields.Integer(allow_none=True)
     decision = fields.Nested(ServiceDecisionSchema)
@@ -379,6 +380,7 @@ def _debtor(here: Visit, one: Debtor) -> dict[str, Any]:
         "premises": one.premises,
         "overdue_since": one.overdue_since,
         "days_overdue": one.days,
+        "debt": one.debt_minor,
         "decision": _decision(here, one.decision),
     }
 

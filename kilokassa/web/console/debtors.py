@@ -114,7 +114,7 @@ def list_debtors() -> ResponseReturnValue:
         building=building,
         buildings=buildings(here.session, here.scope),
         figures=[(STATES[one], count) for one, count in counts.items() if count],
-        owed_minor=sum(one.decision.debt_minor or 0 for one in found),
+        owed_minor=sum(one.debt_minor for one in found),
     )
 
 
