@@ -16,7 +16,7 @@ from billing.house import store as house_store
 from billing.house.served import AssignedService, CommonAreaMonth, ServedHouse
 from billing.models import CommonAreaMethod, CommonAreaMonthRow
 from billing.recalculation.store import first_closes
-from billing.store import areas_of_buildings
+from billing.store import areas_of_buildings, retailer_zone
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.clock import Clock
 from kilokassa.core.digest import canonical_json, digest_value
@@ -107,7 +107,7 @@ def settle_house(
         ).items()
     }
     points = points_of_houses(session, [house.id])[house.id]
-    closed = first_closes(session, month)
+    closed = first_closes(session, month, retailer_zone(session))
     done: list[SettledMonth] = []
     for back in range(SETTLED_BACK_MONTHS, -1, -1):
         one = month.plus(-back)

@@ -23,7 +23,7 @@ from billing.recalculation.changes import (
     most_specific,
 )
 from billing.recalculation.learned import store as learned
-from billing.store import billed_accounts, last_line_ids, standing_lines
+from billing.store import billed_accounts, last_line_ids, retailer_zone, standing_lines
 from kilokassa.core.calendar import Month
 from kilokassa.core.digest import digest_text
 from kilokassa.core.ids import AccountId
@@ -56,9 +56,28 @@ def suspected_months(
     that were charged by an estimate which a reading has replaced since: what is charged must in the
     end be what the meter counted. A month that an account has not closed is none of these.
     """
-    closes = store.first_closes(session, month)
+    zone = retailer_zone(session)
+    closes = store.first_closes(session, month, zone)
+    early = store.early_closes(session, account_ids, month, zone)
+    others = [i for i in account_ids if i not in early]
+    found = _suspected(session, others, month, closes, learned_on)
+    for account_id, own in early.items():
+        mine = _suspected(session, [account_id], month, closes | own, learned_on)
+        for months, of_mine in ((found.months, mine.months), (found.beyond, mine.beyond)):
+            for charged, reasons in of_mine.items():
+                months.setdefault(charged, {}).update(reasons)
+    return found
+
+
+def _suspected(
+    session: Session,
+    account_ids: Sequence[AccountId],
+    month: Month,
+    closes: Mapping[Month, datetime],
+    learned_on: date,
+) -> SuspectedMonths:
     found = SuspectedMonths()
-    if not closes:
+    if not closes or not account_ids:
         return found
     places = store.places_of(session, account_ids)
     uses = learned.plan_uses(session)

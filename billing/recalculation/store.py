@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -32,15 +33,48 @@ from wallet.models import WalletRow
 # --- what is closed ---
 
 
-def first_closes(session: Session, before: Month) -> dict[Month, datetime]:
-    """Return when the first close of each month before one began, the latest month first."""
+def first_closes(session: Session, before: Month, zone: ZoneInfo) -> dict[Month, datetime]:
+    """Return when the first close of each month before one began, the latest month first.
+
+    An account that ended is closed before its last month is over: that is a close of its own
+    (`early_closes`), else everybody's readings since would be suspected.
+    """
     query = (
-        select(BillingRunRow.charge_month, func.min(BillingRunRow.started_at))
+        select(BillingRunRow.charge_month, BillingRunRow.started_at)
         .where(BillingRunRow.kind == RunKind.CLOSE, BillingRunRow.charge_month < before.ordinal)
-        .group_by(BillingRunRow.charge_month)
-        .order_by(BillingRunRow.charge_month.desc())
+        .order_by(BillingRunRow.charge_month.desc(), BillingRunRow.started_at)
     )
-    return {Month.from_ordinal(ordinal): at for ordinal, at in session.execute(query)}
+    found: dict[Month, datetime] = {}
+    for ordinal, at in session.execute(query):
+        month = Month.from_ordinal(ordinal)
+        if at >= month.period(zone).end:
+            found.setdefault(month, at)
+    return found
+
+
+def early_closes(
+    session: Session, account_ids: Sequence[AccountId], before: Month, zone: ZoneInfo
+) -> dict[AccountId, dict[Month, datetime]]:
+    """Return when accounts that ended closed their last month before it was over."""
+    query = (
+        select(
+            BillingPartRow.first_account_id, BillingRunRow.charge_month, BillingRunRow.started_at
+        )
+        .join(BillingRunRow, BillingRunRow.id == BillingPartRow.run_id)
+        .where(
+            BillingRunRow.kind == RunKind.CLOSE,
+            BillingRunRow.whole.is_(False),
+            BillingRunRow.charge_month < before.ordinal,
+            BillingPartRow.first_account_id == BillingPartRow.last_account_id,
+        )
+    )
+    wanted = set(account_ids)
+    found: dict[AccountId, dict[Month, datetime]] = {}
+    for account_id, ordinal, at in session.execute(query):
+        month = Month.from_ordinal(ordinal)
+        if account_id in wanted and at < month.period(zone).end:
+            found.setdefault(AccountId(account_id), {})[month] = at
+    return found
 
 
 def next_to_close(session: Session) -> Month | None:

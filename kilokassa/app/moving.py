@@ -38,23 +38,25 @@ from kilokassa.core.text import filled, mark
 from metering import store as metering_store
 from metering.registry.places import Commodity
 from wallet import store as wallet_store
-from wallet.ledger import BONUS_EXPENSE, EMERGENCY_CREDITS, Reason
+from wallet.ledger import BONUS_EXPENSE, Reason
 from wallet.lots import LotKind
 from wallet.payments.auto import service as auto_service
 from wallet.payments.refunds import store as refund_store
 from wallet.payments.refunds.refund import AskOrder
 from wallet.reserves import service as reserve_service
 from wallet.reserves import store as reserve_store
-from wallet.service import ChargeBatch, ChargeOrder, TakeOrder, charge_batch, take
+from wallet.service import (
+    ChargeBatch,
+    ChargeOrder,
+    TakeOrder,
+    WithdrawOrder,
+    charge_batch,
+    take,
+    withdraw_credit,
+)
 
 JOB_ACTOR: Final = "job:final"
 """Who settles: its keys are the same whoever presses the button, and however often."""
-
-ENDING_LOTS: Final = {
-    LotKind.BONUS: (Reason.EXPIRY, BONUS_EXPENSE),
-    LotKind.CREDIT: (Reason.CREDIT_WITHDRAWN, EMERGENCY_CREDITS),
-}
-"""What nobody takes along: by which reason and against which account it ends."""
 
 READING_ASKED: Final = mark("Meter %(serial)s: a reading of %(day)s is asked for.")
 INTERVALS_ASKED: Final = mark("Some intervals before %(day)s have not come yet.")
@@ -273,7 +275,7 @@ def _settle(
     credit_minor = _withdraw_credit(session, account, on, zone, clock)
     bonus_minor = 0
     if ends_bonus:
-        bonus_minor = _take_lots(session, account, on, zone, LotKind.BONUS, clock)
+        bonus_minor = _end_bonuses(session, account, on, zone, clock)
     transferred_minor = refund_minor = 0
     if not waits:
         transferred_minor, refund_minor = _give_away(session, account, wish, clock)
@@ -397,8 +399,22 @@ def _missing(
 def _withdraw_credit(
     session: Session, account: AccountRow, on: date, zone: ZoneInfo, clock: Clock
 ) -> int:
-    """Take back what is left of emergency credit; what was spent of it is owed already."""
-    return _take_lots(session, account, on, zone, LotKind.CREDIT, clock)
+    """Take emergency credit back whole: what was used of it, other money pays, or it is owed."""
+    account_id, now = AccountId(account.id), clock.now()
+    wallet = wallet_store.lock_wallets(session, [account_id])[account_id]
+    credit = next((lot for lot in wallet.lots if lot.number == wallet.credit_lot), None)
+    if credit is None:
+        return 0
+    order = WithdrawOrder(
+        account_id=account_id,
+        why="account_ended",
+        valid_at=min(local_midnight(on, zone), now),
+        zone=zone,
+        actor=JOB_ACTOR,
+        idempotency_key=f"final:{account_id}:credit:{credit.number}",
+    )
+    withdraw_credit(session, order, clock)
+    return credit.amount_minor
 
 
 def _return_reserves(
@@ -423,28 +439,29 @@ def _return_reserves(
     return returned_minor, clawed_minor
 
 
-def _take_lots(
-    session: Session, account: AccountRow, on: date, zone: ZoneInfo, kind: LotKind, clock: Clock
+def _end_bonuses(
+    session: Session, account: AccountRow, on: date, zone: ZoneInfo, clock: Clock
 ) -> int:
-    """Let what lots of a kind hold end with the account; return how much it was."""
+    """Let what bonuses hold end with the account; return how much it was."""
     account_id, now = AccountId(account.id), clock.now()
     wallet = wallet_store.lock_wallets(session, [account_id])[account_id]
     amount_minor = sum(
-        lot.remaining_minor for lot in wallet.lots if lot.kind is kind and lot.alive_at(now)
+        lot.remaining_minor
+        for lot in wallet.lots
+        if lot.kind is LotKind.BONUS and lot.alive_at(now)
     )
     if amount_minor:
-        reason, against = ENDING_LOTS[kind]
         order = TakeOrder(
             account_id=account_id,
-            reason=reason,
+            reason=Reason.EXPIRY,
             amount_minor=amount_minor,
-            against=against,
+            against=BONUS_EXPENSE,
             valid_at=min(local_midnight(on, zone), now),
             zone=zone,
             actor=JOB_ACTOR,
             # Nothing is left to take a second time: the key only has to differ each time.
-            idempotency_key=f"final:{account_id}:{kind}:{wallet.entry_count}",
-            kinds=frozenset({kind}),
+            idempotency_key=f"final:{account_id}:bonus:{wallet.entry_count}",
+            kinds=frozenset({LotKind.BONUS}),
             detail={"why": "account_ended"},
         )
         take(session, order, clock)

@@ -117,8 +117,6 @@ def pay_refund(session: Session, scope: Scope, order: PayOrder, clock: Clock) ->
         raise RefundSettled(number=row.id)
     now = clock.now()
     advance = held.why.startswith(store.ADVANCE_WHY)
-    if advance:
-        _refuse_other_advances(session, row)
     moved = take(
         session,
         TakeOrder(
@@ -131,6 +129,7 @@ def pay_refund(session: Session, scope: Scope, order: PayOrder, clock: Clock) ->
             actor=scope.actor,
             idempotency_key=f"refund:{row.id}",
             kinds=frozenset({LotKind.ADVANCE}) if advance else OWN_MONEY,
+            payer=row.to_whom if advance else None,
             pays_hold=held.id,
             detail={"refund": row.id, "to": row.to_whom, "reference": reference},
         ),
@@ -181,14 +180,6 @@ def _asked(session: Session, scope: Scope, refund_id: int) -> tuple[RefundRow, H
     session.execute(locking.with_for_update())
     row = session.get_one(RefundRow, refund_id, populate_existing=True, with_for_update=True)
     return row, session.get_one(HoldRow, row.hold_id, populate_existing=True)
-
-
-def _refuse_other_advances(session: Session, row: RefundRow) -> None:
-    """Refuse while the advance of yet another person is there: lots are drawn by their kind."""
-    others = [p for p in store.advances(session, AccountId(row.account_id)) if p != row.to_whom]
-    if others:
-        problem = mark("an advance of %(payer)s is there too; give that back first")
-        raise Invalid(where=mark("refund"), problem=problem, payer=others[0])
 
 
 def _refuse_texts(order: AskOrder) -> None:
