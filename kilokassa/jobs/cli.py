@@ -30,6 +30,7 @@ from kilokassa.jobs import (
     installation,
     jobs,
     moves,
+    notices,
     payments,
     prices,
     rating,
@@ -99,6 +100,7 @@ for _module in (
     payments,
     debts,
     documents,
+    notices,
     jobs,
     serving,
 ):
