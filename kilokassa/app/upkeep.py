@@ -17,6 +17,7 @@ from kilokassa.app.job_runs import Job
 from kilokassa.app.late_fees import charge_late_fees
 from kilokassa.app.notices_due import tell_ledger_events, tell_what_is_due
 from kilokassa.app.outbox import open_channel, send_due
+from kilokassa.app.payment_orders import expire_orders
 from kilokassa.app.reading_reminders import remind_of_readings
 from kilokassa.app.reserves import pay_reserve_bonuses
 from kilokassa.app.running import rate_running_months
@@ -115,6 +116,12 @@ def top_up_by_rules(application: Application, day: date) -> int:
     return run_auto_top_ups(application, day).asked
 
 
+def end_orders(application: Application, _day: date) -> int:
+    """End the payment orders that nobody paid in time; money that still comes is taken."""
+    with application.database.writing() as session:
+        return expire_orders(session, application.clock)
+
+
 def remind_of_verifications(application: Application, _day: date) -> int:
     """Tell who services meters which must be verified; the first day that it can in a month."""
     return tell_verifications(application).written
@@ -153,6 +160,7 @@ JOBS: Final = (
         "remind_of_readings", mark("Readings due"), remind_of_reading_windows, hour="10", minute="5"
     ),
     Job("top_up_by_rules", mark("Automatic top-ups"), top_up_by_rules, hour="11", minute="0"),
+    Job("end_orders", mark("Orders not paid in time"), end_orders, hour="*", minute="15"),
     Job("rate_running", mark("Rating of what was used"), rate_running, hour="*", minute="20"),
     Job("tell_due", mark("Notices that fall due"), tell_due, hour="*", minute="35"),
     Job("decide_services", mark("States of services"), decide, hour="*", minute="50"),
