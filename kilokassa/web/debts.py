@@ -1,5 +1,6 @@
 """Debts on pages: words, tables of bills, decisions, fees and instalments; sentences of a state."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -23,7 +24,7 @@ from wallet.debts.bills import SettledBill
 from wallet.debts.flags import FLAG_WORDS, YES, YES_NO, FlagKind, StatedFlag
 from wallet.debts.instalments import Instalment, Standing
 from wallet.debts.late_fee import MINOR_DIGITS, percent_text
-from wallet.debts.service_state import Action, ServiceState, Supply
+from wallet.debts.service_state import Action, Guard, ServiceState, Supply
 from wallet.debts.store import ChargedFee, DecisionView
 
 STATES: Final[Mapping[ServiceState, str]] = {
@@ -67,6 +68,7 @@ STANDING_TONES: Final[Mapping[Standing, str]] = {
     Standing.FULFILLED: "quiet",
 }
 ENDED: Final = mark("ended")
+_ISO_DAY: Final = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 GUARD_SETS: Final = {
     "household_ru": mark("Household, Russia"),
     "prepay_contract": mark("Prepaid contract"),
@@ -95,9 +97,24 @@ def service_word(service: str) -> str:
 
 
 def held_text(decision: DecisionView) -> str:
-    """Return every guard that holds the next step back, as one text."""
+    """Return every guard that holds the next step back, as one text.
+
+    A service that is never cut needs no other reason: nothing that may be learned changes it.
+    """
     language = visit().language
-    return "; ".join(told(held.reason, language) for held in decision.held_by)
+    never = [one for one in decision.held_by if one.guard is Guard.SERVICE and one.known]
+    return "; ".join(told(held.reason, language) for held in never or decision.held_by)
+
+
+def warning_texts(warnings: Sequence[str]) -> list[str]:
+    """Return what is unsure about a debt as people read it, days in the reader's form."""
+    language = visit().language
+    return [
+        _ISO_DAY.sub(
+            lambda found: date_text(date.fromisoformat(found[0]), language), told(text, language)
+        )
+        for text in warnings
+    ]
 
 
 def debtors_table(items: Sequence[Debtor]) -> Table[Debtor]:
@@ -113,7 +130,6 @@ def debtors_table(items: Sequence[Debtor]) -> Table[Debtor]:
                 link=lambda one: url_for("console.debt", number=one.number),
             ),
             Column("payer", mark("Payer"), lambda one: one.payer_name, minor=True),
-            Column("place", mark("Address"), _place, minor=True),
             Column(
                 "service",
                 mark("Service"),
@@ -129,7 +145,6 @@ def debtors_table(items: Sequence[Debtor]) -> Table[Debtor]:
             ),
             Column("debt", mark("Debt"), lambda one: one.debt_minor, Kind.MONEY),
             Column("days", mark("Days overdue"), lambda one: one.days, Kind.NUMBER),
-            Column("held", mark("Held back by"), lambda one: held_text(one.decision), minor=True),
             Column(
                 "action",
                 mark("To be done"),
@@ -144,18 +159,12 @@ def debtors_table(items: Sequence[Debtor]) -> Table[Debtor]:
                 Kind.INSTANT,
                 minor=True,
             ),
+            Column("held", mark("Held back by"), lambda one: held_text(one.decision), minor=True),
         ),
         items=items,
         filterable=True,
         empty=mark("Nobody owes anything that is overdue."),
     )
-
-
-def _place(one: Debtor) -> str:
-    return translate(mark("%(address)s, flat %(number)s")) % {
-        "address": one.address,
-        "number": one.premises,
-    }
 
 
 def services_table(items: Sequence[ServiceDebt]) -> Table[ServiceDebt]:
@@ -209,7 +218,9 @@ def bills_table(items: Sequence[SettledBill], today: date) -> Table[SettledBill]
             Column(
                 "service", mark("Service"), lambda one: service_word(one.bill.service), Kind.MESSAGE
             ),
-            Column("amount", mark("Charged"), lambda one: one.bill.amount_minor, Kind.MONEY),
+            Column(
+                "amount", mark("Billed"), lambda one: one.bill.amount_minor, Kind.MONEY, minor=True
+            ),
             Column("left", mark("Left to pay"), lambda one: one.left_minor(today), Kind.MONEY),
             Column("due", mark("Pay by"), lambda one: one.bill.due_on, Kind.DATE),
         ),
@@ -321,7 +332,7 @@ def fees_table(view: DebtView) -> Table[FeeRow]:
         columns=(
             Column("month", mark("Bill of"), lambda one: one.month, Kind.MONTH),
             Column("service", mark("Service"), lambda one: one.service, Kind.MESSAGE, minor=True),
-            Column("first", mark("From"), lambda one: one.first, Kind.DATE),
+            Column("first", mark("From"), lambda one: one.first, Kind.DATE, minor=True),
             Column("last", mark("Up to"), lambda one: one.last, Kind.DATE),
             Column("days", mark("Days"), lambda one: one.days, Kind.NUMBER),
             Column("debt", mark("Debt"), lambda one: one.debt_minor, Kind.MONEY, minor=True),
@@ -498,7 +509,7 @@ def _sentence(here: Visit, view: DebtView, decision: DecisionView) -> str:
     until = "" if decision.next_at is None else instant_text(decision.next_at, here.zone, language)
     match decision.state:
         case ServiceState.NEGATIVE:
-            reasons = "; ".join(told(held.reason, language) for held in decision.held_by)
+            reasons = held_text(decision)
             return gettext(
                 mark("Something is overdue. Nothing is switched off for it: %(reasons)s."), language
             ) % {"reasons": reasons}

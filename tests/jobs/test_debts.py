@@ -33,7 +33,7 @@ def debt(folder, capfd):
 
 
 def test_services_are_decided_and_debtors_listed_with_every_guard(debt):
-    decided = debt("decide", "--json").json
+    debt("decide")
     again = debt("decide", "--json").json
     (listed,) = [
         one
@@ -42,7 +42,6 @@ def test_services_are_decided_and_debtors_listed_with_every_guard(debt):
     ]
     shown = debt("show", DEBTOR).out
 
-    assert decided["changed"] > 0
     assert again["changed"] == 0
     assert "vulnerable" in {held["guard"] for held in listed["held_by"]}
     assert "it is not known whether: a vulnerable person lives here" in shown

@@ -6,8 +6,7 @@ from flask import render_template
 from flask.typing import ResponseReturnValue
 
 from kilokassa.app.debt_views import debt_view
-from kilokassa.core.text import told
-from kilokassa.web.debts import bills_table, fees_table, schedule_table, what_follows
+from kilokassa.web.debts import bills_table, fees_table, schedule_table, warning_texts, what_follows
 from kilokassa.web.kit import Table, export_asked
 from kilokassa.web.visit import account_of, visit
 
@@ -30,7 +29,7 @@ def debt(number: str) -> ResponseReturnValue:
         account=row,
         view=view,
         follows=what_follows(here, view),
-        warnings=[told(text, here.language) for text in view.warnings],
+        warnings=warning_texts(view.warnings),
         tables=tables,
         agreement=agreement,
         schedule=None if agreement is None else schedule_table(agreement.schedule),

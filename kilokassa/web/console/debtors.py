@@ -15,7 +15,7 @@ from kilokassa.app.debts import set_flag, take_flag_back
 from kilokassa.core.errors import DomainError
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Right
-from kilokassa.core.text import mark, sentence, told
+from kilokassa.core.text import mark, sentence
 from kilokassa.web.debts import (
     GUARD_SETS,
     STATES,
@@ -29,6 +29,7 @@ from kilokassa.web.debts import (
     history_table,
     schedule_table,
     services_table,
+    warning_texts,
     what_follows,
 )
 from kilokassa.web.doers import Doers
@@ -198,7 +199,7 @@ def _page(
         view=view,
         tables=tables,
         follows=what_follows(here, view),
-        warnings=[told(text, here.language) for text in view.warnings],
+        warnings=warning_texts(view.warnings),
         agreement=standing,
         schedule=None if standing is None else schedule_table(standing.schedule),
         forms=forms,
