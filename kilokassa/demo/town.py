@@ -44,6 +44,7 @@ from kilokassa.demo.facts import live_facts
 from kilokassa.demo.founding import SCOPE, establish, found
 from kilokassa.demo.hourly import live_choices, live_market, live_revision
 from kilokassa.demo.microgeneration import live_generation
+from kilokassa.demo.moves import ensure_moves
 from kilokassa.demo.payments import bill_payment, top_ups
 from kilokassa.demo.population import ZONE, AccountPlan, TownPlan, real_accounts, town
 from kilokassa.demo.real import RealSeries, real_series
@@ -158,6 +159,7 @@ def ensure_demo(
         _pay_bills(application, here, month)
     ensure_registry(application, plan, SCOPE)
     rate_running_months(application)
+    ensure_moves(application, plan, SCOPE)
     ensure_rehearsal(application, plan, SCOPE)
     with database.writing() as session:
         tell_alarms(session, list(here.account_ids.values()), application.clock)

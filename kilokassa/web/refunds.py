@@ -83,7 +83,7 @@ def refunds_table(
                 tone=lambda one: TONES[one.state],
             ),
             Column(
-                "settled", mark("Settled"), lambda one: one.settled_at, Kind.INSTANT, minor=True
+                "settled", mark("Settled on"), lambda one: one.settled_at, Kind.INSTANT, minor=True
             ),
             Column("reference", mark("Payment order"), lambda one: one.reference, minor=True),
         ),

@@ -14,6 +14,7 @@ from kilokassa.core.money import parse_minor
 from kilokassa.core.text import mark, sentence
 from kilokassa.web.auto_top_ups import attempts_table, state_of
 from kilokassa.web.forms import MOST_MINOR, Form
+from kilokassa.web.kit import export_asked
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, account_of, visit
 from wallet.payments.auto import service, store
@@ -142,6 +143,9 @@ def auto_top_up(number: str) -> ResponseReturnValue:
             flash(translate(mark("The auto top-up is agreed to.")), "good")
             return redirect(url_for("account.auto_top_up", number=number))
     attempts = store.attempts_of(here.session, here.scope, account_id)
+    table = attempts_table(attempts)
+    if export_asked() == table.name:
+        return table.csv()
     answer = render_template(
         "account/auto_top_up.html",
         active="account.home",
@@ -150,7 +154,7 @@ def auto_top_up(number: str) -> ResponseReturnValue:
         cards=cards,
         standing=standing,
         state=state_of(here, standing, attempts),
-        table=attempts_table(attempts),
+        table=table,
     )
     return answer, 422 if request.method == "POST" else 200
 

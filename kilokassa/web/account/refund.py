@@ -9,6 +9,7 @@ from kilokassa.app.refunds import TransferOrder, ask_for_refund, refundable_mino
 from kilokassa.core.errors import DomainError
 from kilokassa.core.text import mark, sentence
 from kilokassa.web import queries
+from kilokassa.web.kit import export_asked
 from kilokassa.web.language import translate
 from kilokassa.web.refunds import RefundForm, TransferForm, refunds_table
 from kilokassa.web.visit import Visit, account_of, visit
@@ -65,6 +66,9 @@ def refund(number: str) -> ResponseReturnValue:
     if request.method == "GET":
         form.to_whom.data = row.payer_name
     found = refund_store.refunds(here.session, here.scope, account_id=account_id, limit=None)
+    table = refunds_table(found)
+    if export_asked() == table.name:
+        return table.csv()
     answer = render_template(
         "account/refund.html",
         active="account.home",
@@ -73,7 +77,7 @@ def refund(number: str) -> ResponseReturnValue:
         other=other,
         others=_other_accounts(here, number),
         most_minor=refundable_minor(here.session, row, here.application.clock),
-        table=refunds_table(found),
+        table=table,
         asked=[one for one in found if one.state is RefundState.ASKED],
     )
     return answer, 422 if request.method == "POST" else 200

@@ -218,6 +218,9 @@ def move_account(number: str) -> ResponseReturnValue:
         except DomainError as error:
             form.form_errors.append(sentence(error, here.language))
         row, _ = account_of(here, number)
+    history = moves_table(here, _history(here, row))
+    if export_asked() == history.name:
+        return history.csv()
     answer = render_template(
         "console/move.html",
         active="console.accounts",
@@ -225,7 +228,7 @@ def move_account(number: str) -> ResponseReturnValue:
         form=form,
         ending=ending,
         waits=[told(text, here.language) for text in ending.waits] if ending else [],
-        history=moves_table(here, _history(here, row)),
+        history=history,
     )
     return answer, 422 if request.method == "POST" and ending is None else 200
 

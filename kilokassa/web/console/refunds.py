@@ -119,6 +119,11 @@ def refund(number: str) -> ResponseReturnValue:
     for one in (form, other):
         if not one.key.data:
             one.key.data = uuid4().hex
+    table = refunds_table(
+        refund_store.refunds(here.session, here.scope, account_id=account_id, limit=None)
+    )
+    if export_asked() == table.name:
+        return table.csv()
     if request.method == "GET":
         form.to_whom.data = row.payer_name
     answer = render_template(
@@ -128,8 +133,6 @@ def refund(number: str) -> ResponseReturnValue:
         form=form,
         other=other,
         most_minor=refundable_minor(here.session, row, here.application.clock),
-        table=refunds_table(
-            refund_store.refunds(here.session, here.scope, account_id=account_id, limit=None)
-        ),
+        table=table,
     )
     return answer, 422 if request.method == "POST" else 200
