@@ -45,6 +45,7 @@ from kilokassa.demo.founding import SCOPE, establish, found
 from kilokassa.demo.hourly import live_choices, live_market, live_revision
 from kilokassa.demo.microgeneration import live_generation
 from kilokassa.demo.moves import ensure_moves
+from kilokassa.demo.notices import ensure_notices
 from kilokassa.demo.payments import bill_payment, top_ups
 from kilokassa.demo.population import ZONE, AccountPlan, TownPlan, real_accounts, town
 from kilokassa.demo.real import RealSeries, real_series
@@ -165,6 +166,7 @@ def ensure_demo(
         tell_alarms(session, list(here.account_ids.values()), application.clock)
     ensure_watch(application, plan, SCOPE)
     ensure_debts(application, plan, here.account_ids, SCOPE)
+    ensure_notices(application, here.account_ids, SCOPE)
     logins = _logins(application, here)
     ensure_draft(application, plan)
     return DemoReport(

@@ -181,10 +181,14 @@ def send(console: Console) -> None:
 
     Example: kilokassa notices send
     """
-    from kilokassa.jobs.upkeep import send_notices, tell_due
+    from datetime import date
+
+    from kilokassa.app.notices_due import tell_what_is_due
+    from kilokassa.app.upkeep import send_notices
 
     application = console.installed
-    written, sent = tell_due(application), send_notices(application)
+    written = tell_what_is_due(application).written
+    sent = send_notices(application, date.min)
     console.say(mark("Written: %(written)s, sent: %(sent)s."), written=written, sent=sent)
 
 

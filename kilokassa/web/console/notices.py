@@ -1,6 +1,6 @@
 """Staff see what was told to whom and what proves that it arrived, and record deliveries."""
 
-from typing import Final
+from typing import Any, Final
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -11,7 +11,7 @@ from kilokassa.core.errors import DomainError
 from kilokassa.core.scope import Right
 from kilokassa.core.text import mark, sentence
 from kilokassa.web.doers import Doers
-from kilokassa.web.kit import Paging, export_asked, page_asked
+from kilokassa.web.kit import Paging, Table, export_asked, page_asked
 from kilokassa.web.language import translate
 from kilokassa.web.notices import (
     DeliveryForm,
@@ -171,7 +171,7 @@ def account_notices(number: str) -> ResponseReturnValue:
 def _page(here: Visit, notice_id: int, refused: DeliveryForm | None) -> ResponseReturnValue:
     found = written_notice(here.session, here.scope, notice_id)
     doers = Doers(here, [one.actor for one in found.deliveries])
-    tables = {
+    tables: dict[str, Table[Any]] = {
         "deliveries": deliveries_table(found.deliveries, doers),
         "attempts": attempts_table(found.attempts),
     }
