@@ -47,6 +47,7 @@ from kilokassa.demo.microgeneration import live_generation
 from kilokassa.demo.moves import ensure_moves
 from kilokassa.demo.notices import ensure_notices
 from kilokassa.demo.payments import bill_payment, top_ups
+from kilokassa.demo.payments_in import ensure_payments_in
 from kilokassa.demo.population import ZONE, AccountPlan, TownPlan, real_accounts, town
 from kilokassa.demo.real import RealSeries, real_series
 from kilokassa.demo.recalculations import live_recalculations
@@ -158,6 +159,7 @@ def ensure_demo(
     for month in plan.closed_months[-2:]:
         # A bill's day may come after the month was closed: the key makes paying again harmless.
         _pay_bills(application, here, month)
+    ensure_payments_in(application, plan, here.account_ids, SCOPE)
     ensure_registry(application, plan, SCOPE)
     rate_running_months(application)
     ensure_moves(application, plan, SCOPE)
