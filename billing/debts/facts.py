@@ -11,8 +11,13 @@ from kilokassa.core.calendar import local_date, local_midnight
 from kilokassa.core.ids import AccountId
 from wallet.debts.agreements import Agreement
 from wallet.debts.flags import Flags
-from wallet.debts.service_state import DeliveredNotice, GuardSet, ServiceFacts, Supply
-from wallet.debts.store import SupplyState
+from wallet.debts.service_state import (
+    DeliveredNotice,
+    GuardSet,
+    ServiceFacts,
+    Supply,
+    SupplyState,
+)
 
 
 @dataclass(frozen=True, slots=True)

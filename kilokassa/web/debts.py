@@ -30,7 +30,7 @@ from wallet.debts.store import ChargedFee, DecisionView
 STATES: Final[Mapping[ServiceState, str]] = {
     ServiceState.NORMAL: mark("in order"),
     ServiceState.LOW: mark("little money is left"),
-    ServiceState.NEGATIVE: mark("owes, and nothing follows"),
+    ServiceState.NEGATIVE: mark("owes"),
     ServiceState.NOTICE_DUE: mark("a notice is due"),
     ServiceState.NOTICE_DELIVERED: mark("a notice was delivered"),
     ServiceState.RESTORING: mark("is to be restored"),
@@ -144,7 +144,7 @@ def debtors_table(items: Sequence[Debtor]) -> Table[Debtor]:
                 tone=lambda one: TONES[one.decision.state],
             ),
             Column("debt", mark("Debt"), lambda one: one.debt_minor, Kind.MONEY),
-            Column("days", mark("Days overdue"), lambda one: one.days, Kind.NUMBER),
+            Column("days", mark("Overdue, days"), lambda one: one.days, Kind.NUMBER),
             Column(
                 "action",
                 mark("To be done"),

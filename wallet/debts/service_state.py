@@ -184,6 +184,15 @@ class DeliveredNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class SupplyState:
+    """What a meter lets through, as it was last read back."""
+
+    supply: Supply
+    pending: Supply | None
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceFacts:
     """What is known of one service of an account at an instant; None is not known."""
 

@@ -24,16 +24,7 @@ from wallet.debts.models import (
     ServiceDecisionRow,
     SupplyRow,
 )
-from wallet.debts.service_state import Action, Guard, Held, ServiceState, Supply
-
-
-@dataclass(frozen=True, slots=True)
-class SupplyState:
-    """What a meter lets through, as it was last read back."""
-
-    supply: Supply
-    pending: Supply | None
-    since: datetime
+from wallet.debts.service_state import Action, Guard, Held, ServiceState, SupplyState
 
 
 @dataclass(frozen=True, slots=True)
