@@ -3,11 +3,13 @@
 import json
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from kilokassa.app.auto_top_ups import run_auto_top_ups
 from kilokassa.app.gateways import (
     INSTANT_HEADER,
     KEY_HEADER,
@@ -16,11 +18,13 @@ from kilokassa.app.gateways import (
     HttpGateway,
     signature,
 )
+from kilokassa.app.moving import move
 from kilokassa.app.settings import BadSetting, CardGatewaySettings, Settings
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.errors import Forbidden, Invalid, NotFound
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Role, Scope, system_scope
+from tests.scenarios.test_life_of_a_mover import Flat, changes
 from tests.wallet.builders import accounts_with_wallets
 from wallet.payments.auto import service, store
 from wallet.payments.auto_top_up import (
@@ -219,3 +223,63 @@ def test_a_gateway_that_is_not_safe_is_refused_without_telling_its_secret(text):
         Settings.from_env({"KILOKASSA_CARD_GATEWAYS": text})
 
     assert SECRET not in str(refused.value)
+
+
+class Killed(BaseException):
+    """The process ends between the bank's answer and what would have been written."""
+
+
+class DyingGateway:
+    def __init__(self, gateway):
+        self.gateway = gateway
+
+    def charge(self, asked):
+        self.gateway.charge(asked)
+        raise Killed
+
+
+def prepaid_flat(database, folder):
+    """A flat whose resident pays ahead, with 120.00 left for the day the tests look at."""
+    flat = Flat(database, folder, date(2026, 10, 1))
+    flat.uses(date(2026, 10, 1), date(2026, 10, 21), 100)
+    move(flat.at(date(2026, 10, 11)), STAFF, changes(date(2026, 10, 11)))
+    flat.pays("2000000001", date(2026, 10, 11), 240_00)
+    rule = AutoTopUpRule(
+        BelowThreshold(300_00), UpToTarget(1000_00), date(2026, 10, 11), 2000_00, window_days=7
+    )
+    account_id = flat.id_of("2000000001")
+    with database.writing() as session:
+        agreed(session, flat.at(date(2026, 10, 11)).clock, account_id, rule=rule)
+    return flat
+
+
+def run(flat, day, gateway, minutes=0):
+    application = flat.at(day)
+    later = FixedClock(application.clock.at + timedelta(minutes=minutes))
+    return run_auto_top_ups(replace(application, clock=later), day, gateways={"bank": gateway})
+
+
+def test_a_wallet_that_runs_short_is_filled_from_the_card_once(database, tmp_path):
+    flat, bank, day = prepaid_flat(database, tmp_path), Bank(), date(2026, 10, 21)
+    with served(bank) as gateway:
+        first = run(flat, day, gateway)
+        second = run(flat, day, gateway)
+
+    # Ten days at 12.00 are used of 240.00; a thousand is the target.
+    assert (first.asked, first.taken_minor, second.asked) == (1, 880_00, 0)
+    assert [one["amount_minor"] for one in bank.asked] == [880_00]
+    assert flat.balance("2000000001", day) == 1120_00
+    assert flat.faults() == []
+
+
+def test_a_process_killed_after_the_bank_answered_asks_again_under_the_same_key(database, tmp_path):
+    flat, bank, day = prepaid_flat(database, tmp_path), Bank(), date(2026, 10, 21)
+    with served(bank) as gateway:
+        with pytest.raises(Killed):
+            run(flat, day, DyingGateway(gateway))
+        soon = run(flat, day, gateway, minutes=5)
+        later = run(flat, day, gateway, minutes=11)
+
+    assert (soon.asked, later.taken) == (0, 1)
+    assert len(bank.answers) == 1
+    assert flat.balance("2000000001", day) == 1120_00
