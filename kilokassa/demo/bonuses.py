@@ -14,7 +14,7 @@ from wallet.bonuses.store import published_rules
 SPRING_DAYS: Final = 62
 SPRING_MINOR: Final = 3_000_00
 YEAR_DAYS: Final = 500
-YEAR_MINOR: Final = 25_000_00
+YEAR_MINOR: Final = 34_000_00
 """By now nearly all of it is granted: what the town pays on time in a year is about as much."""
 
 RULES: Final = (

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -395,3 +396,26 @@ def test_no_order_of_asking_grants_beyond_a_budget_or_twice(sqlite_database, bud
     assert spent_minor == report.campaign.granted_minor
     assert sum(minor for _, _, minor in report.by_rule) == spent_minor
     assert all(0 <= one.granted_minor <= one.budget_minor for one in every)
+
+
+def test_the_table_of_the_page_is_what_is_granted(database, accounts, october):
+    page = Path(__file__).resolve().parents[2] / "docs" / "algorithms" / "bonuses.md"
+    table = page.read_text(encoding="utf-8").split("| Left of the campaign |")[1]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    campaign(database, 80_01)
+    publish(database, rule_text(more="campaign: autumn\nmost_a_month: 70.00"))
+
+    for number, row in enumerate(cells):
+        account_id, paid_minor = int(row[0]), kopecks(row[1])
+        give(database, paid(paid_minor, account_id, f"top_up:{number}"), clock=october)
+        found = [o for o in rows(database, account_id) if o.occasion_key == f"top_up:{number}"]
+        earned_minor = found[0].earned_minor if found else 0
+        granted_minor = found[0].amount_minor if found else 0
+        assert (earned_minor, granted_minor) == (kopecks(row[2]), kopecks(row[3])), row
+        assert 80_01 - granted_of(database) == kopecks(row[4]), row
+        assert str((found and found[0].why) or "") == row[5], row
+    assert len(cells) == 6
+
+
+def kopecks(text_):
+    return int(text_.replace(".", ""))
