@@ -12,6 +12,7 @@ from billing import store as billing_store
 from billing.models import AccountRow
 from invoices.models import DocumentRow
 from invoices.service import CancelOrder, cancel_document
+from kilokassa.app.bonuses import void_top_up
 from kilokassa.app.payments import Payment, TakenPayment, take_payments
 from kilokassa.core.calendar import local_date
 from kilokassa.core.clock import Clock
@@ -32,7 +33,7 @@ from wallet.payments.service import (
     set_taken,
 )
 from wallet.payments.store import Incoming
-from wallet.service import ReverseOrder, reverse_top_up
+from wallet.service import ReverseOrder
 
 SUGGESTIONS_MAX: Final = 10
 
@@ -171,7 +172,7 @@ def undo_top_up(
         actor=scope.actor,
         idempotency_key=f"undo:{entry_id}",
     )
-    reversal = reverse_top_up(session, order, clock)
+    reversal = void_top_up(session, order, clock)
     number = session.scalar(
         select(DocumentRow.number).where(DocumentRow.key == f"receipt:{entry_id}")
     )
