@@ -1,7 +1,7 @@
 """Lots: what is spent first, what value that comes back goes to, what will expire."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
@@ -225,11 +225,25 @@ def after(lots: Iterable[Lot], draws: Iterable[Draw]) -> tuple[Lot, ...]:
     taken: dict[LotId, int] = {}
     for draw in draws:
         taken[draw.lot_id] = taken.get(draw.lot_id, 0) + draw.amount_minor
-    return tuple(
-        replace(lot, remaining_minor=lot.remaining_minor - taken[lot.id])
-        if lot.id in taken
-        else lot
-        for lot in lots
+    if not taken:
+        return tuple(lots)
+    return tuple([_less(lot, taken[lot.id]) if lot.id in taken else lot for lot in lots])
+
+
+def _less(lot: Lot, taken_minor: int) -> Lot:
+    # Not by `replace`, which takes four times as long.
+    return Lot(
+        lot.id,
+        lot.number,
+        lot.kind,
+        lot.spend_order,
+        lot.amount_minor,
+        lot.remaining_minor - taken_minor,
+        lot.came_at,
+        lot.expires_at,
+        lot.rule,
+        lot.service,
+        lot.payer,
     )
 
 
