@@ -1,6 +1,6 @@
 """The lists that pages show, described once: the page, its sorting and its CSV are the same."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -116,8 +116,8 @@ def _entry_tone(one: Entry) -> str:
     return "warn" if one.reason in (Reason.REVERSAL, Reason.CORRECTION, Reason.EXPIRY) else "quiet"
 
 
-def lots(items: Sequence[LotState]) -> Table[LotState]:
-    """Return the lots of a wallet in the order they are spent."""
+def lots(items: Sequence[LotState], names: Mapping[str, str] | None = None) -> Table[LotState]:
+    """Return the lots of a wallet in the order they are spent; `names` are those of rules."""
     return Table(
         name="lots",
         caption=mark("Lots, in the order they are spent"),
@@ -129,7 +129,8 @@ def lots(items: Sequence[LotState]) -> Table[LotState]:
                 Kind.WORD,
                 tone=lambda one: "good" if one.lot.kind == "bonus" else "quiet",
             ),
-            Column("came", mark("Came"), lambda one: one.lot.came_at, Kind.INSTANT),
+            Column("rule", mark("Rule"), lambda one: (names or {}).get(one.rule, one.rule)),
+            Column("came", mark("Came"), lambda one: one.lot.came_at, Kind.INSTANT, minor=True),
             Column("expires", mark("Expires"), lambda one: one.lot.expires_at, Kind.INSTANT),
             Column("amount", mark("Of"), lambda one: one.lot.amount_minor, Kind.MONEY, minor=True),
             Column("left", mark("Left"), lambda one: one.lot.remaining_minor, Kind.MONEY),

@@ -20,6 +20,7 @@ from kilokassa.web.lines import line_link
 from kilokassa.web.pdf import pdf_answer
 from kilokassa.web.visit import account_of, visit
 from wallet import store as wallet_store
+from wallet.bonuses.store import rule_names
 
 ACCOUNTS_OFFERED: Final = 50
 LATEST_SHOWN: Final = 5
@@ -65,7 +66,7 @@ def home(number: str) -> str:
         endpoint="account.consumption",
         entries=tables.entries(entries),
         documents=tables.documents(documents, "account.document_pdf", with_account=False),
-        lots=tables.lots(bonus),
+        lots=tables.lots(bonus, rule_names(here.session, here.language)),
         readings_until=readings_wanted(here, row),
     )
 
@@ -103,7 +104,10 @@ def operations(number: str) -> ResponseReturnValue:
     entries = wallet_store.entries_of(here.session, here.scope, account_id, limit=ENTRIES_SHOWN)
     shown: dict[str, Table[Any]] = {
         "entries": tables.entries(entries),
-        "lots": tables.lots(wallet_store.lots_of(here.session, here.scope, account_id)),
+        "lots": tables.lots(
+            wallet_store.lots_of(here.session, here.scope, account_id),
+            rule_names(here.session, here.language),
+        ),
     }
     if export_asked() in shown:
         return shown[export_asked()].csv()
