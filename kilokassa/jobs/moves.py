@@ -50,7 +50,7 @@ def move() -> None:
 @_dry
 @json_option
 @pass_console
-def move_out(console: Console, number: str, **options: Any) -> None:  # noqa: ANN401
+def move_out(console: Console, /, number: str, **options: Any) -> None:  # noqa: ANN401
     """Let account NUMBER end: it is charged up to the day, and gets its final statement.
 
     Example: kilokassa move out 2799000004 --on 2026-11-15 --rest refund --refund-to "Ivanov I."
@@ -89,6 +89,7 @@ def move_out(console: Console, number: str, **options: Any) -> None:  # noqa: AN
 @pass_console
 def change_payer(
     console: Console,
+    /,
     number: str,
     new_number: str,
     payer: str,
@@ -140,6 +141,7 @@ def change_payer(
 @pass_console
 def move_in(
     console: Console,
+    /,
     building: str,
     premises: str,
     number: str,
