@@ -50,7 +50,7 @@ class PublishedOffer:
 
     def named(self, language: Language) -> str:
         """Return its name in a language, else in the one that it has."""
-        return self.name_en or self.name if language is Language.ENGLISH else self.name
+        return self.name_en or self.name if language == Language.ENGLISH else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def percent_text(ppm: int, language: Language) -> str:
     ('12.5%', '10%')
     """
     decimals = len(f"{ppm % 10_000:04}".rstrip("0"))
-    gap = "\u00a0" if language is Language.RUSSIAN else ""
+    gap = "\u00a0" if language == Language.RUSSIAN else ""
     return f"{number_text(Decimal(ppm).scaleb(-4), language, decimals=decimals)}{gap}%"
 
 
