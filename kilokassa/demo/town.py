@@ -53,6 +53,7 @@ from kilokassa.demo.real import RealSeries, real_series
 from kilokassa.demo.recalculations import live_recalculations
 from kilokassa.demo.registry import ensure_registry
 from kilokassa.demo.rehearsals import ensure_rehearsal
+from kilokassa.demo.reserves import live_reserves
 from kilokassa.demo.series import (
     RegisterReadingPlan,
     day_matrix,
@@ -149,6 +150,7 @@ def ensure_demo(
         live_facts(application, plan, month, here.account_ids, SCOPE)
         live_generation(application, plan, month, here.account_ids, SCOPE)
         days_added += _live(application, here, month, next_day)
+        live_reserves(application, plan, month, here.account_ids)
         if month.plus(1).first_day <= today:
             _close(application, here, month)
             months_closed += 1
