@@ -228,7 +228,7 @@ def _run(application: "Application", job: Job, day: date) -> JobRun:
 
 def _words(error: Exception) -> str:
     if isinstance(error, DomainError):
-        return sentence(error, Language.EN)
+        return sentence(error, Language.ENGLISH)
     return f"{type(error).__name__}: {error}"[:500]
 
 
