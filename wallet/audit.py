@@ -4,6 +4,7 @@ Pure: rows go in, faults come out. Nothing of what is stored is trusted, so that
 and never an exception, whatever the rows hold.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 from kilokassa.core.ids import AccountId
 from kilokassa.core.text import mark
-from wallet.ledger import WALLET, entry_digest, instant_key, lot_key
+from wallet.ledger import OPENING_DEBT, WALLET, entry_digest, instant_key, lot_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class StoredWallet(NamedTuple):
     head_digest: str
     lot_count: int
     credit_lot: int | None
+    opening_debt_minor: int = 0
 
 
 class StoredEntry(NamedTuple):
@@ -103,6 +105,7 @@ def audit_wallet(
         brought.setdefault(lot.entry_id, []).append(lot)
     taken: dict[int, int] = {}
     head, balance_minor, uncovered_minor, count = "", 0, 0, 0
+    opening_minor = 0
     for count, entry in enumerate(entries, start=1):
         moved, drawn = legs.get(entry.id, ()), sorted(draws.get(entry.id, ()))
         new = brought.get(entry.id, ())
@@ -142,9 +145,40 @@ def audit_wallet(
                 str(uncovered_minor),
                 count,
             )
+        opening_minor += _opening_change(entry.detail)
+        if not 0 <= opening_minor <= max(0, uncovered_minor):
+            yield LedgerFault(
+                account_id,
+                mark("What is owed from before the wallet is below zero or above the debt."),
+                str(uncovered_minor),
+                str(opening_minor),
+                count,
+            )
         head, balance_minor = digest, balance_minor + entry.amount_minor
     yield from _sums(wallet, head, count, balance_minor, uncovered_minor)
+    if opening_minor != wallet.opening_debt_minor:
+        yield LedgerFault(
+            account_id,
+            mark("What is owed from before the wallet is not what the entries left of it."),
+            str(opening_minor),
+            str(wallet.opening_debt_minor),
+        )
     yield from _lots(wallet, lots, taken)
+
+
+def _opening_change(detail: str) -> int:
+    """Return by how much an entry says that it changed the opening debt; 0 where it says nothing.
+
+    What is stored is not trusted: a detail that is no object of JSON says nothing.
+    """
+    if OPENING_DEBT not in detail:
+        return 0
+    try:
+        told = json.loads(detail)
+    except (ValueError, RecursionError):
+        return 0
+    found = told.get(OPENING_DEBT, 0) if isinstance(told, dict) else 0
+    return found if type(found) is int else 0
 
 
 def _digest(

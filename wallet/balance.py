@@ -14,7 +14,7 @@ class Balance:
     spendable_minor: int
     """What living lots hold."""
     uncovered_minor: int
-    """What was charged and no lot could pay: the debt."""
+    """What is owed: what was used and no lot could pay, and what was owed before the wallet."""
     bonus_minor: int
     """Of the spendable amount, what bonus lots hold."""
     rated_minor: int = 0
@@ -29,10 +29,17 @@ class Balance:
     """What of the credit was used: the next money that comes in fills it up first."""
     restricted_minor: int = 0
     """Of the spendable amount, what pays one service alone."""
+    opening_debt_minor: int = 0
+    """Of what is uncovered, what was owed before the wallet; living lots may stand beside it."""
 
     def __post_init__(self) -> None:
         if self.posted_minor != self.spendable_minor - self.uncovered_minor:
             raise ValueError(f"a balance adds up: {self!r}")
+
+    @property
+    def new_debt_minor(self) -> int:
+        """What was used and no lot could pay: it takes the whole of what comes in."""
+        return self.uncovered_minor - self.opening_debt_minor
 
     @property
     def without_credit_minor(self) -> int:

@@ -6,12 +6,15 @@ instant for which that is valid and at the one at which it is recorded: otherwis
 to it for an earlier day would expire at once.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
+from kilokassa.core.digest import canonical_json
 from kilokassa.core.ids import AccountId, LotId, WalletId
-from wallet.ledger import Posting, Reason, entry_digest, instant_key, lot_key
+from wallet.ledger import OPENING_DEBT, Posting, Reason, entry_digest, instant_key, lot_key
 from wallet.lots import (
     SPEND_ORDER,
     Draw,
@@ -23,6 +26,9 @@ from wallet.lots import (
     give_back,
     in_order_of_return,
 )
+
+WHOLE_SHARE: Final = 10_000
+"""All of what comes in, in basis points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +90,19 @@ class Wallet:
     closed_through_month: int | None
     credit_lot: int | None = None
     """Number of the lot that is an emergency credit which is open; there is one at a time."""
+    opening_debt_minor: int = 0
+    """Of what is uncovered, what was owed before the wallet; lots may stand beside it."""
     paid: tuple[Paid, ...] = ()
     """What lots paid before, latest first; loaded only where value is to be given back."""
     holds: Mapping[int, int] = field(default_factory=dict)
     """Kopecks that are held, by the id of the hold; loaded only where money is asked for."""
     entries: list[NewEntry] = field(default_factory=list)
     new_lots: list[NewLot] = field(default_factory=list)
+    _opening_told_minor: int = field(init=False, default=0)
+    """The opening debt that the entries so far account for."""
+
+    def __post_init__(self) -> None:
+        self._opening_told_minor = self.opening_debt_minor
 
     @property
     def lots_minor(self) -> int:
@@ -101,6 +114,22 @@ class Wallet:
         """Lots less what is uncovered."""
         return self.lots_minor - self.uncovered_minor
 
+    @property
+    def new_debt_minor(self) -> int:
+        """What was used and no lot could pay."""
+        return self.uncovered_minor - self.opening_debt_minor
+
+    def covered_by(self, amount_minor: int, opening_share: int = 0) -> tuple[int, int]:
+        """Return what an amount that comes in covers of the new debt, and of the opening debt.
+
+        The one is covered whole; the other by what is left, at most `opening_share` basis points
+        of the amount, rounded down: as `wallet.payments.split` shows it before paying.
+        """
+        new_minor = min(amount_minor, self.new_debt_minor)
+        capped_minor = amount_minor * opening_share // WHOLE_SHARE
+        opening_minor = min(self.opening_debt_minor, capped_minor, amount_minor - new_minor)
+        return new_minor, opening_minor
+
     def take(
         self,
         amount_minor: int,
@@ -109,10 +138,12 @@ class Wallet:
         among: Callable[[Lot], bool] | None = None,
         *,
         services: Mapping[str, int] | None = None,
+        before_wallet: bool = False,
     ) -> NewEntry:
         """Pay `amount_minor` from the lots, or those of a kind; what they cannot is uncovered.
 
         A lot restricted to a service pays at most that one's part; without `among`, none else.
+        What is owed from before the wallet is repaid by shares of what comes in later.
         """
         if among is None:
             lots, services = self.lots, services or {}
@@ -122,6 +153,8 @@ class Wallet:
         before = self.posted_minor
         self.lots = after(self.lots, drawdown.draws)
         self.uncovered_minor += drawdown.uncovered_minor
+        if before_wallet:
+            self.opening_debt_minor += drawdown.uncovered_minor
         return self._enter(-amount_minor, before, postings, drawdown.draws, facts)
 
     def put(
@@ -135,9 +168,11 @@ class Wallet:
         rule: str = "",
         service: str = "",
         payer: str = "",
+        opening_share: int = 0,
     ) -> tuple[NewEntry, int]:
         """Take in a new lot; it first covers what is owed. Return the entry and what it covered.
 
+        What was used is covered whole, what was owed before the wallet by a share (`covered_by`).
         Own money then fills up an emergency credit. A credit, and what is restricted to a service,
         cover nothing that was owed before them: the one is for what comes, the other may not.
         """
@@ -149,7 +184,9 @@ class Wallet:
             assert self.credit_lot is None, self.credit_lot
             self.credit_lot = lot.number
         elif lot.alive_at(facts.at) and not service:
-            covered_minor = min(amount_minor, self.uncovered_minor)
+            new_minor, opening_minor = self.covered_by(amount_minor, opening_share)
+            covered_minor = new_minor + opening_minor
+            self.opening_debt_minor -= opening_minor
             credit = self._credit() if kind is LotKind.OWN else None
             if credit is not None:
                 used_minor = credit.amount_minor - credit.remaining_minor
@@ -171,10 +208,11 @@ class Wallet:
         services: Mapping[str, int] | None = None,
         reviving: bool = False,
     ) -> tuple[Draw, ...]:
-        """Give value back: to what is owed, to the lots that paid, else as a lot of its own.
+        """Give value back: to what was used, to the lots that paid, to what was owed before.
 
-        The lots that paid the corrected month come first, then all others, latest first. Return the
-        draws by which expired lots got something back; what they hold must be granted anew.
+        What is left after that is a lot of its own. The lots that paid the corrected month come
+        first, then all others, latest first. Return the draws by which expired lots got something
+        back; what they hold must be granted anew.
         """
         before = self.posted_minor
         by_id = {lot.id: lot for lot in self.lots}
@@ -186,7 +224,7 @@ class Wallet:
         )
         back = give_back(
             amount_minor,
-            uncovered_minor=self.uncovered_minor,
+            uncovered_minor=self.new_debt_minor,
             paid=[(by_id[payer.lot_id], payer.amount_minor) for payer in payers],
             at=facts.at,
             services=services or {},
@@ -194,8 +232,13 @@ class Wallet:
         )
         self.uncovered_minor -= back.covered_minor
         self.lots = after(self.lots, back.draws)
-        if back.new_lot_minor:
-            self._new_lot(back.new_lot_minor, LotKind.RETURNED, facts.valid_at, None, "")
+        # What no lot had paid was owed: so it lowers the opening debt before it is anybody's own.
+        opening_minor = min(back.new_lot_minor, self.opening_debt_minor)
+        self.uncovered_minor -= opening_minor
+        self.opening_debt_minor -= opening_minor
+        if back.new_lot_minor > opening_minor:
+            own_minor = back.new_lot_minor - opening_minor
+            self._new_lot(own_minor, LotKind.RETURNED, facts.valid_at, None, "")
         self._enter(amount_minor, before, postings, back.draws, facts)
         return back.revived
 
@@ -214,20 +257,30 @@ class Wallet:
         return self._enter(-draw.amount_minor, before, postings, (draw,), facts)
 
     def take_back(
-        self, lot_id: LotId, amount_minor: int, postings: Sequence[Posting], facts: Facts
+        self,
+        lot_id: LotId,
+        amount_minor: int,
+        postings: Sequence[Posting],
+        facts: Facts,
+        *,
+        opening_minor: int = 0,
     ) -> NewEntry:
         """Take an amount back that came as one lot.
 
-        What was spent of it already, other lots now pay; what none can pay is uncovered.
+        What it had repaid of the opening debt is owed from before again. What else was spent of it
+        already, other lots now pay; what none can pay is uncovered.
         """
         before = self.posted_minor
         held_minor = sum(lot.remaining_minor for lot in self.lots if lot.id == lot_id)
         own = Draw(lot_id, min(held_minor, amount_minor))
         others = [lot for lot in self.lots if lot.id != lot_id]
-        rest = draw_down(others, amount_minor - own.amount_minor, at=facts.at, services={})
+        owed_minor = min(opening_minor, amount_minor - own.amount_minor)
+        spent_minor = amount_minor - own.amount_minor - owed_minor
+        rest = draw_down(others, spent_minor, at=facts.at, services={})
         draws = (*((own,) if own.amount_minor else ()), *rest.draws)
         self.lots = after(self.lots, draws)
-        self.uncovered_minor += rest.uncovered_minor
+        self.uncovered_minor += rest.uncovered_minor + owed_minor
+        self.opening_debt_minor += owed_minor
         if any(lot.id == lot_id and lot.number == self.credit_lot for lot in self.lots):
             self.credit_lot = None
         return self._enter(-amount_minor, before, postings, draws, facts)
@@ -283,6 +336,12 @@ class Wallet:
     ) -> NewEntry:
         balance = self.posted_minor
         assert before + amount_minor == balance, (before, amount_minor, balance)
+        assert 0 <= self.opening_debt_minor <= self.uncovered_minor, self.opening_debt_minor
+        opening_minor = self.opening_debt_minor - self._opening_told_minor
+        if opening_minor:
+            told = json.loads(facts.detail or "{}") | {OPENING_DEBT: opening_minor}
+            facts = replace(facts, detail=canonical_json(told))
+            self._opening_told_minor = self.opening_debt_minor
         closed = self.closed_through_month
         book_month = facts.month if closed is None else max(facts.month, closed + 1)
         numbers = {lot.id: lot.number for lot in self.lots}

@@ -44,6 +44,8 @@ WALLET: Final = "wallet"
 
 BONUS_EXPENSE: Final = "bonus_expense"
 OPENING: Final = "opening"
+OPENING_DEBT: Final = "opening_debt"
+"""Under this name an entry says by how much it changed what is owed from before the wallet."""
 RESERVES: Final = "reserves"
 """What residents have set aside: the house owes it as it owes what is in wallets."""
 COMPENSATION_EXPENSE: Final = "compensation_expense"

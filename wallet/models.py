@@ -19,6 +19,10 @@ class WalletRow(Base):
     __table_args__ = (
         CheckConstraint("lots_minor >= 0", name="lots_not_negative"),
         CheckConstraint("uncovered_minor >= 0", name="uncovered_not_negative"),
+        CheckConstraint(
+            "opening_debt_minor >= 0 AND opening_debt_minor <= uncovered_minor",
+            name="opening_debt_uncovered",
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -26,6 +30,8 @@ class WalletRow(Base):
     currency: Mapped[str] = mapped_column(default="RUB")
     lots_minor: Mapped[int] = mapped_column(default=0)
     uncovered_minor: Mapped[int] = mapped_column(default=0)
+    opening_debt_minor: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Of it, what was owed before the wallet was opened and is not repaid."""
     entry_count: Mapped[int] = mapped_column(default=0)
     lot_count: Mapped[int] = mapped_column(default=0, server_default="0")
     head_digest: Mapped[str] = mapped_column(default="")

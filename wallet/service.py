@@ -22,11 +22,12 @@ from kilokassa.core.text import mark
 from wallet import store
 from wallet.audit import LedgerFault as LedgerFault  # what `verify` yields
 from wallet.audit import audit_wallet
-from wallet.book import Facts, Wallet
+from wallet.book import WHOLE_SHARE, Facts, Wallet
 from wallet.ledger import (
     BONUS_EXPENSE,
     EMERGENCY_CREDITS,
     OPENING,
+    OPENING_DEBT,
     WALLET,
     Reason,
     cash,
@@ -95,6 +96,8 @@ class TopUpOrder:
     idempotency_key: str
     external_reference: str = ""
     bonus_rules: tuple[BonusRule, ...] = ()
+    opening_share: int = WHOLE_SHARE
+    """The largest share of it, in basis points, that repays what was owed before the wallet."""
 
     def digest(self) -> str:
         """Return the digest of what is asked: not of when it was asked, nor of the rules."""
@@ -119,6 +122,8 @@ class TopUpResult:
     bonus_minor: int
     bonus_rule: str
     balance_minor: int
+    opening_repaid_minor: int = 0
+    """Of what it covered, what was owed before the wallet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,11 +356,11 @@ def top_up(session: Session, order: TopUpOrder, clock: Clock) -> TopUpResult:
     now = clock.now()
     _expire_due(wallet, now, order.zone)
     bonus = bonus_for(order.amount_minor, order.bonus_rules, local_date(order.valid_at, order.zone))
-    covered_minor = min(order.amount_minor, wallet.uncovered_minor)
+    new_minor, opening_minor = wallet.covered_by(order.amount_minor, order.opening_share)
     answer = {
         "tender": order.tender,
         "reference": order.external_reference,
-        "covered": covered_minor,
+        "covered": new_minor + opening_minor,
         "bonus": bonus.amount_minor if bonus else 0,
         "rule": bonus.rule if bonus else "",
         "balance": wallet.posted_minor + order.amount_minor + (bonus.amount_minor if bonus else 0),
@@ -370,8 +375,11 @@ def top_up(session: Session, order: TopUpOrder, clock: Clock) -> TopUpResult:
         request_digest=order.digest(),
         detail=canonical_json(answer),
     )
+    if opening_minor:
+        answer[OPENING_DEBT] = -opening_minor  # as the entry will say it
     place = len(wallet.entries)
-    wallet.put(order.amount_minor, (to_wallet(cash(order.tender), order.amount_minor),), facts)
+    posting = to_wallet(cash(order.tender), order.amount_minor)
+    wallet.put(order.amount_minor, (posting,), facts, opening_share=order.opening_share)
     if bonus:
         wallet.put(
             bonus.amount_minor,
@@ -496,9 +504,11 @@ def post_opening(session: Session, orders: Sequence[OpeningOrder], clock: Clock)
                 request_digest=str(amount_minor),
             )
             if amount_minor < 0:
-                wallet.take(-amount_minor, (from_wallet(OPENING, -amount_minor),), facts)
+                posting = from_wallet(OPENING, -amount_minor)
+                wallet.take(-amount_minor, (posting,), facts, before_wallet=True)
             else:
-                wallet.put(amount_minor, (to_wallet(OPENING, amount_minor),), facts)
+                posting = to_wallet(OPENING, amount_minor)
+                wallet.put(amount_minor, (posting,), facts, opening_share=WHOLE_SHARE)
             posted += 1
     store.write(session, list(wallets.values()))
     return posted
@@ -615,9 +625,9 @@ def reverse_top_up(session: Session, order: ReverseOrder, clock: Clock) -> Journ
     place = len(wallet.entries)
     lot_id, _ = store.lot_of_entry(session, entry.id)
     tender = json.loads(entry.detail)["tender"]
-    wallet.take_back(
-        lot_id, entry.amount_minor, (from_wallet(cash(tender), entry.amount_minor),), facts
-    )
+    posting = from_wallet(cash(tender), entry.amount_minor)
+    repaid_minor = -json.loads(entry.detail).get(OPENING_DEBT, 0)
+    wallet.take_back(lot_id, entry.amount_minor, (posting,), facts, opening_minor=repaid_minor)
     return _written(session, wallet, place, order.idempotency_key)
 
 
@@ -761,7 +771,7 @@ def _put_in(wallet: Wallet, order: PutOrder, now: datetime) -> Moved:
         covers = False
     if order.kind is LotKind.CREDIT and wallet.credit_lot is not None:
         raise CreditOpen(account=order.account_id)
-    covered_minor = min(order.amount_minor, wallet.uncovered_minor) if covers else 0
+    covered_minor = min(order.amount_minor, wallet.new_debt_minor) if covers else 0
     balance_minor = wallet.posted_minor + order.amount_minor
     wallet.put(
         order.amount_minor,
@@ -784,7 +794,9 @@ def _take_out(wallet: Wallet, order: TakeOrder, now: datetime) -> Moved:
     free_minor = spendable_minor(filter(order.may_draw, wallet.lots), facts.at)
     if order.kinds is None or order.kinds & HELD_KINDS:
         held = [minor for hold, minor in wallet.holds.items() if hold != order.pays_hold]
-        free_minor = max(0, free_minor - sum(held))
+        # Nor does money leave beside a debt from before the wallet, which only shares repay.
+        owed_minor = wallet.opening_debt_minor if order.payer is None else 0
+        free_minor = max(0, free_minor - sum(held) - owed_minor)
     if order.amount_minor > free_minor and not order.may_owe:
         raise NotEnough(account=order.account_id, free=free_minor, asked=order.amount_minor)
     posting = from_wallet(order.against, order.amount_minor)
@@ -816,6 +828,7 @@ def _answered(
         bonus_minor=answer["bonus"],
         bonus_rule=answer["rule"],
         balance_minor=answer["balance"],
+        opening_repaid_minor=-answer.get(OPENING_DEBT, 0),
     )
 
 

@@ -85,6 +85,7 @@ _DRAW_COLUMNS = ("entry_id", "lot_id", "amount_minor", "service")
 _WALLET_COLUMNS = (
     "lots_minor",
     "uncovered_minor",
+    "opening_debt_minor",
     "entry_count",
     "lot_count",
     "head_digest",
@@ -187,6 +188,7 @@ def lock_wallets(session: Session, account_ids: Iterable[AccountId]) -> dict[Acc
                 id=WalletId(row.id),
                 account_id=AccountId(row.account_id),
                 uncovered_minor=row.uncovered_minor,
+                opening_debt_minor=row.opening_debt_minor,
                 lots=(),
                 lot_count=row.lot_count,
                 entry_count=row.entry_count,
@@ -471,6 +473,7 @@ def write(session: Session, wallets: Sequence[Wallet]) -> dict[AccountId, Writte
             "key": wallet.id,
             "lots_minor": wallet.lots_minor,
             "uncovered_minor": wallet.uncovered_minor,
+            "opening_debt_minor": wallet.opening_debt_minor,
             "entry_count": wallet.entry_count,
             "lot_count": wallet.lot_count,
             "head_digest": wallet.head_digest,
@@ -574,6 +577,7 @@ def balances(
                 bonus_minor=spendable_minor([n for n in theirs if n.kind is LotKind.BONUS], at),
                 credit_minor=sum([lot.remaining_minor for lot in credit]),
                 credit_used_minor=sum([lot.amount_minor - lot.remaining_minor for lot in credit]),
+                opening_debt_minor=row.opening_debt_minor,
                 restricted_minor=spendable_minor([lot for lot in theirs if lot.service], at),
             )
     return sums
@@ -693,6 +697,7 @@ def blocks_to_audit(
         _WALLET.c.head_digest,
         _WALLET.c.lot_count,
         _WALLET.c.credit_lot,
+        _WALLET.c.opening_debt_minor,
     )
     last = None
     while True:

@@ -300,7 +300,7 @@ def _move(
 def own_minor(here: Visit, account_id: AccountId) -> int:
     """Return the own money that could be set aside now, in kopecks."""
     balance = wallet_store.balances(here.session, [account_id], here.now).get(account_id)
-    if balance is None or balance.uncovered_minor:
+    if balance is None or balance.new_debt_minor:
         return 0
     lots = wallet_store.lots_of(here.session, here.scope, account_id)
     own = [one.lot for one in lots if one.lot.kind is LotKind.OWN]

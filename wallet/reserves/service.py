@@ -515,7 +515,7 @@ class _Books:
             + withdrawal.paid_minor
             - withdrawal.clawed_back_minor,
             balance=wallet.posted_minor + loss.returning_minor + after_minor,
-            covered=min(wallet.uncovered_minor, loss.returning_minor),
+            covered=min(wallet.new_debt_minor, loss.returning_minor),
             clawed_back=withdrawal.clawed_back_minor,
             withheld=shares.from_reserve_minor,
         )
@@ -700,6 +700,7 @@ def _read_wallet(session: Session, scope: Scope, account_id: AccountId, now: dat
         id=WalletId(0),
         account_id=account_id,
         uncovered_minor=balance.uncovered_minor,
+        opening_debt_minor=balance.opening_debt_minor,
         lots=tuple(lot for lot in lots if lot.alive_at(now)),
         lot_count=max([lot.number for lot in lots], default=0),
         entry_count=0,
@@ -732,7 +733,7 @@ def _loss(books: _Books, signed: SignedReserve, amount_minor: int, actor: str) -
 
 def _set_aside(wallet: Wallet, amount_minor: int, now: datetime) -> None:
     """Refuse what is not the resident's own free money."""
-    set_aside(wallet.lots, amount_minor, uncovered_minor=wallet.uncovered_minor, at=now)
+    set_aside(wallet.lots, amount_minor, uncovered_minor=wallet.new_debt_minor, at=now)
 
 
 def _refuse_over(signed: SignedReserve, books: _Books) -> None:

@@ -965,9 +965,30 @@ def upgrade() -> None:
 
     with op.batch_alter_table("wallet", schema=None) as batch_op:
         batch_op.add_column(
-            sa.Column("lot_count", sa.Integer(), server_default="0", nullable=False)
+            sa.Column(
+                "lot_count",
+                sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+                server_default="0",
+                nullable=False,
+            )
         )
-        batch_op.add_column(sa.Column("credit_lot", sa.Integer(), nullable=True))
+        batch_op.add_column(
+            sa.Column(
+                "credit_lot", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+            )
+        )
+        batch_op.add_column(
+            sa.Column(
+                "opening_debt_minor",
+                sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+                server_default="0",
+                nullable=False,
+            )
+        )
+        batch_op.create_check_constraint(
+            op.f("ck_wallet_opening_debt_uncovered"),
+            "opening_debt_minor >= 0 AND opening_debt_minor <= uncovered_minor",
+        )
     op.execute(
         "UPDATE wallet SET lot_count ="
         " (SELECT coalesce(max(number), 0) FROM lot WHERE lot.wallet_id = wallet.id)"
@@ -992,6 +1013,8 @@ def downgrade() -> None:
         batch_op.drop_column("service")
 
     with op.batch_alter_table("wallet", schema=None) as batch_op:
+        batch_op.drop_constraint(op.f("ck_wallet_opening_debt_uncovered"), type_="check")
+        batch_op.drop_column("opening_debt_minor")
         batch_op.drop_column("credit_lot")
         batch_op.drop_column("lot_count")
 
