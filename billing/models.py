@@ -151,6 +151,8 @@ class RetailerRow(Base):
     price_split: Mapped[PriceSplit] = mapped_column(
         EnumText(PriceSplit), default=PriceSplit.READING
     )
+    opening_share: Mapped[int] = mapped_column(default=2_000, server_default="2000")
+    """The largest share of a top-up, in basis points, that repays a debt from before the wallet."""
     created_at: Mapped[datetime]
 
 

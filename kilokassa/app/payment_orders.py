@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from billing import store as billing_store
 from kilokassa.app.bonuses import preview_top_up
 from kilokassa.app.payment_matching import undo_top_up
-from kilokassa.app.payments import Payment, take_payments
+from kilokassa.app.payments import Payment, opening_shares, take_payments
 from kilokassa.app.settings import ProviderSettings
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import local_date
@@ -138,9 +138,12 @@ def split_of(
 
 
 def owed_of(session: Session, account_id: AccountId, clock: Clock) -> Owed:
-    """Return what an account owes."""
+    """Return what an account owes, and the share of a top-up that old debt takes at most."""
     balance = wallet_store.balances(session, [account_id], clock.now()).get(account_id)
-    return Owed(new_debt_minor=0 if balance is None else balance.uncovered_minor)
+    if balance is None:
+        return Owed()
+    share = opening_shares(session, [account_id], clock)[account_id]
+    return Owed(balance.new_debt_minor, balance.opening_debt_minor, share)
 
 
 def place_order(

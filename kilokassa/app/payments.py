@@ -21,7 +21,7 @@ from kilokassa.app.month_documents import premises_address, requisites_of
 from kilokassa.app.telling import tell_top_up
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.clock import Clock
-from kilokassa.core.errors import NotFound
+from kilokassa.core.errors import Invalid, NotFound
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Right, Scope
 from kilokassa.core.text import Language, mark
@@ -29,6 +29,7 @@ from kilokassa.db.slices import in_slices
 from wallet import store as wallet_store
 from wallet.bonuses import store as bonus_store
 from wallet.bonuses.store import PublishedRule
+from wallet.debts import store as debt_store
 from wallet.service import TopUpOrder, TopUpResult, top_up
 from wallet.topups import BonusRule
 
@@ -83,6 +84,7 @@ def take_payments(
     accounts = _accounts(session, payments, zone)
     # All wallets at once, low to high: two batches in other orders would wait for each other.
     wallet_store.hold_wallets(session, accounts)
+    shares = opening_shares(session, sorted(accounts), clock)
     results = [
         top_up(
             session,
@@ -96,6 +98,7 @@ def take_payments(
                 idempotency_key=payment.idempotency_key,
                 external_reference=payment.reference,
                 bonus_rules=payment.bonus_rules,
+                opening_share=shares[payment.account_id],
             ),
             clock,
         )
@@ -119,6 +122,37 @@ def take_payments(
             clock,
         )
     return taken
+
+
+def opening_shares(
+    session: Session, account_ids: Sequence[AccountId], clock: Clock
+) -> dict[AccountId, int]:
+    """Return the largest share of a top-up, in basis points, that repays an account's opening debt.
+
+    What is stated of the account today holds; of whom nothing is, what the retailer has set.
+    """
+    retailer = billing_store.retailer(session)
+    today = local_date(clock.now(), ZoneInfo(retailer.zone))
+    flags = debt_store.flags_on(session, account_ids, today)
+    found = {}
+    for account_id in account_ids:
+        stated = flags[account_id].opening_share_bp if account_id in flags else None
+        found[account_id] = retailer.opening_share if stated is None else stated
+    return found
+
+
+def set_opening_share(session: Session, scope: Scope, percent: int | None) -> int:
+    """Set the share, in whole per cent, of accounts that have none of their own; return it."""
+    retailer = billing_store.retailer(session)
+    if percent is not None:
+        scope.demand(Right.RUN_BILLING)
+        if not 0 <= percent <= 100:
+            problem = mark("%(text)s is not a whole per cent from 0 to 100")
+            where = mark("Share of a top-up for old debt")
+            raise Invalid(where=where, problem=problem, text=str(percent))
+        retailer.opening_share = percent * 100
+        session.flush()
+    return retailer.opening_share // 100
 
 
 def _with_bonuses(

@@ -290,6 +290,30 @@ def flag(
         click.echo(f"  {one.id:>6}  {day}  {one.value}  {one.document}{gone}")
 
 
+@debt.command("opening-share")
+@click.argument("percent", type=int, required=False)
+@json_option
+@pass_console
+def opening_share(console: Console, percent: int | None, as_json: bool) -> None:
+    """Say or set which share of a top-up, in PERCENT, repays a debt from before the wallet at most.
+
+    What was used since is paid whole before it. A flag of an account goes before this share.
+
+    Example: kilokassa debt opening-share 20
+    """
+    from kilokassa.app.payments import set_opening_share
+
+    with console.installed.database.writing() as session:
+        stands = set_opening_share(session, console.scope, percent)
+    if as_json:
+        emit({"opening_share_percent": stands})
+    else:
+        console.say(
+            mark("A debt from before the wallet takes at most %(percent)s %% of a top-up."),
+            percent=stands,
+        )
+
+
 @debt.command("agreement")
 @click.argument("account")
 @click.option("--months", type=int, help="Sign one of so many instalments on what is owed today.")

@@ -49,11 +49,14 @@ def show(console: Console, account: str, entries: int, as_json: bool) -> None:
                 "posted_minor": balance.posted_minor,
                 "held_minor": balance.held_minor,
                 "rated_minor": balance.rated_minor,
+                "estimated_minor": balance.estimated_minor,
                 "available_minor": balance.available_minor,
                 "bonus_minor": balance.bonus_minor,
                 "uncovered_minor": balance.uncovered_minor,
+                "opening_debt_minor": balance.opening_debt_minor,
                 "known_until": balance.known_until,
                 "runway_days": None if left is None else left.days,
+                "runway_until": None if left is None else left.until,
                 "lots": [
                     {
                         "number": each.lot.number,
@@ -89,7 +92,7 @@ def show(console: Console, account: str, entries: int, as_json: bool) -> None:
         known = instant_text(balance.known_until, zone, language)
         console.say(mark("known up to %(at)s"), at=known)
     if left is not None:
-        console.say(mark("lasts %(days)s days, until %(day)s"), days=left.days, day=left.until)
+        console.say(mark("lasts %(days)s days, until %(day)s"), days=left.days, day=local_date(left.until, zone))
     for each in lots:
         until = "" if each.lot.expires_at is None else f" → {each.lot.expires_at:%Y-%m-%d}"
         amount = amount_text(each.lot.remaining_minor, language)

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing import store as billing_store
+from billing.foresight.foresight import Outlook
 from billing.models import Measurement, Settlement
-from billing.runway import Runway
 from kilokassa.app.overview import overviews
-from kilokassa.core.calendar import Month
+from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.ids import AccountId
-from kilokassa.core.text import instant_text, mark
+from kilokassa.core.text import date_text, instant_text, mark
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit
 from wallet import store as wallet_store
@@ -24,7 +24,9 @@ class BalanceView:
 
     balance: Balance
     prepaid: bool
-    runway: Runway | None
+    runway: Outlook | None
+    lasts_text: str
+    """Until when, in words: an hour where it is near enough, else a day."""
     known_until: datetime | None
     known_text: str
     month: Month | None
@@ -57,7 +59,12 @@ class BalanceView:
                 (mark("Posted"), self.balance.posted_minor),
                 (mark("Held"), self.balance.held_minor),
                 (mark("Not yet posted"), self.balance.rated_minor),
+                (mark("Used since, estimated"), self.balance.estimated_minor),
             ]
+        if self.balance.opening_debt_minor:
+            if self.balance.new_debt_minor:
+                words.append((mark("Owed for what was used"), self.balance.new_debt_minor))
+            words.append((mark("Owed from before the wallet"), self.balance.opening_debt_minor))
         if self.balance.bonus_minor:
             words.append((mark("of it bonus"), self.balance.bonus_minor))
         return tuple((translate(message), amount) for message, amount in words)
@@ -71,19 +78,28 @@ def balance_view(here: Visit, account_id: AccountId) -> BalanceView:
     billed = billing_store.billed_accounts(session, [account_id], Month.of(here.today))
     if not found or not billed:
         # Closed, or without a wallet yet: nothing runs, so only what is posted counts.
-        return BalanceView(found.get(account_id, _NOTHING), False, None, None, "", None)
+        return BalanceView(found.get(account_id, _NOTHING), False, None, "", None, "", None)
     seen = overviews(session, [account_id], now)[account_id]
     prepaid = seen.account.settlement is Settlement.PREPAID
     return BalanceView(
         balance=seen.balance,
         prepaid=prepaid,
         runway=seen.runway,
+        lasts_text=_lasts_text(here, seen.runway),
         known_until=seen.balance.known_until,
         known_text=_known_text(here, seen.balance.known_until, seen.account.measurement),
         month=seen.month,
         month_minor=seen.month_minor,
         month_wh=seen.month_wh,
     )
+
+
+def _lasts_text(here: Visit, outlook: Outlook | None) -> str:
+    if outlook is None:
+        return ""
+    if outlook.to_the_hour:
+        return instant_text(outlook.until, here.zone, here.language)
+    return date_text(local_date(outlook.until, here.zone), here.language)
 
 
 def _known_text(here: Visit, known_until: datetime | None, measurement: Measurement) -> str:

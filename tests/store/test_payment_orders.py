@@ -2,13 +2,15 @@
 
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
 
 from billing import store as billing_store
 from invoices.models import DocumentRow
+from kilokassa.app.debts import set_flag
 from kilokassa.app.payment_orders import (
     OrderRequest,
     expire_orders,
@@ -17,6 +19,7 @@ from kilokassa.app.payment_orders import (
     split_of,
 )
 from kilokassa.app.settings import BadSetting, ProviderSettings, Settings
+from kilokassa.core.calendar import Month
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.errors import DomainError, RequestConflict
 from kilokassa.core.ids import AccountId
@@ -24,6 +27,7 @@ from kilokassa.core.scope import Role, Scope
 from tests.payments_town import SCOPE, found_town
 from tests.wallet.reserves_town import publish as publish_offer
 from wallet import store as wallet_store
+from wallet.debts.flags import FlagKind
 from wallet.payments import store
 from wallet.payments.models import PaymentOrderRow
 from wallet.payments.payment import OrderState, PaymentState
@@ -31,7 +35,7 @@ from wallet.payments.signing import MessageKind, ProviderMessage
 from wallet.payments.split import Part, ReserveWish
 from wallet.reserves.service import SignOrder, sign
 from wallet.reserves.store import reserve_of
-from wallet.service import verify
+from wallet.service import ChargeBatch, ChargeOrder, charge_batch, verify
 
 BANK = ProviderSettings("bank", "s" * 32, "sbp")
 OTHER = ProviderSettings("other", "t" * 32, "card")
@@ -210,22 +214,41 @@ def test_the_same_request_is_the_same_order_and_another_is_refused(small_town, c
         ordered(small_town, clock, amount_minor=1)
 
 
-def test_the_split_that_is_shown_is_what_the_money_then_does(small_town, clock):
+@pytest.mark.parametrize("share", [None, 0, 35, 100])
+def test_the_split_that_is_shown_is_what_the_money_then_does(small_town, clock, share):
     account_id = account(small_town, OWING)
     debt_minor = -posted(small_town, OWING)
     assert debt_minor > 0
+    used = ChargeOrder(
+        account_id, (("electricity", 11_11),), Month(2026, 10), Month(2026, 10), clock.now(), "u"
+    )
+    with small_town.writing() as session:
+        charge_batch(session, ChargeBatch([used], "t", ZoneInfo("UTC")), clock)
+        if share is not None:
+            since, kind = date(2026, 1, 1), FlagKind.OPENING_SHARE
+            document = {"since": since, "document": "x", "clock": clock}
+            set_flag(session, SCOPE, account_id, kind, str(share), **document)
+    asked = 2 * debt_minor + 33
     with small_town.reading() as session:
-        asked = debt_minor + 70_00
         shown = split_of(session, resident(account_id), account_id, asked, clock)
         with pytest.raises(DomainError, match="no account"):
             split_of(session, resident(account_id), account(small_town), 1_00, clock)
 
-    parts = dict(shown.split.parts)
-    assert parts[Part.NEW_DEBT] + parts[Part.OPENING_DEBT] == debt_minor
-    assert parts[Part.BALANCE] == 70_00
-    order = ordered(small_town, clock, OWING, debt_minor + 70_00)
+    order = ordered(small_town, clock, OWING, asked)
     tell(small_town, paid(order), clock)
-    assert posted(small_town, OWING) == 70_00
+
+    parts = dict(shown.split.parts)
+    assert parts[Part.NEW_DEBT] == 11_11
+    capped_minor = asked * (20 if share is None else share) // 100
+    assert parts[Part.OPENING_DEBT] == min(debt_minor, capped_minor, asked - 11_11)
+    with small_town.reading() as session:
+        found = wallet_store.balances(session, [account_id], clock.now())[account_id]
+        assert found.spendable_minor == parts[Part.BALANCE]
+        assert (found.new_debt_minor, found.opening_debt_minor) == (
+            shown.split.new_debt_left_minor,
+            shown.split.opening_debt_left_minor,
+        )
+        assert list(verify(session)) == []
 
 
 @pytest.mark.parametrize(

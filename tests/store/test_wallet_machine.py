@@ -61,6 +61,7 @@ class ModelLot:
     left: int = 0
     voided: bool = False
     expired: int = 0
+    repaid: int = 0
     paid: dict = field(default_factory=dict)
     moved: dict = field(default_factory=dict)
 
@@ -76,10 +77,16 @@ class Model:
 
     lots: list[ModelLot] = field(default_factory=list)
     debt: int = 0
+    """For what was used."""
+    old_debt: int = 0
     step: int = 0
 
+    @property
+    def owed(self):
+        return self.debt + self.old_debt
+
     def posted(self, now):
-        return sum(lot.left for lot in self.lots if now < lot.expires_at) - self.debt
+        return sum(lot.left for lot in self.lots if now < lot.expires_at) - self.owed
 
     def expire(self, now):
         for lot in self.lots:
@@ -106,14 +113,21 @@ class Model:
                 amount -= part
         self.debt += amount
 
-    def put(self, kind, amount, now, expires_at=NEVER, came_at=None):
+    def bring(self, amount, now):
+        used = self.debt
+        self.spend(amount, now)
+        self.debt, self.old_debt = used, self.old_debt + self.debt - used
+
+    def put(self, kind, amount, now, expires_at=NEVER, came_at=None, share=0):
         lot = ModelLot(kind, amount, came_at or now, expires_at, left=amount)
         self.lots.append(lot)
         covered = min(self.debt, amount) if now < expires_at else 0
-        if covered:
+        lot.repaid = min(self.old_debt, amount * share // 100, amount - covered)
+        if covered + lot.repaid:
             self.step += 1
-            lot.move(None, covered, self.step)
+            lot.move(None, covered + lot.repaid, self.step)
             self.debt -= covered
+            self.old_debt -= lot.repaid
         return lot
 
     def give_back(self, amount, now, month):
@@ -136,6 +150,9 @@ class Model:
             if part:
                 self.step += 1
                 self.lots[place].move(month, -part, self.step)
+        repaid = min(self.old_debt, amount)
+        self.old_debt -= repaid
+        amount -= repaid
         if amount:
             self.put("returned", amount, now, came_at=now - BEFORE)
 
@@ -143,7 +160,9 @@ class Model:
         lot.voided = True
         own = lot.left
         lot.left = 0
-        self.spend(lot.amount - lot.expired - own, now, spare=lot)
+        owed = min(lot.repaid, lot.amount - lot.expired - own)
+        self.old_debt += owed
+        self.spend(lot.amount - lot.expired - own - owed, now, spare=lot)
 
 
 class WalletMachine(RuleBasedStateMachine):
@@ -176,15 +195,20 @@ class WalletMachine(RuleBasedStateMachine):
     def key(self):
         return f"{self.account_id}:{next(self.keys)}"
 
-    @rule(amount=st.integers(1, 60), days_ago=st.sampled_from([0, 0, 1, 15]))
-    def top_up(self, amount, days_ago):
+    @rule(
+        amount=st.integers(1, 60),
+        days_ago=st.sampled_from([0, 0, 1, 15]),
+        share=st.sampled_from([0, 20, 35, 100]),
+    )
+    def top_up(self, amount, days_ago, share):
         valid_at = self.now - timedelta(days=days_ago)
-        paid = order(self.account_id, amount, self.key(), valid_at=valid_at, bonus_rules=(RULE,))
+        asked = {"valid_at": valid_at, "bonus_rules": (RULE,), "opening_share": share * 100}
+        paid = order(self.account_id, amount, self.key(), **asked)
 
         result = self.do(lambda session, clock: top_up(session, paid, clock))
 
         self.model.expire(self.now)
-        own, bonus = self.model.put("own", amount, self.now, came_at=valid_at), None
+        own, bonus = self.model.put("own", amount, self.now, came_at=valid_at, share=share), None
         if result.bonus_minor:
             ends = valid_at + timedelta(days=12)
             bonus = self.model.put("bonus", result.bonus_minor, self.now, ends, valid_at)
@@ -228,9 +252,9 @@ class WalletMachine(RuleBasedStateMachine):
         if debt != advance:
             self.model.expire(self.now)
         if debt > advance:
-            self.model.spend(debt - advance, self.now)
+            self.model.bring(debt - advance, self.now)
         elif advance > debt:
-            self.model.put("own", advance - debt, self.now)
+            self.model.put("own", advance - debt, self.now, share=100)
 
     @precondition(lambda self: self.top_ups)
     @rule(data=st.data())
@@ -277,13 +301,14 @@ class WalletMachine(RuleBasedStateMachine):
             lots = store.lots_of(session, STAFF, self.account_id)
         living = [s.lot for s in lots if s.lot.alive_at(self.now)]
         assert seen.posted_minor == self.model.posted(self.now)
-        assert seen.uncovered_minor == self.model.debt
+        assert seen.uncovered_minor == self.model.owed
+        assert seen.opening_debt_minor == self.model.old_debt
         assert sorted((str(lot.kind), lot.remaining_minor) for lot in living) == sorted(
             (lot.kind, lot.left)
             for lot in self.model.lots
             if lot.left and self.now < lot.expires_at
         )
-        assert not (seen.spendable_minor and seen.uncovered_minor)
+        assert not (seen.spendable_minor and seen.new_debt_minor)
 
     def teardown(self):
         with self.database.reading() as session:

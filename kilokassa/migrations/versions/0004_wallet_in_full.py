@@ -963,6 +963,16 @@ def upgrade() -> None:
     with op.batch_alter_table("draw", schema=None) as batch_op:
         batch_op.add_column(sa.Column("service", sa.String(), server_default="", nullable=False))
 
+    with op.batch_alter_table("retailer", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column(
+                "opening_share",
+                sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+                server_default="2000",
+                nullable=False,
+            )
+        )
+
     with op.batch_alter_table("wallet", schema=None) as batch_op:
         batch_op.add_column(
             sa.Column(
@@ -1011,6 +1021,9 @@ def downgrade() -> None:
     with op.batch_alter_table("lot", schema=None) as batch_op:
         batch_op.drop_column("payer")
         batch_op.drop_column("service")
+
+    with op.batch_alter_table("retailer", schema=None) as batch_op:
+        batch_op.drop_column("opening_share")
 
     with op.batch_alter_table("wallet", schema=None) as batch_op:
         batch_op.drop_constraint(op.f("ck_wallet_opening_debt_uncovered"), type_="check")
