@@ -68,6 +68,10 @@ class Limitation:
     """Days of limitation after which the supply is suspended; 0: it is only limited."""
     number: str = ""
     """By which the notice is named in letters and receipts."""
+    basis: str = ""
+    """The rule that the notice rests on, as its source is named."""
+    unchecked: tuple[str, ...] = ()
+    """Messages of the catalogue: rules that were not checked against their source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +273,11 @@ def _limitation(facts: Limitation, account: str, language: Language) -> Letter:
             amount_text(facts.threshold_minor, language),
         )
     ]
+    if facts.basis:
+        rows.append((gettext(mark("By the rule"), language), line(facts.basis)))
+    if facts.unchecked:
+        rules = "; ".join(gettext(rule, language) for rule in facts.unchecked)
+        rows.append((gettext(mark("Not checked against a source"), language), rules))
     if number:
         rows.append((gettext(mark("Number of the notice"), language), number))
     return Letter(

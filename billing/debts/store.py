@@ -14,7 +14,7 @@ from kilokassa.core.ids import AccountId
 from kilokassa.db.slices import in_slices
 from metering.models import BuildingRow, PremisesRow
 from notices.models import NoticeDeliveryRow, NoticeDeliveryWithdrawalRow, NoticeRow
-from notices.notice import NoticeKind
+from notices.notice import NoticeKind, Way
 from wallet.debts.service_state import DeliveredNotice
 from wallet.ledger import Reason
 from wallet.models import JournalEntryRow, WalletRow
@@ -166,9 +166,11 @@ def delivered_notices(
 ) -> dict[tuple[AccountId, str], DeliveredNotice]:
     """Return the latest notice of a limitation that was delivered with proof, by account, service.
 
-    A delivery that was withdrawn counts no more; one without proof never did.
+    Of a notice that went by several ways, the first delivery counts. One that was withdrawn counts
+    no more; one without proof never did, nor did the answer of another system to an event.
     """
     found: dict[tuple[AccountId, str], DeliveredNotice] = {}
+    counted: set[str] = set()
     withdrawn = select(NoticeDeliveryWithdrawalRow.delivery_id)
     for ids in in_slices(account_ids):
         query = (
@@ -182,6 +184,7 @@ def delivered_notices(
             .where(
                 NoticeRow.account_id.in_(ids),
                 NoticeRow.kind == NoticeKind.LIMITATION,
+                NoticeRow.way != Way.WEBHOOK,
                 NoticeDeliveryRow.proof != "",
                 NoticeDeliveryRow.id.not_in(withdrawn),
             )
@@ -190,8 +193,11 @@ def delivered_notices(
         rows = session.execute(query).all()
         keys = _first_keys(session, [row.dedupe_key for row in rows])
         for row in rows:
-            service = service_of_key(keys.get(row.dedupe_key, row.dedupe_key))
-            if service is not None:
+            first = keys.get(row.dedupe_key, row.dedupe_key)
+            service = service_of_key(first)
+            episode = ":".join(first.split(":")[:4])
+            if service is not None and episode not in counted:
+                counted.add(episode)
                 key = AccountId(row.account_id), service
                 found[key] = DeliveredNotice(row.delivered_at, row.proof)
     return found

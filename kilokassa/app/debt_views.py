@@ -19,7 +19,7 @@ from billing.debts.service import (
     rules_of,
 )
 from billing.models import AccountRow
-from kilokassa.app.debts import AgreementView, agreement_views, instalments_offered
+from kilokassa.app.debts import RULE_WORDS, AgreementView, agreement_views, instalments_offered
 from kilokassa.app.late_fees import NOT_CHARGED, ComputedFee, computed_fees, standing_warnings
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month, local_date
@@ -42,21 +42,6 @@ from wallet.store import closed_through
 RULE_FROM_MEMORY: Final = mark(
     "A rule of limitation was not checked against its source: %(problem)s."
 )
-RULE_WORDS: Final = {
-    "may_be_cut": mark("which services may be cut"),
-    "not_in_apartment_houses": mark("what is not cut in an apartment house"),
-    "norm_months": mark("how many months by the norm a debt has to exceed"),
-    "emergency_credit": mark("what an emergency credit protects"),
-    "notice_days": mark("how many days follow a notice"),
-    "needs_proof": mark("that the delivery of a notice has to be proven"),
-    "limit_first": mark("that a limitation comes before a suspension"),
-    "limited_days": mark("how long a limitation lasts before a suspension"),
-    "asks_vulnerable": mark("that vulnerable people are spared"),
-    "opens": mark("the hours in which nothing is cut"),
-    "spares_weekends": mark("that weekends are spared"),
-    "spares_holidays": mark("that holidays are spared"),
-    "restore_days": mark("how soon the supply has to be back"),
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from billing.debts import store as debts_store
 from billing.debts.facts import standing_agreement
 from billing.debts.service import DebtRules, debts_as_judged, debts_by_law, recompute, rules_of
 from billing.models import Service
-from kilokassa.app.telling import account_notice
+from kilokassa.app.telling import Told, account_notice, tell
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.clock import Clock
+from kilokassa.core.confidence import Confidence
 from kilokassa.core.errors import DomainError
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Scope
@@ -32,7 +33,7 @@ from wallet.debts.flags import FlagKind, FlagOrder, Flags, read_flag
 from wallet.debts.instalments import AgreementState, Instalment, is_offered
 from wallet.debts.late_fee import key_rate_bp, late_fee_rules, parse_rules
 from wallet.debts.service import SignOrder, end_agreement, sign_agreement, state_flag, withdraw_flag
-from wallet.debts.service_state import Action, guard_sets, parse_guard_sets
+from wallet.debts.service_state import Action, GuardSet, guard_sets, parse_guard_sets
 from wallet.ledger import EMERGENCY_CREDITS, Reason
 from wallet.lots import LotKind
 from wallet.service import PutOrder, WithdrawOrder, put, withdraw_credit
@@ -45,6 +46,22 @@ SERVICES: Final = {
     str(Service.HOT_WATER): mark("Hot water"),
     str(Service.DRAINAGE): mark("Drainage"),
     str(Service.HOUSING): mark("Upkeep of the house"),
+}
+
+RULE_WORDS: Final = {
+    "may_be_cut": mark("which services may be cut"),
+    "not_in_apartment_houses": mark("what is not cut in an apartment house"),
+    "norm_months": mark("how many months by the norm a debt has to exceed"),
+    "emergency_credit": mark("what an emergency credit protects"),
+    "notice_days": mark("how many days follow a notice"),
+    "needs_proof": mark("that the delivery of a notice has to be proven"),
+    "limit_first": mark("that a limitation comes before a suspension"),
+    "limited_days": mark("how long a limitation lasts before a suspension"),
+    "asks_vulnerable": mark("that vulnerable people are spared"),
+    "opens": mark("the hours in which nothing is cut"),
+    "spares_weekends": mark("that weekends are spared"),
+    "spares_holidays": mark("that holidays are spared"),
+    "restore_days": mark("how soon the supply has to be back"),
 }
 
 
@@ -91,7 +108,7 @@ def set_flag(
     changed = state_flag(session, scope, order, clock)
     if changed:
         if kind is FlagKind.EMERGENCY_CREDIT:
-            keep_credit(session, scope, account_id, clock)
+            keep_credits(session, scope, [account_id], clock)
         recompute(session, [account_id], clock, rules)
     return changed
 
@@ -102,16 +119,34 @@ def take_flag_back(
     """Take a flag back, and judge the services of its account anew."""
     changed = withdraw_flag(session, scope, account_id, flag_id, clock)
     if changed:
-        keep_credit(session, scope, account_id, clock)
+        keep_credits(session, scope, [account_id], clock)
         recompute(session, [account_id], clock)
     return changed
 
 
-def keep_credit(session: Session, scope: Scope, account_id: AccountId, clock: Clock) -> None:
-    """Let the wallet hold the emergency credit that is stated for today: no more, no less.
+def keep_credits(
+    session: Session, scope: Scope, account_ids: Sequence[AccountId], clock: Clock
+) -> int:
+    """Let wallets hold what is stated of their credits for today; return how many changed.
+
+    A credit stated for a day to come begins and ends by time alone. Accounts that ended get none.
+    """
+    month = Month.of(local_date(clock.now(), billing_store.retailer_zone(session)))
+    changed = 0
+    for account in billing_store.billed_accounts(session, account_ids, month):
+        today = local_date(clock.now(), account.zone)
+        if account.closed_on is None or today < account.closed_on:
+            changed += keep_credit(session, scope, account.id, clock)
+    return changed
+
+
+def keep_credit(session: Session, scope: Scope, account_id: AccountId, clock: Clock) -> bool:
+    """Let the wallet hold the emergency credit that is stated for today; say whether it changed.
 
     Another amount takes the former credit back first; what was used of it is owed, or paid anew.
     """
+    # Two that look at once would both put one in.
+    wallet_store.hold_wallets(session, [account_id])
     now = clock.now()
     zone = debts_store.zones_of(session, [account_id])[account_id]
     flags = debt_store.flags_on(session, [account_id], local_date(now, zone))
@@ -119,7 +154,7 @@ def keep_credit(session: Session, scope: Scope, account_id: AccountId, clock: Cl
     balance = wallet_store.balances(session, [account_id], now)[account_id]
     held_minor = balance.credit_minor + balance.credit_used_minor
     if held_minor == wanted_minor:
-        return
+        return False
     if held_minor:
         withdrawn = WithdrawOrder(account_id, now, zone, scope.actor, uuid4().hex)
         withdraw_credit(session, withdrawn, clock)
@@ -140,6 +175,7 @@ def keep_credit(session: Session, scope: Scope, account_id: AccountId, clock: Cl
             ),
             clock,
         )
+    return True
 
 
 # --- agreements ---
@@ -266,7 +302,8 @@ def order_limitation_notices(session: Session, clock: Clock) -> int:
     }
     flags = debt_store.flags_on(session, list(accounts), today)
     debts = debts_as_judged(session, list(accounts), rules, flags)
-    orders: list[NoticeOrder] = []
+    told: list[Told] = []
+    on_paper: list[NoticeOrder] = []
     for one in asking:
         account = accounts.get(one.account_id)
         if account is None:
@@ -282,6 +319,16 @@ def order_limitation_notices(session: Session, clock: Clock) -> int:
             days=guards.notice_days,
             suspended_after_days=guards.limited_days if guards.limit_first else 0,
             number=f"{account.number}/{one.number}",
+            basis=_basis(guards),
+            unchecked=tuple(RULE_WORDS.get(rule, rule) for rule in guards.from_memory),
         )
-        orders.append(account_notice(retailer, account, NoticeKind.LIMITATION, facts, key))
-    return enqueue_all(session, orders, clock)
+        told.append(Told(account, NoticeKind.LIMITATION, facts, key))
+        on_paper.append(account_notice(retailer, account, NoticeKind.LIMITATION, facts, key))
+    # Whoever has no address gets the letter all the same; where there is one, it has its key.
+    return tell(session, told, clock) + enqueue_all(session, on_paper, clock)
+
+
+def _basis(guards: GuardSet) -> str:
+    """Return the law that a notice rests on, where that was checked; empty where it was not."""
+    checked = {one.rule: one.source for one in guards.sources if one.confidence is Confidence.HIGH}
+    return checked.get("notice_days", "").partition(";")[0]

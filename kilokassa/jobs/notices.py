@@ -120,7 +120,8 @@ def deliver(
     Example: kilokassa notices deliver 17 --method registered_mail --at 2026-11-24T04:30
     --proof "RPO 68000012345678"
     """
-    from notices.desk.service import DeliveryOrder, record_delivery
+    from kilokassa.app.proofs import record_delivery
+    from notices.desk.service import DeliveryOrder
     from notices.notice import DeliveryMethod
 
     application = console.installed
@@ -146,7 +147,7 @@ def withdraw(console: Console, delivery_id: int, why: str) -> None:
 
     Example: kilokassa notices withdraw 5 --why "the receipt is of another flat"
     """
-    from notices.desk.service import withdraw_delivery
+    from kilokassa.app.proofs import withdraw_delivery
 
     application = console.installed
     with application.database.writing() as session:

@@ -15,10 +15,12 @@ from kilokassa.app.debts import (
     sign,
 )
 from kilokassa.app.late_fees import charge_late_fees
+from kilokassa.app.proofs import record_delivery
 from kilokassa.app.service_states import decide_services
 from kilokassa.core.calendar import Month, local_midnight
 from kilokassa.core.clock import FixedClock
-from notices.models import NoticeDeliveryRow, NoticeRow
+from notices.desk.service import DeliveryOrder
+from notices.models import NoticeRow
 from notices.notice import DeliveryMethod, NoticeKind
 from tests.scenarios.by_hand_town import SCOPE, ZONE, Town
 from wallet.debts.flags import FlagKind
@@ -85,16 +87,16 @@ class DebtTown(Town):
                 .where(NoticeRow.kind == NoticeKind.LIMITATION)
                 .order_by(NoticeRow.id.desc())
             ).first()
-            session.add(
-                NoticeDeliveryRow(
-                    notice_id=notice_id,
-                    method=DeliveryMethod.RECEIPT_IN_HAND,
-                    delivered_at=at,
-                    proof="signature of 17 November",
-                    actor="test",
-                    recorded_at=at,
-                )
+            order = DeliveryOrder(
+                notice_id, DeliveryMethod.RECEIPT_IN_HAND, at, "signature of 17 November"
             )
+            record_delivery(session, SCOPE, order, FixedClock(at))
+
+    def letter(self):
+        with self.database.reading() as session:
+            return session.scalars(
+                select(NoticeRow).where(NoticeRow.kind == NoticeKind.LIMITATION)
+            ).one()
 
     def supply(self, supply, day):
         at = local_midnight(day, ZONE) + timedelta(minutes=10)
@@ -139,8 +141,11 @@ def test_a_year_of_a_debtor(town):
     notice = town.decides(date(2026, 2, 12))
     assert (notice.changed, notice.notices) == (0, 0)  # ordered the day before, and once
 
+    assert "ПП 354, п. 119" in town.letter().body_text
+    assert "Не сверено с первоисточником" in town.letter().body_text
+
+    # The law's clock starts with the record of the delivery, not with the next hour's job.
     town.notice(date(2026, 2, 13))
-    town.decides(date(2026, 2, 14))
     assert town.stands.state is ServiceState.NOTICE_DELIVERED
     assert town.guards() == {Guard.NOTICE_DAYS}
     assert town.stands.next_at == local_midnight(date(2026, 3, 6), ZONE)
@@ -244,6 +249,32 @@ def test_an_agreement_withdraws_a_notice_and_a_breach_brings_it_back(town):
     with town.database.writing() as session:
         ended = end(session, SCOPE, town.account, 1, "broken", signed_at)
     assert ended
+
+
+def test_a_credit_stated_for_a_day_to_come_begins_and_ends_on_its_days(town):
+    with town.database.writing() as session:
+        for first, roubles in ((date(2026, 3, 10), "500"), (date(2026, 3, 20), "0")):
+            clock = FixedClock(local_midnight(date(2026, 3, 1), ZONE))
+            set_flag(
+                session,
+                SCOPE,
+                town.account,
+                FlagKind.EMERGENCY_CREDIT,
+                roubles,
+                since=first,
+                document="contract",
+                clock=clock,
+            )
+
+    lent = {}
+    for day in (9, 10, 11, 19, 20, 21):
+        town.decides(date(2026, 3, day))
+        with town.database.reading() as session:
+            at = local_midnight(date(2026, 3, day), ZONE) + timedelta(hours=13)
+            lent[day] = balances(session, [town.account], at)[town.account].credit_minor
+            assert list(verify(session)) == []
+
+    assert lent == {9: 0, 10: 500_00, 11: 500_00, 19: 500_00, 20: 0, 21: 0}
 
 
 def _history(town):

@@ -3,13 +3,14 @@
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from kilokassa.app.proofs import record_opened
 from kilokassa.core.errors import DomainError
 from kilokassa.core.text import mark, sentence
 from kilokassa.web.kit import export_asked
 from kilokassa.web.language import translate
 from kilokassa.web.notices import WishesForm, own_notices, wishes
 from kilokassa.web.visit import account_of, visit
-from notices.desk.service import record_opened, state_preference
+from notices.desk.service import state_preference
 from notices.store import notices_of, preference_of, written_notice
 
 

@@ -10,6 +10,7 @@ from flask_smorest import Blueprint  # type: ignore[import-untyped]
 from marshmallow import Schema, fields, validate
 
 from kilokassa.app.delivery import status_rules
+from kilokassa.app.proofs import record_delivery, record_status, withdraw_delivery
 from kilokassa.core.errors import Invalid
 from kilokassa.core.text import mark
 from kilokassa.web.api.base import PageSchema
@@ -20,11 +21,8 @@ from notices.desk.service import (
     BY_HAND,
     LONGEST_PROOF,
     DeliveryOrder,
-    record_delivery,
-    record_status,
     send_again,
     state_preference,
-    withdraw_delivery,
 )
 from notices.notice import DeliveryMethod, NoticeKind, NoticeState, QuietHours, Way
 from notices.preferences import Preference, checked_address

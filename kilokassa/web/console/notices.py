@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from billing.models import AccountRow
+from kilokassa.app.proofs import record_delivery, withdraw_delivery
 from kilokassa.core.errors import DomainError
 from kilokassa.core.scope import Right
 from kilokassa.core.text import mark, sentence
@@ -24,10 +25,8 @@ from kilokassa.web.notices import (
 )
 from kilokassa.web.visit import Visit, account_of, visit
 from notices.desk.service import (
-    record_delivery,
     send_again,
     state_preference,
-    withdraw_delivery,
 )
 from notices.notice import NoticeKind, NoticeState, Way
 from notices.store import (
