@@ -39,6 +39,8 @@ class AccountInputs:
     holidays: frozenset[date] | None = None
     notices: Mapping[str, DeliveredNotice] | None = None
     supplies: Mapping[str, SupplyState] | None = None
+    within_until: Mapping[str, datetime] | None = None
+    """Until when a decision said last that the debt was not above what is allowed, by service."""
 
 
 def service_facts(
@@ -112,7 +114,12 @@ def kept_facts(facts: ServiceFacts) -> dict[str, Any]:
 def _above_since(
     inputs: AccountInputs, service: str, guards: GuardSet, norm_minor: int | None, today: date
 ) -> datetime | None:
-    """Return since when the debt is above what the set allows; None where that is not known."""
+    """Return since when the debt is above what the set allows; None where that is not known.
+
+    Days of bills and payments may be told after them: a payment is taken back as if it had never
+    come, a bill is closed past its due day. The customer was told otherwise until that was decided,
+    so a notice from before it is of another debt.
+    """
     if guards.norm_months and norm_minor is None:
         return None
     if guards.emergency_credit and inputs.flags.credit_minor is None:
@@ -121,7 +128,11 @@ def _above_since(
     if guards.emergency_credit:
         bound_minor += inputs.flags.credit_minor or 0
     since = inputs.debts.settled.above_since(service, bound_minor, today)
-    return None if since is None else local_midnight(since, inputs.zone)
+    if since is None:
+        return None
+    told = (inputs.within_until or {}).get(service)
+    begins = local_midnight(since, inputs.zone)
+    return begins if told is None else max(begins, told)
 
 
 def _settled_at(inputs: AccountInputs, debt_minor: int, today: date) -> datetime | None:

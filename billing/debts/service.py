@@ -1,8 +1,8 @@
 """Use cases of debts over subjects: decide how services stand, in bulk, and write what changed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
@@ -33,7 +33,7 @@ from wallet.debts import store as debt_store
 from wallet.debts.flags import HOUSEHOLD, FlagKind, Flags
 from wallet.debts.late_fee import LateFeeRules, due_day, late_fee_rules
 from wallet.debts.service import NewDecision, write_decisions
-from wallet.debts.service_state import GuardSet, decide, guard_sets
+from wallet.debts.service_state import GuardSet, ServiceFacts, Supply, decide, guard_sets
 
 T = TypeVar("T")
 
@@ -113,7 +113,40 @@ def recompute(
                     kept_facts(facts),
                 )
             )
+    decided += _of_the_gone(session, sorted(set(wanted) - set(inputs)), now)
     return write_decisions(session, decided, clock)
+
+
+def _of_the_gone(
+    session: Session, account_ids: Sequence[AccountId], now: datetime
+) -> list[NewDecision]:
+    """Return that nothing is cut for who does not live there: others may live there by now.
+
+    What was cut comes back, and a command that was sent is withdrawn, whatever is still owed.
+    """
+    if not account_ids:
+        return []
+    supplies = debt_store.supplies(session, account_ids)
+    known = debt_store.latest_decisions(session, account_ids)
+    zones = store.zones_of(session, account_ids)
+    decided = []
+    for account_id, service in sorted({*known, *supplies}):
+        supply = supplies.get((account_id, service))
+        facts = ServiceFacts(
+            at=now.astimezone(UTC),
+            zone=zones[account_id],
+            service=service,
+            debt_minor=0,
+            supply=Supply.FULL if supply is None else supply.supply,
+            pending=None if supply is None else supply.pending,
+            settled_at=None if supply is None else supply.since,
+        )
+        before = known.get((account_id, service))
+        code = HOUSEHOLD if before is None else before.guard_set
+        guards = guard_sets()[HOUSEHOLD]
+        decision = replace(decide(facts, guards), held_by=())
+        decided.append(NewDecision(account_id, service, decision, None, code, kept_facts(facts)))
+    return decided
 
 
 def concerned(session: Session, account_ids: Sequence[AccountId] | None) -> list[AccountId]:
@@ -128,17 +161,25 @@ def concerned(session: Session, account_ids: Sequence[AccountId] | None) -> list
 def inputs_of(
     session: Session, account_ids: Sequence[AccountId], rules: DebtRules, at: datetime
 ) -> dict[AccountId, AccountInputs]:
-    """Return all that the services of accounts are judged by; accounts that are closed left out."""
+    """Return all that the services of accounts are judged by; those not open today left out."""
     zone = billing_store.retailer_zone(session)
     today = local_date(at, zone)
-    accounts = billing_store.billed_accounts(session, account_ids, Month.of(today))
+    accounts = [
+        account
+        for account in billing_store.billed_accounts(session, account_ids, Month.of(today))
+        if _is_open(account, local_date(at, account.zone))
+    ]
     ids = [account.id for account in accounts]
     prepaid = frozenset(a.id for a in accounts if a.settlement is Settlement.PREPAID)
-    flags = debt_store.flags_on(session, ids, today)
+    flags: dict[AccountId, Flags] = {}
+    for day in sorted({local_date(at, account.zone) for account in accounts}):
+        living = [a.id for a in accounts if local_date(at, a.zone) == day]
+        flags.update(debt_store.flags_on(session, living, day))
     debts = debts_as_judged(session, ids, rules, flags)
     agreements = debt_store.agreements_of(session, ids)
     notices = _by_account(store.delivered_notices(session, ids))
     supplies = _by_account(debt_store.supplies(session, ids))
+    within = _by_account(debt_store.within_until(session, ids, at))
     norms = norm_months(session, accounts, today)
     premises = store.premises_in_building(session, ids)
     balances = wallet_store.balances(session, sorted(prepaid), at)
@@ -158,9 +199,15 @@ def inputs_of(
             holidays=holidays,
             notices=notices.get(a.id),
             supplies=supplies.get(a.id),
+            within_until=within.get(a.id),
         )
         for a in accounts
     }
+
+
+def _is_open(account: BilledAccount, day: date) -> bool:
+    """Say whether an account is open on a day: on the day it closes on it is not."""
+    return account.opened_on <= day and (account.closed_on is None or day < account.closed_on)
 
 
 def norm_months(

@@ -15,7 +15,7 @@ from kilokassa.db.rights import account_in_scope
 from kilokassa.db.slices import in_slices
 from kilokassa.db.statements import stands
 from wallet.debts.agreements import Agreement, AgreementTerms
-from wallet.debts.flags import FlagKind, Flags, StatedFlag
+from wallet.debts.flags import YES, YES_NO, FlagKind, Flags, StatedFlag
 from wallet.debts.late_fee import Scheme
 from wallet.debts.models import (
     AccountFlagRow,
@@ -73,8 +73,13 @@ def flags_on(
     *,
     known_at: datetime | None = None,
 ) -> dict[AccountId, Flags]:
-    """Return what is stated of accounts on a day; accounts of which nothing is are left out."""
+    """Return what is stated of accounts on a day; accounts of which nothing is are left out.
+
+    The latest first day holds; but a yes that was said last protects, though a no that was said
+    before it begins later: who states it for days gone by learnt it since.
+    """
     values: dict[AccountId, dict[FlagKind, str]] = {}
+    newest: dict[tuple[AccountId, FlagKind], tuple[int, str]] = {}
     for ids in in_slices(account_ids):
         query = (
             select(AccountFlagRow)
@@ -86,7 +91,14 @@ def flags_on(
             .order_by(AccountFlagRow.valid_from, AccountFlagRow.id)
         )
         for row in session.scalars(query):
-            values.setdefault(AccountId(row.account_id), {})[row.kind] = row.value
+            told = values.setdefault(AccountId(row.account_id), {})
+            told[row.kind] = row.value
+            key = AccountId(row.account_id), row.kind
+            if row.id > newest.get(key, (0, ""))[0]:
+                newest[key] = row.id, row.value
+    for (account_id, kind), (_, value) in newest.items():
+        if kind in YES_NO and value == YES:
+            values[account_id][kind] = YES
     return {account_id: Flags.of(found) for account_id, found in values.items()}
 
 
@@ -238,6 +250,41 @@ def not_normal(session: Session, account_ids: Sequence[AccountId] | None = None)
         part = query.where(ServiceDecisionRow.account_id.in_(ids))
         found.update(AccountId(account_id) for account_id in session.scalars(part))
     return sorted(found)
+
+
+def within_until(
+    session: Session, account_ids: Sequence[AccountId], at: datetime
+) -> dict[tuple[AccountId, str], datetime]:
+    """Return until when it was decided last that a debt is within what is allowed, or none.
+
+    Where that decision still holds, it is `at`; where there was none, the service is left out.
+    """
+    found: dict[tuple[AccountId, str], datetime] = {}
+    row_of = ServiceDecisionRow
+    for ids in in_slices(account_ids):
+        query = (
+            select(
+                row_of.account_id,
+                row_of.service,
+                row_of.debt_minor,
+                row_of.held_by,
+                row_of.decided_at,
+            )
+            .where(row_of.account_id.in_(ids))
+            .order_by(row_of.account_id, row_of.service, row_of.number)
+        )
+        open_: set[tuple[AccountId, str]] = set()
+        for row in session.execute(query):
+            key = AccountId(row.account_id), row.service
+            if key in open_:
+                found[key] = row.decided_at
+                open_.discard(key)
+            held = {(one.guard, one.known) for one in held_of(row.held_by)}
+            within = {(Guard.NORM, True), (Guard.EMERGENCY_CREDIT, True)} & held
+            if within or (row.debt_minor is not None and row.debt_minor <= 0):
+                open_.add(key)
+        found.update(dict.fromkeys(open_, at))
+    return found
 
 
 def decisions_asking(session: Session, action: Action) -> tuple[DecisionView, ...]:
