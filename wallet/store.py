@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 
 from kilokassa.core.ids import AccountId, JournalEntryId, LotId, WalletId
 from kilokassa.core.scope import Scope
+from kilokassa.db.bulk import KEY, write_rows
 from kilokassa.db.rights import account_in_scope
 from kilokassa.db.slices import in_slices
 from wallet.audit import Drawn, Leg, StoredEntry, StoredLot, StoredWallet
@@ -42,7 +43,6 @@ from wallet.models import (
     PostingRow,
     WalletRow,
 )
-from wallet.writing import KEY, write_rows
 
 ROWS_A_FETCH = 5_000
 

@@ -1,4 +1,4 @@
-"""Rows into PostgreSQL: all that became of many wallets by one statement.
+"""Rows into PostgreSQL: those of several tables, new and changed, by one statement.
 
 Each table's rows go in as one array a column, so that the statement is the same for one row and for
 ten thousand: it is prepared once for a connection, and takes one way to the server and back.
