@@ -36,14 +36,25 @@ SECTIONS: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
         (
             Place(("console.accounts",), mark("Accounts")),
             Place(("console.moves",), mark("Moves")),
+        ),
+    ),
+    (
+        mark("Payments"),
+        (
+            Place(("console.payments",), mark("Payments")),
+            Place(("console.payment_files",), mark("Files of banks")),
+            Place(("console.till",), mark("Till")),
+            Place(("console.payment_orders",), mark("Orders")),
             Place(("console.refunds",), mark("Refunds")),
         ),
     ),
     (
-        mark("Notices"),
+        mark("Reserves and bonuses"),
         (
-            Place(("console.notices",), mark("Notices")),
-            Place(("console.webhooks",), mark("Webhooks")),
+            Place(("console.all_reserves",), mark("Reserves")),
+            Place(("console.reserve_offers",), mark("Offers of reserves")),
+            Place(("console.reserve_costs",), mark("What reserves cost")),
+            Place(("console.bonuses",), mark("Bonuses")),
         ),
     ),
     (
@@ -51,6 +62,13 @@ SECTIONS: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
         (
             Place(("console.debtors",), mark("Debtors")),
             Place(("console.agreements",), mark("Agreements")),
+        ),
+    ),
+    (
+        mark("Notices"),
+        (
+            Place(("console.notices",), mark("Notices")),
+            Place(("console.webhooks",), mark("Webhooks")),
         ),
     ),
     (
@@ -72,24 +90,6 @@ SECTIONS: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
             Place(("console.price_series",), mark("Market prices")),
             Place(("console.rehearsals",), mark("Rehearsals")),
             Place(("console.services",), mark("Services of houses")),
-            Place(("console.bonuses",), mark("Bonuses")),
-        ),
-    ),
-    (
-        mark("Payments"),
-        (
-            Place(("console.payments",), mark("Payments")),
-            Place(("console.payment_files",), mark("Files of banks")),
-            Place(("console.payment_orders",), mark("Orders")),
-            Place(("console.till",), mark("Till")),
-        ),
-    ),
-    (
-        mark("Reserves"),
-        (
-            Place(("console.all_reserves",), mark("Reserves")),
-            Place(("console.reserve_offers",), mark("Offers")),
-            Place(("console.reserve_costs",), mark("What they cost")),
         ),
     ),
     (
