@@ -3,23 +3,30 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from billing import store as billing_store
 from billing.accounts import BilledAccount
 from billing.charges import by_zone
+from billing.foresight.foresight import CostAhead, Outlook
+from billing.foresight.service import costs_ahead
 from billing.models import Measurement, Service, Settlement
 from billing.month import service as month_service
-from billing.runway import Runway, runway
-from kilokassa.core.calendar import Month, local_date
+from billing.runway import runway
+from kilokassa.core.calendar import Month, local_date, local_midnight
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Scope
+from tariffs.day_types import HolidayCalendar
 from wallet import store as wallet_store
 from wallet.store import Balance
 
 LOOKED_AT_DAYS = 28
 """Four whole weeks, so that every weekday counts as often as it comes."""
+
+HOLIDAYS = HolidayCalendar("russia")
+"""Whose days off an account's usual use is told apart by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +35,10 @@ class Overview:
 
     account: BilledAccount
     balance: Balance
-    """Its `rated_minor` is what the running month came to and is not posted yet."""
-    runway: Runway | None
+    """Its `rated_minor` is what the running month came to and is not posted yet, and its
+    `estimated_minor` what was likely used since the last day known."""
+    runway: Outlook | None
+    """Of a prepaid account, until when what is available lasts; None: too little was measured."""
     spent_minor: int
     """What the electricity of the days looked at cost."""
     spent_days: int
@@ -74,7 +83,14 @@ def overviews(
         month: month_service.rate_month(session, accounts, month, until=today),
     }
     spent = _spent(session, accounts, today)
-    known = month_service.known_until(session, accounts)
+    midnight = local_midnight(today, zone)
+    known = {
+        # Only whole days are rated: what of today has come already is still an estimate.
+        account_id: min(until, midnight)
+        for account_id, until in month_service.known_until(session, accounts).items()
+    }
+    prepaid = [account for account in accounts if account.settlement is Settlement.PREPAID]
+    ahead = costs_ahead(session, prepaid, known, at, HOLIDAYS)
     found = {}
     for account in accounts:
         key = (account.id, str(Service.ELECTRICITY))
@@ -86,17 +102,19 @@ def overviews(
             row = running_rows[month_].get(key)
             charged = of_month.charges[account.id].total_minor(Service.ELECTRICITY)
             unposted_minor += charged - (0 if row is None else row.posted_minor)
+        foreseen = ahead.get(account.id)
         balance = replace(
-            balances[account.id], rated_minor=unposted_minor, known_until=known.get(account.id)
+            balances[account.id],
+            rated_minor=unposted_minor,
+            known_until=known.get(account.id),
+            estimated_minor=0 if foreseen is None else foreseen.until(at),
         )
         spent_minor, spent_days = spent[account.id]
-        last_known = balance.known_until
-        from_day = today if last_known is None else local_date(last_known, zone)
         charge = rated[month].charges[account.id]
         found[account.id] = Overview(
             account=account,
             balance=balance,
-            runway=runway(balance.available_minor, spent_minor, spent_days, from_day=from_day)
+            runway=_lasting(balance, foreseen, spent[account.id], at, zone)
             if account.settlement is Settlement.PREPAID
             else None,
             spent_minor=spent_minor,
@@ -106,6 +124,24 @@ def overviews(
             month_wh=sum(line.energy_wh for line in charge.lines),
         )
     return found
+
+
+def _lasting(
+    balance: Balance,
+    foreseen: CostAhead | None,
+    spent: tuple[int, int],
+    at: datetime,
+    zone: ZoneInfo,
+) -> Outlook | None:
+    """Return until when the money lasts: by the account's own profile, else by its mean day."""
+    if foreseen is not None:
+        return foreseen.lasts(balance.available_minor + balance.estimated_minor, at)
+    spent_minor, days = spent
+    by_mean = runway(balance.available_minor, spent_minor, days, from_day=local_date(at, zone))
+    if by_mean is None:
+        return None
+    until = local_midnight(by_mean.until, zone)
+    return Outlook(until, by_mean.days, False, by_mean.daily_minor, by_mean.capped)
 
 
 def _spent(

@@ -179,7 +179,7 @@ def _alarm(
     return DaysLeft(
         available_minor=overview.balance.available_minor,
         days=left.days,
-        until=left.until,
+        until=local_date(left.until, zone),
         daily_minor=left.daily_minor,
         known_until=known_until,
     )

@@ -31,6 +31,7 @@ def show(console: Console, account: str, entries: int, as_json: bool) -> None:
     """
     from billing.store import account_by_number, retailer_zone
     from kilokassa.app.overview import account_overview
+    from kilokassa.core.calendar import local_date
     from kilokassa.core.ids import AccountId
     from wallet.store import entries_of, lots_of
 
@@ -92,7 +93,8 @@ def show(console: Console, account: str, entries: int, as_json: bool) -> None:
         known = instant_text(balance.known_until, zone, language)
         console.say(mark("known up to %(at)s"), at=known)
     if left is not None:
-        console.say(mark("lasts %(days)s days, until %(day)s"), days=left.days, day=local_date(left.until, zone))
+        day = local_date(left.until, zone)
+        console.say(mark("lasts %(days)s days, until %(day)s"), days=left.days, day=day)
     for each in lots:
         until = "" if each.lot.expires_at is None else f" → {each.lot.expires_at:%Y-%m-%d}"
         amount = amount_text(each.lot.remaining_minor, language)

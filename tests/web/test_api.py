@@ -171,8 +171,8 @@ def test_a_balance_is_given_in_its_parts(clients: Clients):
     balance = clients["resident"].get(f"/api/v1/accounts/{PREPAID}/balance").get_json()
 
     assert set(balance) == {
-        "posted", "held", "rated", "available", "bonus", "debt",
-        "known_until", "runway_days", "runway_until",
+        "posted", "held", "rated", "estimated", "available", "bonus", "debt",
+        "known_until", "runway_days", "runway_until", "runway_until_at",
     }  # fmt: skip
     assert balance["runway_days"] > 0
 

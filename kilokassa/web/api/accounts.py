@@ -11,7 +11,7 @@ from billing.charges import used_estimates
 from billing.models import ChargeLineRow, Settlement
 from invoices.numbering import DocumentKind
 from kilokassa.app.payments import TENDERS, Payment, take_payments
-from kilokassa.core.calendar import Month
+from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.errors import DomainError, Invalid, NotFound
 from kilokassa.core.money import rate_from_scaled
 from kilokassa.core.text import mark
@@ -21,7 +21,7 @@ from kilokassa.web.api.fields import MoneyField
 from kilokassa.web.balance import BalanceView, balance_view
 from kilokassa.web.forms import MOST_MINOR
 from kilokassa.web.pdf import pdf_answer
-from kilokassa.web.visit import account_of, visit
+from kilokassa.web.visit import Visit, account_of, visit
 from metering.estimation.methods import EstimationMethod
 from wallet import store as wallet_store
 from wallet.store import Entry
@@ -79,12 +79,21 @@ class BalanceSchema(Schema):
     posted = MoneyField()
     held = MoneyField()
     rated = MoneyField(metadata={"description": "Used since, not posted yet."})
+    estimated = MoneyField(
+        metadata={"description": "Likely used since the last instant that was measured."}
+    )
     available = MoneyField()
     bonus = MoneyField()
     debt = MoneyField()
     known_until = fields.AwareDateTime(allow_none=True)
     runway_days = fields.Integer(allow_none=True)
-    runway_until = fields.Date(allow_none=True)
+    runway_until = fields.Date(
+        allow_none=True, metadata={"description": "The first day that is not covered wholly."}
+    )
+    runway_until_at = fields.AwareDateTime(
+        allow_none=True,
+        metadata={"description": "The hour at which it ends, where it is near enough to name one."},
+    )
 
 
 class EntryQuery(Schema):
@@ -273,21 +282,23 @@ def balance(number: str) -> dict[str, Any]:
     """Show the balance, how long it lasts, and until when it was measured."""
     here = visit()
     _, account_id = account_of(here, number)
-    return _balance(balance_view(here, account_id))
+    return _balance(here, balance_view(here, account_id))
 
 
-def _balance(view: BalanceView) -> dict[str, Any]:
+def _balance(here: Visit, view: BalanceView) -> dict[str, Any]:
     lasting = view.runway
     return {
         "posted": view.balance.posted_minor,
         "held": view.balance.held_minor,
         "rated": view.balance.rated_minor,
+        "estimated": view.balance.estimated_minor,
         "available": view.available_minor,
         "bonus": view.balance.bonus_minor,
         "debt": view.debt_minor,
         "known_until": view.known_until,
         "runway_days": None if lasting is None else lasting.days,
-        "runway_until": None if lasting is None else lasting.until,
+        "runway_until": None if lasting is None else local_date(lasting.until, here.zone),
+        "runway_until_at": lasting.until if lasting is not None and lasting.to_the_hour else None,
     }
 
 
