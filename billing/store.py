@@ -35,6 +35,10 @@ from kilokassa.db.slices import in_slices
 from kilokassa.db.statements import stands
 from metering.models import (
     BuildingRow,
+    ChannelRow,
+    ImportBatchRow,
+    IntervalDayRow,
+    MeteringPointRow,
     PremisesRow,
 )
 from metering.registry.store import areas_on
@@ -356,6 +360,34 @@ def line_of(row: ChargeLineRow) -> NewLine:
         divisor=row.divisor,
         reason=row.reason,
     )
+
+
+def accounts_with_days(session: Session, batch_id: int, since: date) -> list[AccountId]:
+    """Return the accounts of whose meters an import brought or changed days from `since` on."""
+    started_at = (
+        select(ImportBatchRow.started_at).where(ImportBatchRow.id == batch_id).scalar_subquery()
+    )
+    channels = (
+        select(IntervalDayRow.channel_id)
+        .where(
+            IntervalDayRow.recorded_at >= started_at,
+            IntervalDayRow.source.in_((f"file:{batch_id}", "retry")),
+            IntervalDayRow.day >= since,
+        )
+        .distinct()
+    )
+    query = (
+        select(AccountRow.id)
+        .join(MeteringPointRow, MeteringPointRow.premises_id == AccountRow.premises_id)
+        .join(ChannelRow, ChannelRow.point_id == MeteringPointRow.id)
+        .where(
+            ChannelRow.id.in_(channels),
+            or_(AccountRow.closed_on.is_(None), AccountRow.closed_on > since),
+        )
+        .distinct()
+        .order_by(AccountRow.id)
+    )
+    return [AccountId(found) for found in session.scalars(query)]
 
 
 def running_charges(

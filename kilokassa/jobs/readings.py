@@ -1,12 +1,16 @@
 """Commands about readings: import, retry."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kilokassa.core.text import gettext, mark, number_text
 from kilokassa.jobs.console import FINDINGS, Console, emit, existing_file, json_option, pass_console
 from metering.imports import ImportResult
+
+if TYPE_CHECKING:  # numpy comes with it, and most commands do without
+    from kilokassa.app.running import Moved
 
 LISTED_MAX = 50
 FORMATS = (
@@ -73,6 +77,7 @@ def import_file(
     Example: kilokassa readings import october.csv.gz --json
     """
     from kilokassa.app.readings_import import import_readings
+    from kilokassa.app.running import move_balances
 
     application = console.installed
     with console.progress(mark("readings")) as progress:
@@ -87,7 +92,7 @@ def import_file(
             clock=application.clock,
             progress=progress,
         )
-    return _tell(console, result, as_json=as_json)
+    return _tell(console, result, move_balances(application, result.batch_id), as_json=as_json)
 
 
 @readings.command("retry")
@@ -100,6 +105,7 @@ def retry(console: Console, batch_id: int | None, as_json: bool) -> int:
     Example: kilokassa accounts import new-meters.csv && kilokassa readings retry
     """
     from kilokassa.app.readings_import import retry_refused
+    from kilokassa.app.running import move_balances
 
     application = console.installed
     result = retry_refused(
@@ -111,10 +117,12 @@ def retry(console: Console, batch_id: int | None, as_json: bool) -> int:
         else:
             console.say(mark("No refused row waits for a second try."))
         return 0
-    return _tell(console, result, as_json=as_json)
+    return _tell(console, result, move_balances(application, result.batch_id), as_json=as_json)
 
 
-def _tell(console: Console, result: ImportResult, *, as_json: bool) -> int:
+def _tell(console: Console, result: ImportResult, moved: "Moved", *, as_json: bool) -> int:
+    from kilokassa.app.running import BALANCES_WAIT
+
     def translate(message: str) -> str:
         return gettext(message, console.language)
 
@@ -135,6 +143,8 @@ def _tell(console: Console, result: ImportResult, *, as_json: bool) -> int:
                 "findings": findings,
                 "same_as_batch": result.same_as_batch_id,
                 "resumed": result.resumed,
+                "balances_moved": moved.posted,
+                "balances_wait": moved.failed,
             }
         )
         return FINDINGS if result.refused else 0
@@ -150,6 +160,10 @@ def _tell(console: Console, result: ImportResult, *, as_json: bool) -> int:
         refused=result.refused,
         energy=number_text(result.energy, console.language),
     )
+    if moved.failed:
+        console.warn(BALANCES_WAIT)
+    elif moved.posted:
+        console.say(mark("Balances that moved: %(count)s."), count=moved.posted)
     if result.resumed:
         console.say(mark("This went on with an import that had been stopped."))
     elif result.same_as_batch_id is not None:

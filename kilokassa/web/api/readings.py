@@ -11,6 +11,7 @@ from marshmallow import Schema, fields, validate
 
 from kilokassa.app.readings_import import AUTO, FORMATS
 from kilokassa.app.readings_import import import_readings as take_file
+from kilokassa.app.running import Moved, move_balances
 from kilokassa.core.errors import Invalid
 from kilokassa.core.text import mark
 from kilokassa.web.api.accounts import KEY_HEADER, KEY_PATTERN
@@ -63,6 +64,12 @@ class ImportAnswer(Schema):
     refusals = fields.List(fields.String())
     findings = fields.List(fields.String())
     findings_count = fields.Integer()
+    balances_moved = fields.Integer(
+        metadata={"description": "Prepaid accounts that were charged at once for what arrived."}
+    )
+    balances_wait = fields.Boolean(
+        metadata={"description": "Charging failed; the readings stay, the next run charges them."}
+    )
 
 
 class ImportHeader(Schema):
@@ -141,10 +148,10 @@ def import_readings(header: dict[str, Any], asked: dict[str, Any]) -> dict[str, 
             scope=scope,
             clock=here.application.clock,
         )
-    return _answer(result)
+    return _answer(result, move_balances(here.application, result.batch_id))
 
 
-def _answer(result: ImportResult) -> dict[str, Any]:
+def _answer(result: ImportResult, moved: Moved) -> dict[str, Any]:
     return {
         "batch_id": result.batch_id,
         "rows": result.rows,
@@ -157,4 +164,6 @@ def _answer(result: ImportResult) -> dict[str, Any]:
         "refusals": [one.sentence(translate) for one in result.refusals],
         "findings": [one.sentence(translate, shown) for one in result.findings],
         "findings_count": result.findings_count,
+        "balances_moved": moved.posted,
+        "balances_wait": moved.failed,
     }

@@ -7,6 +7,7 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from kilokassa.app.readings_import import import_readings as take_file
+from kilokassa.app.running import BALANCES_WAIT, move_balances
 from kilokassa.core.errors import DomainError
 from kilokassa.core.text import mark, sentence
 from kilokassa.web.forms import ReadingsForm
@@ -19,7 +20,7 @@ def import_readings() -> ResponseReturnValue:
     """Take a file of readings in, and say what became of every row."""
     here = visit()
     form = ReadingsForm()
-    result, refusal, ask_timezone = None, "", False
+    result, moved, refusal, ask_timezone = None, None, "", False
     if request.method == "POST" and form.validate():
         upload = form.file.data
         scope = here.scope
@@ -38,6 +39,7 @@ def import_readings() -> ResponseReturnValue:
                     scope=scope,
                     clock=here.application.clock,
                 )
+                moved = move_balances(here.application, result.batch_id)
             except DomainError as error:
                 refusal = sentence(error, here.language)
                 ask_timezone = isinstance(error, TimeZoneChanged)
@@ -47,6 +49,8 @@ def import_readings() -> ResponseReturnValue:
         active="console.import_readings",
         form=form,
         result=result,
+        moved=moved,
+        balances_wait=translate(BALANCES_WAIT) if moved and moved.failed else "",
         refusal=refusal,
         ask_timezone=ask_timezone,
         refusals=[one.sentence(translate) for one in result.refusals] if result else (),
