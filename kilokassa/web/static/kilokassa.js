@@ -132,4 +132,11 @@
   document.addEventListener("htmx:after:swap", () => drawCharts());
   document.documentElement.addEventListener("kk:theme", () => drawCharts());
   addEventListener("DOMContentLoaded", () => drawCharts());
+  // On a phone the rows of sections are wider than the screen: where one stands is in sight.
+  addEventListener("DOMContentLoaded", () => {
+    for (const link of document.querySelectorAll(".kk-nav [aria-current], .kk-section [aria-current]")) {
+      const row = link.parentElement;
+      row.scrollLeft = link.offsetLeft - row.offsetLeft - (row.clientWidth - link.offsetWidth) / 2;
+    }
+  });
 })();
