@@ -19,13 +19,13 @@ from wtforms import (
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from kilokassa.core.errors import Invalid
-from kilokassa.core.money import from_minor, parse_minor
-from kilokassa.core.text import mark
+from kilokassa.core.money import parse_minor
+from kilokassa.core.text import amount_text, mark
 from kilokassa.web.doers import Doers
 from kilokassa.web.forms import Form
 from kilokassa.web.kit import Column, Kind, Table
 from kilokassa.web.language import translate
-from kilokassa.web.visit import Visit
+from kilokassa.web.visit import Visit, visit
 from kilokassa.web.words import word
 from notices.desk.service import BY_HAND, LONGEST_PROOF, DeliveryOrder
 from notices.notice import (
@@ -234,7 +234,7 @@ class WishesForm(Form):
 
     def show(self, wish: Preference) -> None:
         """Fill the fields in."""
-        self.low.data = str(from_minor(wish.low_minor).amount)
+        self.low.data = amount_text(wish.low_minor, visit().language, unit=False)
         self.days.data, self.bonus_days.data = wish.days, wish.bonus_days
         self.quiet_from.data, self.quiet_until.data = wish.quiet.begins, wish.quiet.ends
         self.mail.data = wish.mail
