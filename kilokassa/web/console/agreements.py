@@ -29,7 +29,8 @@ class AgreementForm(Form):
     """Terms of an agreement; the same fields compute and sign it."""
 
     months = IntegerField(
-        mark("Instalments"), validators=[InputRequired(), NumberRange(1, MOST_MONTHS)]
+        mark("Number of payments, one a month"),
+        validators=[InputRequired(), NumberRange(1, MOST_MONTHS)],
     )
     first_due_on = DateField(mark("First instalment by"), validators=[InputRequired()])
     rate = StringField(mark("Interest, % a year"), validators=[InputRequired(), Length(max=7)])
