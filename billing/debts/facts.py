@@ -39,6 +39,10 @@ class AccountInputs:
     holidays: frozenset[date] | None = None
     notices: Mapping[str, DeliveredNotice] | None = None
     supplies: Mapping[str, SupplyState] | None = None
+    shared: bool = False
+    """Whether another account is open at the same premises."""
+    suspense_minor: int = 0
+    """Money in suspense that may be this account's."""
     within_until: Mapping[str, datetime] | None = None
     """Until when a decision said last that the debt was not above what is allowed, by service."""
 
@@ -72,6 +76,8 @@ def service_facts(
         ),
         vulnerable=flags.vulnerable,
         never_cut=flags.never_cut,
+        shared=inputs.shared,
+        suspense_minor=inputs.suspense_minor,
         holidays=inputs.holidays,
         notice=(inputs.notices or {}).get(service),
         supply=supply.supply,
@@ -102,6 +108,8 @@ def kept_facts(facts: ServiceFacts) -> dict[str, Any]:
         "in_apartment_house": facts.in_apartment_house,
         "vulnerable": facts.vulnerable,
         "never_cut": facts.never_cut,
+        "shared": facts.shared,
+        "suspense_minor": facts.suspense_minor,
         "notice_at": None if notice is None else notice.delivered_at.isoformat(),
         "notice_proof": "" if notice is None else notice.proof[:200],
         "supply": str(facts.supply),

@@ -34,6 +34,8 @@ from wallet.debts.flags import HOUSEHOLD, FlagKind, Flags
 from wallet.debts.late_fee import LateFeeRules, due_day, late_fee_rules
 from wallet.debts.service import NewDecision, write_decisions
 from wallet.debts.service_state import GuardSet, ServiceFacts, Supply, decide, guard_sets
+from wallet.payments.slips import may_be_of
+from wallet.payments.store import in_suspense
 
 T = TypeVar("T")
 
@@ -180,6 +182,10 @@ def inputs_of(
     notices = _by_account(store.delivered_notices(session, ids))
     supplies = _by_account(debt_store.supplies(session, ids))
     within = _by_account(debt_store.within_until(session, ids, at))
+    sharing = store.sharing_premises(session, ids, today)
+    owing = {a.number: (a.payer_name, debts[a.id].overdue_total_minor(today)) for a in accounts}
+    owing = {number: owed for number, owed in owing.items() if owed[1] > 0}
+    waiting = may_be_of(in_suspense(session), owing) if owing else {}
     norms = norm_months(session, accounts, today)
     premises = store.premises_in_building(session, ids)
     balances = wallet_store.balances(session, sorted(prepaid), at)
@@ -200,6 +206,8 @@ def inputs_of(
             notices=notices.get(a.id),
             supplies=supplies.get(a.id),
             within_until=within.get(a.id),
+            shared=a.id in sharing,
+            suspense_minor=waiting.get(a.number, 0),
         )
         for a in accounts
     }

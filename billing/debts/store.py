@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from billing.debts.bills import AccountDebts, ChargedSum, DueOn, Movement, Running, account_debts
 from billing.models import AccountRow, ChargeLineRow, RunningChargeRow
@@ -249,6 +249,27 @@ def premises_in_building(
         )
         found.update({AccountId(row.id): int(row.total) for row in session.execute(query)})
     return found
+
+
+def sharing_premises(
+    session: Session, account_ids: Sequence[AccountId], on: date
+) -> frozenset[AccountId]:
+    """Return those of the accounts at whose premises another is open on a day."""
+    found: set[AccountId] = set()
+    other = aliased(AccountRow)
+    for ids in in_slices(account_ids):
+        query = (
+            select(AccountRow.id)
+            .join(other, other.premises_id == AccountRow.premises_id)
+            .where(
+                AccountRow.id.in_(ids),
+                other.id != AccountRow.id,
+                other.opened_on <= on,
+                other.closed_on.is_(None) | (other.closed_on > on),
+            )
+        )
+        found.update(AccountId(account_id) for account_id in session.scalars(query))
+    return frozenset(found)
 
 
 def candidates(

@@ -1,6 +1,5 @@
 """Money in suspense: whose it may be, putting it on an account, taking it back, sending it back."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -32,14 +31,12 @@ from wallet.payments.service import (
     set_problems,
     set_taken,
 )
+from wallet.payments.slips import slips
 from wallet.payments.store import Incoming
 from wallet.service import ReverseOrder
 
 SUGGESTIONS_MAX: Final = 10
 
-ONE_DIGIT: Final = mark("the number differs by one digit")
-TRANSPOSED: Final = mark("two neighbouring digits change places")
-MISSING: Final = mark("a digit is missing or too many")
 IN_PURPOSE: Final = mark("the number stands in the purpose")
 OWES_IT: Final = mark("it owes exactly this amount")
 SAME_NAME: Final = mark("the payer has the same family name")
@@ -66,9 +63,9 @@ class Suggestion:
 def suggestions(session: Session, scope: Scope, payment: Incoming) -> tuple[Suggestion, ...]:
     """Return accounts in reach that a payment may be for, the likeliest first."""
     reasons: dict[str, list[str]] = {}
-    numbers = dict(_near(payment.account_text))
+    numbers = dict(slips(payment.account_text))
     for word in payment.purpose.split()[:40]:
-        for number, reason in _near(word.strip(".,;:()№#\"'")):
+        for number, reason in slips(word.strip(".,;:()№#\"'")):
             numbers.setdefault(number, reason)
     if numbers:
         query = select(AccountRow.number).where(AccountRow.number.in_(sorted(numbers)))
@@ -183,22 +180,6 @@ def undo_top_up(
             clock,
         )
     return reversal
-
-
-def _near(text: str) -> Iterator[tuple[str, str]]:
-    """Yield numbers that a slip of the finger turns into `text`, each with the slip."""
-    if not (text.isascii() and text.isdigit() and 4 <= len(text) <= 20):
-        return
-    for place in range(len(text) + 1):
-        head, tail = text[:place], text[place:]
-        for digit in "0123456789":
-            yield head + digit + tail, MISSING
-            if tail:
-                yield head + digit + tail[1:], ONE_DIGIT
-        if tail:
-            yield head + tail[1:], MISSING
-        if len(tail) > 1:
-            yield head + tail[1] + tail[0] + tail[2:], TRANSPOSED
 
 
 def _reach(scope: Scope) -> ColumnElement[bool]:

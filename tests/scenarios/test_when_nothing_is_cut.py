@@ -15,6 +15,8 @@ from tests.scenarios.by_hand_town import SCOPE, ZONE
 from tests.scenarios.test_life_of_a_debtor import DebtTown
 from wallet.debts.flags import FlagKind
 from wallet.debts.service_state import Action, Guard, ServiceState, Supply
+from wallet.payments.payment import PaymentSource
+from wallet.payments.service import NewIncoming, record_one
 from wallet.service import TopUpOrder, top_up
 
 
@@ -78,3 +80,48 @@ def test_the_debt_of_who_moved_out_cuts_nobody_who_lives_there_now(due):
     due.supply(Supply.LIMITED, date(2026, 3, 8))
     assert (due.stands.state, due.stands.action) == (ServiceState.RESTORING, Action.RESTORE)
     assert due.decides(date(2026, 4, 8)).changed == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "purpose", "payer", "kopecks", "protects"),
+    [
+        ("1000000010", "", "", 1000_00, True),  # two digits changed places
+        ("", "ELECTRICITY 1000000001.", "", 1000_00, True),
+        ("", "", "Иванова А.", 1000_00, True),
+        ("", "", "", 2000_00, True),  # all that is owed, to the kopeck
+        ("", "", "Иванова А.", 100_00, False),  # it would leave more than the norm allows
+        ("7777777777", "thanks", "Петров", 1000_00, False),
+    ],
+)
+def test_money_in_suspense_that_may_pay_the_debt_protects(
+    due, written, purpose, payer, kopecks, protects
+):
+    clock = FixedClock(local_midnight(date(2026, 3, 6), ZONE))
+    with due.database.writing() as session:
+        money = NewIncoming(
+            PaymentSource.STATEMENT, "bank", "1", written, kopecks, "bank", clock.now(), payer, purpose
+        )
+        record_one(session, SCOPE, money, clock)
+
+    due.decides(date(2026, 3, 6))
+
+    assert (Guard.SUSPENSE in due.guards()) is protects
+    assert (due.stands.action is Action.NONE) is protects
+
+
+def test_a_neighbour_behind_the_same_meter_is_not_cut_for_a_debt(due):
+    with due.database.writing() as session:
+        row = session.get_one(AccountRow, due.account)
+        session.add(
+            AccountRow(
+                number="2000000002",
+                payer_name="Петров",
+                premises_id=row.premises_id,
+                opened_on=date(2026, 1, 1),
+            )
+        )
+
+    due.decides(date(2026, 3, 6))
+
+    assert due.stands.action is Action.NONE
+    assert Guard.SHARED in due.guards()

@@ -65,8 +65,10 @@ class Guard(StrEnum):
     NEVER_LIST = "never_list"
     VULNERABLE = "vulnerable"
     AGREEMENT = "agreement"
+    SHARED = "shared"
     NORM = "norm"
     EMERGENCY_CREDIT = "emergency_credit"
+    SUSPENSE = "suspense"
     NOTICE = "notice"
     NOTICE_OF_THIS_DEBT = "notice_of_this_debt"
     NOTICE_DAYS = "notice_days"
@@ -81,8 +83,10 @@ WORDS: Final = {
     Guard.NEVER_LIST: mark("the account is on the list of those never cut"),
     Guard.VULNERABLE: mark("a vulnerable person lives here"),
     Guard.AGREEMENT: mark("an agreement to pay by instalments stands"),
+    Guard.SHARED: mark("another account is open at the same premises"),
     Guard.NORM: mark("the debt is within what the norm allows"),
     Guard.EMERGENCY_CREDIT: mark("the emergency credit is not used up"),
+    Guard.SUSPENSE: mark("money in suspense pays this debt"),
     Guard.NOTICE: mark("no notice was delivered with proof"),
     Guard.NOTICE_OF_THIS_DEBT: mark("the notice was delivered before this debt arose"),
     Guard.NOTICE_DAYS: mark("the days after the delivery of the notice are not over"),
@@ -215,6 +219,10 @@ class ServiceFacts:
     in_apartment_house: bool | None = None
     vulnerable: bool | None = None
     never_cut: bool | None = None
+    shared: bool | None = False
+    """Whether another account is open at the premises: one meter would cut both."""
+    suspense_minor: int = 0
+    """Money that came and is on no account yet, and that may be this one's."""
     holidays: frozenset[date] | None = None
     """Local days off beside weekends; a year of which none is named is not known."""
     notice: DeliveredNotice | None = None
@@ -378,6 +386,7 @@ def _never(facts: ServiceFacts, guards: GuardSet) -> Iterator[Held]:
     if guards.asks_vulnerable:
         yield from _unless_denied(Guard.VULNERABLE, facts.vulnerable)
     yield from _unless_denied(Guard.AGREEMENT, facts.agreement)
+    yield from _unless_denied(Guard.SHARED, facts.shared)
 
 
 def _unless_denied(guard: Guard, fact: bool | None) -> Iterator[Held]:
@@ -398,6 +407,8 @@ def _within(facts: ServiceFacts, guards: GuardSet) -> Iterator[Held]:
             yield Held(Guard.EMERGENCY_CREDIT, known=False)
     elif owed_minor <= guards.norm_months * norm_minor + credit_minor:
         yield Held(Guard.EMERGENCY_CREDIT if by_credit_alone else Guard.NORM)
+    elif owed_minor - facts.suspense_minor <= guards.norm_months * norm_minor + credit_minor:
+        yield Held(Guard.SUSPENSE, known=False)
 
 
 def _notice(facts: ServiceFacts, guards: GuardSet) -> Iterator[Held]:

@@ -186,6 +186,18 @@ def incoming_by_id(session: Session, scope: Scope, payment_id: int) -> Incoming:
     return _payment(row)
 
 
+def in_suspense(session: Session) -> list[tuple[str, str, str, int]]:
+    """Return (account as written, purpose, payer, kopecks) of all money that waits; for decisions.
+
+    What is decided by it may not depend on who asks: it is not cut down to a scope.
+    """
+    row = IncomingPaymentRow
+    query = select(row.account_text, row.purpose, row.payer, row.amount_minor).where(
+        row.state == PaymentState.SUSPENSE
+    )
+    return [(one[0], one[1], one[2], one[3]) for one in session.execute(query)]
+
+
 def payment_of_provider(
     session: Session, sender: str, transaction_id: str
 ) -> IncomingPaymentRow | None:
