@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Final, Protocol
 
 from kilokassa.app.settings import CardGatewaySettings
@@ -95,7 +96,7 @@ class HttpGateway:
         except urllib.error.HTTPError as error:
             with error:
                 return GatewayAnswer(Outcome.PENDING, reason=f"HTTP {error.code}")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             return GatewayAnswer(Outcome.PENDING, reason=type(error).__name__)
 
 

@@ -33,7 +33,7 @@ class SmtpSettings:
     host: str
     port: int
     user: str
-    password: str
+    password: str = field(repr=False)
     security: str
     """`none`, `starttls` or `ssl`."""
     sender: str
@@ -45,7 +45,7 @@ class CardGatewaySettings:
 
     code: str
     url: str
-    secret: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,10 @@ class NoticeGatewaySettings:
 class Settings:
     """Everything that an installation may set, frozen."""
 
-    database_url: str
+    database_url: str = field(repr=False)
     var: Path
     """Where the embedded database, documents and the outbox folder live."""
-    secret_key: str | None
+    secret_key: str | None = field(repr=False)
     port: int
     workers: int
     executor: str

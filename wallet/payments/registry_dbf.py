@@ -89,7 +89,8 @@ def _columns(data: bytes, header: int, length: int) -> dict[str, tuple[int, int]
     while at + _HEADER <= min(header, len(data)) and data[at] != _END_OF_FIELDS:
         name = data[at : at + 11].split(b"\0")[0].decode("ascii", "replace").upper()
         end = start + data[at + 16]
-        if end > length or name in found:
+        # A field of no width costs nothing in the file and a step for every record.
+        if not start < end <= length or name in found:
             raise Invalid(where=WHERE, problem=mark("the header of the DBF file is damaged"))
         found[name] = (start, end)
         start, at = end, at + _HEADER

@@ -315,7 +315,7 @@ def _fields(body: bytes) -> dict[str, Any]:
     if request.mimetype == "application/json":
         try:
             found = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
     return request.form.to_dict()
