@@ -76,6 +76,15 @@ class NewLot:
     entry: int
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Kopecks that are held for somebody who asked them back."""
+
+    amount_minor: int
+    payer: str = ""
+    """Whose advance it is; empty: the account's own money."""
+
+
 @dataclass(slots=True)
 class Wallet:
     """One wallet while it is changed; the only mutable value of this package."""
@@ -94,8 +103,8 @@ class Wallet:
     """Of what is uncovered, what was owed before the wallet; lots may stand beside it."""
     paid: tuple[Paid, ...] = ()
     """What lots paid before, latest first; loaded only where value is to be given back."""
-    holds: Mapping[int, int] = field(default_factory=dict)
-    """Kopecks that are held, by the id of the hold; loaded only where money is asked for."""
+    holds: Mapping[int, Held] = field(default_factory=dict)
+    """What is held, by the id of the hold; loaded only where money is asked for."""
     entries: list[NewEntry] = field(default_factory=list)
     new_lots: list[NewLot] = field(default_factory=list)
     _opening_told_minor: int = field(init=False, default=0)

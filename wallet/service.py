@@ -22,7 +22,7 @@ from kilokassa.core.text import mark
 from wallet import store
 from wallet.audit import LedgerFault as LedgerFault  # what `verify` yields
 from wallet.audit import audit_wallet
-from wallet.book import WHOLE_SHARE, Facts, Wallet
+from wallet.book import WHOLE_SHARE, Facts, Held, Wallet
 from wallet.ledger import (
     BONUS_EXPENSE,
     EMERGENCY_CREDITS,
@@ -230,6 +230,14 @@ class TakeOrder:
             # What is restricted to a service pays nothing else, unless that very lot is meant.
             and (not lot.service if self.rule is None else lot.rule == self.rule)
         )
+
+    def may_meet(self, held: Held) -> bool:
+        """Say whether what is held may be in the lots that the money may come from."""
+        if held.payer:
+            return self.payer == held.payer or (
+                self.payer is None and (self.kinds is None or LotKind.ADVANCE in self.kinds)
+            )
+        return self.payer is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -793,7 +801,11 @@ def _take_out(wallet: Wallet, order: TakeOrder, now: datetime) -> Moved:
         facts = replace(facts, charge_month=order.charge_month.ordinal)
     free_minor = spendable_minor(filter(order.may_draw, wallet.lots), facts.at)
     if order.kinds is None or order.kinds & HELD_KINDS:
-        held = [minor for hold, minor in wallet.holds.items() if hold != order.pays_hold]
+        held = [
+            one.amount_minor
+            for hold, one in wallet.holds.items()
+            if hold != order.pays_hold and order.may_meet(one)
+        ]
         # Nor does money leave beside a debt from before the wallet, which only shares repay.
         owed_minor = wallet.opening_debt_minor if order.payer is None else 0
         free_minor = max(0, free_minor - sum(held) - owed_minor)

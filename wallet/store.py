@@ -4,7 +4,7 @@ import json
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -31,7 +31,7 @@ from kilokassa.db.rights import account_in_scope
 from kilokassa.db.slices import in_slices
 from wallet.audit import Drawn, Leg, StoredEntry, StoredLot, StoredWallet
 from wallet.balance import Balance as Balance  # pages name it beside the queries
-from wallet.book import Wallet
+from wallet.book import Held, Wallet
 from wallet.ledger import WALLET, Reason
 from wallet.lots import Lot, LotKind, Paid, spendable_minor
 from wallet.models import (
@@ -99,6 +99,9 @@ _POSTING: Table = PostingRow.__table__  # type: ignore[assignment]
 _LOT: Table = LotRow.__table__  # type: ignore[assignment]
 _DRAW: Table = DrawRow.__table__  # type: ignore[assignment]
 _HOLD: Table = HoldRow.__table__  # type: ignore[assignment]
+
+ADVANCE_WHY: Final = "refund:advance"
+"""How the hold of a third person's advance is marked; who paid it follows after a colon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,12 +235,14 @@ def load_holds(session: Session, wallets: Sequence[Wallet]) -> None:
     """Load into wallets what is held of them."""
     by_id = {wallet.id: wallet for wallet in wallets}
     for part in in_slices(sorted(by_id)):
-        query = select(_HOLD.c.wallet_id, _HOLD.c.id, _HOLD.c.amount_minor).where(
+        query = select(_HOLD.c.wallet_id, _HOLD.c.id, _HOLD.c.amount_minor, _HOLD.c.why).where(
             _HOLD.c.wallet_id.in_(part), _HOLD.c.released_at.is_(None)
         )
-        for wallet_id, hold_id, amount_minor in session.execute(query):
+        for wallet_id, hold_id, amount_minor, why in session.execute(query):
             wallet = by_id[WalletId(wallet_id)]
-            wallet.holds = {**wallet.holds, hold_id: amount_minor}
+            other, _, payer = why.partition(f"{ADVANCE_WHY}:")
+            held = Held(amount_minor, "" if other else payer)
+            wallet.holds = {**wallet.holds, hold_id: held}
 
 
 def sequence_of_lot(session: Session, lot_id: LotId) -> int:

@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import structlog
 from sqlalchemy.orm import Session
 
 from billing import service as billing_service
@@ -28,10 +29,11 @@ from billing.service import RunningOrder
 from heating import store as heating_store
 from kilokassa.app.closing import close_month
 from kilokassa.app.final_statement import final_statement_of, issue_final_statement
-from kilokassa.app.refunds import TransferOrder, ask_for_refund, transfer
+from kilokassa.app.refunds import TransferOrder, transfer
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import Month, local_date, local_midnight
 from kilokassa.core.clock import Clock
+from kilokassa.core.errors import DomainError
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Right, Scope, system_scope
 from kilokassa.core.text import filled, mark
@@ -41,6 +43,7 @@ from wallet import store as wallet_store
 from wallet.ledger import BONUS_EXPENSE, Reason
 from wallet.lots import LotKind
 from wallet.payments.auto import service as auto_service
+from wallet.payments.refunds import service as refund_service
 from wallet.payments.refunds import store as refund_store
 from wallet.payments.refunds.refund import AskOrder
 from wallet.reserves import service as reserve_service
@@ -51,9 +54,11 @@ from wallet.service import (
     TakeOrder,
     WithdrawOrder,
     charge_batch,
-    take,
+    take_all,
     withdraw_credit,
 )
+
+log = structlog.get_logger()
 
 JOB_ACTOR: Final = "job:final"
 """Who settles: its keys are the same whoever presses the button, and however often."""
@@ -64,6 +69,7 @@ SERVICES_LATER: Final = mark(
     "Heat and the services of the house are charged for whole months: the rest is settled once "
     "%(month)s is over."
 )
+NOT_SETTLED: Final = mark("It could not be settled: the journal of the program says why.")
 NOT_PRICED: Final = mark("The electricity of %(month)s could not be priced yet.")
 
 
@@ -185,7 +191,8 @@ def settle_ended(
 ) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     """Settle the accounts that have ended and wait; return number, document and what it waits for.
 
-    A job does it daily; what is settled already is left alone.
+    A job does it daily; what is settled already is left alone, and one that is refused for now
+    keeps nobody else waiting.
     """
     scope.demand(Right.MANAGE_ACCOUNTS)
     with application.database.reading() as session:
@@ -198,10 +205,15 @@ def settle_ended(
             for each in moves_store.ending_moves(session, ids)
             if each.account_id is not None and final_statement_of(session, each.account_id) is None
         ]
-    found = []
+    found: list[tuple[str, str, tuple[str, ...]]] = []
     for each in waiting:
         assert each.account_id is not None
-        ending, number = settle_account(application, each.account_id)
+        try:
+            ending, number = settle_account(application, each.account_id)
+        except DomainError as refusal:
+            log.warning("account not settled", account=each.account_number, refused=str(refusal))
+            found.append((each.account_number, "", (NOT_SETTLED,)))
+            continue
         found.append((each.account_number, number, ending.waits if ending else ()))
     return tuple(found)
 
@@ -422,7 +434,9 @@ def _return_reserves(
 ) -> tuple[int, int]:
     """Take reserves out whole, as their owner who moves asks; return what came and what it cost."""
     account_id, scope = AccountId(account.id), system_scope(actor)
-    returned_minor = clawed_minor = 0
+    # A term that is over ends the reserve whole, its bonus earned, although no job has said so yet.
+    returned_minor = reserve_service.pay_due_of(session, account_id, zone, clock).returned_minor
+    clawed_minor = 0
     for signed in reserve_store.reserves_of(session, scope, account_id):
         if signed.kept_minor <= 0:
             continue
@@ -445,13 +459,12 @@ def _end_bonuses(
     """Let what bonuses hold end with the account; return how much it was."""
     account_id, now = AccountId(account.id), clock.now()
     wallet = wallet_store.lock_wallets(session, [account_id])[account_id]
-    amount_minor = sum(
-        lot.remaining_minor
-        for lot in wallet.lots
-        if lot.kind is LotKind.BONUS and lot.alive_at(now)
-    )
-    if amount_minor:
-        order = TakeOrder(
+    by_rule: dict[str, int] = {}
+    for lot in wallet.lots:
+        if lot.kind is LotKind.BONUS and lot.alive_at(now) and lot.remaining_minor:
+            by_rule[lot.rule] = by_rule.get(lot.rule, 0) + lot.remaining_minor
+    orders = [
+        TakeOrder(
             account_id=account_id,
             reason=Reason.EXPIRY,
             amount_minor=amount_minor,
@@ -460,18 +473,24 @@ def _end_bonuses(
             zone=zone,
             actor=JOB_ACTOR,
             # Nothing is left to take a second time: the key only has to differ each time.
-            idempotency_key=f"final:{account_id}:bonus:{wallet.entry_count}",
+            idempotency_key=f"final:{account_id}:bonus:{wallet.entry_count}:{number}",
             kinds=frozenset({LotKind.BONUS}),
-            detail={"why": "account_ended"},
+            # By its rule, what pays one service alone ends as well.
+            rule=rule,
+            detail={"why": "account_ended", "rule": rule},
         )
-        take(session, order, clock)
-    return amount_minor
+        for number, (rule, amount_minor) in enumerate(sorted(by_rule.items()), start=1)
+    ]
+    if orders:
+        take_all(session, orders, clock)
+    return sum(by_rule.values())
 
 
 def _give_away(session: Session, account: AccountRow, wish: Wish, clock: Clock) -> tuple[int, int]:
     """Move or hold what is left, as its owner wants it; return what was moved and what is held."""
     account_id, scope = AccountId(account.id), system_scope(JOB_ACTOR)
-    free_minor = refund_store.refundable_minor(session, account_id, clock.now())
+    _lower_refunds(session, account_id, clock)
+    free_minor = _refundable(session, account_id, clock)
     transferred_minor = 0
     if wish.rest is Rest.TRANSFER and free_minor > 0:
         count = wallet_store.lock_wallets(session, [account_id])[account_id].entry_count
@@ -482,17 +501,16 @@ def _give_away(session: Session, account: AccountRow, wish: Wish, clock: Clock) 
             f"final:{account_id}:{count}",
             why="account_ended",
         )
-        transferred_minor = transfer(session, scope, order, clock).amount_minor
+        moved = transfer(session, scope, order, clock, most_minor=free_minor)
+        transferred_minor = moved.amount_minor
     if wish.rest is Rest.REFUND:
         asked = [("", free_minor)] if free_minor > 0 else []
         asked += [
-            (
-                payer,
-                refund_store.refundable_minor(session, account_id, clock.now(), advance_of=payer),
-            )
+            (payer, _refundable(session, account_id, clock, payer))
             for payer in refund_store.advances(session, account_id)
         ]
-        for payer, minor in asked:
+        for payer, most_minor in asked:
+            minor = min(most_minor, _refundable(session, account_id, clock, payer))
             if minor <= 0:
                 continue
             refund = AskOrder(
@@ -504,13 +522,48 @@ def _give_away(session: Session, account: AccountRow, wish: Wish, clock: Clock) 
                 why="account_ended",
                 advance_of=payer,
             )
-            ask_for_refund(session, scope, refund, clock)
+            refund_service.ask_refund(session, scope, refund, clock, most_minor=minor)
     held_minor = sum(
         one.amount_minor
         for one in refund_store.refunds(session, scope, account_id=account_id, limit=None)
         if one.state == "asked"
     )
     return transferred_minor, held_minor
+
+
+def _refundable(session: Session, account_id: AccountId, clock: Clock, advance_of: str = "") -> int:
+    """Return what may go back of one's money, beside whatever the account still owes.
+
+    Below zero it is by how much what was asked back before is too much.
+    """
+    now = clock.now()
+    balance = wallet_store.balances(session, [account_id], now)[account_id]
+    return min(
+        refund_store.refundable_minor(session, account_id, now, advance_of=advance_of),
+        balance.available_minor - balance.credit_minor - balance.restricted_minor,
+    )
+
+
+def _lower_refunds(session: Session, account_id: AccountId, clock: Clock) -> None:
+    """Promise of what was asked back before only what the last days have left, the newest first."""
+    scope = system_scope(JOB_ACTOR)
+    for one in refund_store.refunds(session, scope, account_id=account_id, limit=None):
+        payer = one.to_whom if one.advance else ""
+        over_minor = -_refundable(session, account_id, clock, payer)
+        if one.state != "asked" or over_minor <= 0:
+            continue
+        refund_service.drop_refund(session, scope, one.id, clock, why="account_ended")
+        if one.amount_minor > over_minor:
+            lowered = AskOrder(
+                account_id,
+                one.amount_minor - over_minor,
+                one.to_whom,
+                one.requisites,
+                f"final:{account_id}:instead:{one.id}",
+                why=one.why,
+                advance_of=payer,
+            )
+            refund_service.ask_refund(session, scope, lowered, clock)
 
 
 def _other_wallets(session: Session, account: AccountRow, wish: Wish) -> list[AccountId]:

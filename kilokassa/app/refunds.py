@@ -75,11 +75,19 @@ def ask_for_refund(session: Session, scope: Scope, order: AskOrder, clock: Clock
     return refund_service.ask_refund(session, scope, order, clock, most_minor=most_minor)
 
 
-def transfer(session: Session, scope: Scope, order: TransferOrder, clock: Clock) -> Transferred:
+def transfer(
+    session: Session,
+    scope: Scope,
+    order: TransferOrder,
+    clock: Clock,
+    *,
+    most_minor: int | None = None,
+) -> Transferred:
     """Move own money from one account to another in reach; two entries under one key.
 
     A resident moves between accounts that are granted to them; staff between accounts of one payer,
-    or of two with a reason that both entries keep.
+    or of two with a reason that both entries keep. `most_minor` is what may go, where whoever asks
+    has just charged all that was used; else it is what is refundable.
     """
     scope.demand(Right.VIEW if scope.role is Role.RESIDENT else Right.MANAGE_WALLETS)
     source = billing_store.account_by_number(session, scope, order.source)
@@ -99,7 +107,7 @@ def transfer(session: Session, scope: Scope, order: TransferOrder, clock: Clock)
     known = wallet_store.answers(session, scope.actor, [f"{key}:out"])
     now, zone = clock.now(), billing_store.retailer_zone(session)
     if not known:
-        free_minor = refundable_minor(session, source, clock)
+        free_minor = refundable_minor(session, source, clock) if most_minor is None else most_minor
         if order.amount_minor <= 0 or order.amount_minor > free_minor:
             raise NotRefundable(
                 account=source.number,
@@ -143,9 +151,16 @@ def transfer(session: Session, scope: Scope, order: TransferOrder, clock: Clock)
 
 
 def _unused_minor(session: Session, account: AccountRow, clock: Clock) -> int:
-    """Return what is available; of an account that has ended, all that is posted."""
+    """Return what is available; of an account that has ended, all that is posted.
+
+    A credit does not count, nor what pays one service alone: else they would pay for what was used,
+    and the money that has to would be gone.
+    """
     account_id, now = AccountId(account.id), clock.now()
     found = overviews(session, [account_id], now).get(account_id)
-    if found is not None:
-        return found.balance.available_minor
-    return wallet_store.balances(session, [account_id], now)[account_id].available_minor
+    balance = (
+        wallet_store.balances(session, [account_id], now)[account_id]
+        if found is None
+        else found.balance
+    )
+    return balance.available_minor - balance.credit_minor - balance.restricted_minor

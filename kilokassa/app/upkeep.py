@@ -15,6 +15,7 @@ from kilokassa.app.checking import check_readings
 from kilokassa.app.documents import document_pdf
 from kilokassa.app.job_runs import Job
 from kilokassa.app.late_fees import charge_late_fees
+from kilokassa.app.moving import settle_ended
 from kilokassa.app.notices_due import tell_ledger_events, tell_what_is_due
 from kilokassa.app.outbox import open_channel, send_due
 from kilokassa.app.payment_orders import expire_orders
@@ -142,12 +143,22 @@ def grant_bonuses(application: Application, _day: date) -> int:
     return sum(one.grants for one in grant_due_months(application, scope=SCOPE))
 
 
+def settle_accounts(application: Application, _day: date) -> dict[str, object]:
+    """Settle the accounts that have ended and waited for a reading or a month; each once."""
+    found = settle_ended(application, SCOPE)
+    return {
+        "settled": sum(1 for _, document, _ in found if document),
+        "waiting": sum(1 for _, document, _ in found if not document),
+    }
+
+
 JOBS: Final = (
     Job("expire", mark("Lots that end"), expire, hour="0", minute="5"),
     Job("pay_reserves", mark("Bonuses of reserves"), pay_reserves, hour="0", minute="10"),
     Job("seal_day", mark("Seal of the ledger"), seal_day, hour="0", minute="15"),
     Job("charge_late_fees", mark("Late fees"), charge_fees, hour="1", minute="10"),
     Job("check_readings", mark("Check of readings"), check_stored_readings, hour="3", minute="40"),
+    Job("settle_ended", mark("Final statements"), settle_accounts, hour="4", minute="0"),
     Job("grant_bonuses", mark("Bonuses of months"), grant_bonuses, hour="4", minute="10"),
     Job(
         "remind_of_verifications",

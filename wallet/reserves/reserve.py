@@ -432,16 +432,25 @@ def add(reserve: Reserve, on: date, amount_minor: int, asked_by: str) -> Reserve
 
 
 def set_aside(
-    lots: Iterable[Lot], amount_minor: int, *, uncovered_minor: int, at: datetime
+    lots: Iterable[Lot],
+    amount_minor: int,
+    *,
+    uncovered_minor: int,
+    at: datetime,
+    held_minor: int = 0,
 ) -> tuple[Draw, ...]:
     """Return the lots that money to set aside comes from: own money alone, the oldest first.
 
     A bonus would earn a bonus and outlive its expiry, and value that was given back would return
-    as own money, which can be paid out. While something that was used is unpaid, nothing is free.
+    as own money, which can be paid out. While something that was used is unpaid, nothing is free;
+    nor is what is held to be paid out, which value that was given back may pay as well.
     """
     assert amount_minor > 0, amount_minor
+    lots = tuple(lots)
     own = [lot for lot in lots if lot.kind is LotKind.OWN]
-    free_minor = 0 if uncovered_minor else spendable_minor(own, at)
+    paid_out = [lot for lot in lots if lot.kind in {LotKind.OWN, LotKind.RETURNED}]
+    unheld_minor = max(0, spendable_minor(paid_out, at) - held_minor)
+    free_minor = 0 if uncovered_minor else min(spendable_minor(own, at), unheld_minor)
     if amount_minor > free_minor:
         raise NotOwnMoney(free=free_minor, asked=amount_minor)
     return draw_down(own, amount_minor, at=at).draws

@@ -19,7 +19,7 @@ from kilokassa.core.clock import Clock
 from kilokassa.core.digest import canonical_json, digest_value
 from kilokassa.core.errors import DomainError, Forbidden, Invalid, NotFound, RequestConflict
 from kilokassa.core.ids import AccountId, JournalEntryId, WalletId
-from kilokassa.core.scope import DEEDS, Right, Role, Scope
+from kilokassa.core.scope import DEEDS, Right, Role, Scope, system_scope
 from kilokassa.core.text import mark
 from kilokassa.db.locks import wait_for
 from kilokassa.db.rights import account_in_scope
@@ -287,10 +287,30 @@ def pay_due(session: Session, through: date, zone: ZoneInfo, clock: Clock, after
     if not found:
         return Paid(None)
     accounts = sorted({account_id for _, account_id in found})
+    ids = [reserve_id for reserve_id, _ in found]
+    return _settle_all(session, ids, accounts, through, zone, clock).plus(Paid(found[-1][0]))
+
+
+def pay_due_of(session: Session, account_id: AccountId, zone: ZoneInfo, clock: Clock) -> "Paid":
+    """Post what the days up to today have brought to one account's reserves, each step once."""
+    wallet_store.hold_wallets(session, [account_id])
+    found = store.reserves_of(session, system_scope(SYSTEM), account_id)
+    ids = [one.id for one in found if one.kept_minor > 0]
+    return _settle_all(session, ids, [account_id], date.max, zone, clock) if ids else Paid(None)
+
+
+def _settle_all(
+    session: Session,
+    reserve_ids: Sequence[int],
+    accounts: Sequence[AccountId],
+    through: date,
+    zone: ZoneInfo,
+    clock: Clock,
+) -> "Paid":
     expire_lots(session, accounts, zone, clock)
     books = _Books(session, zone, clock.now(), wallet_store.lock_wallets(session, accounts))
-    paid = Paid(found[-1][0])
-    for signed in store.load(session, [reserve_id for reserve_id, _ in found]):
+    paid = Paid(None)
+    for signed in store.load(session, reserve_ids):
         for step in books.settle(signed, min(through, books.today)):
             paid = paid.with_step(step.kind, step.amount_minor)
     books.write()
@@ -668,7 +688,9 @@ def _opened(
     if not session.scalars(query.select_from(WalletRow)).one():
         raise NotFound(what=mark("account"), name=str(account_id))
     expire_lots(session, [account_id], zone, clock)
-    return _Books(session, zone, clock.now(), wallet_store.lock_wallets(session, [account_id]))
+    wallets = wallet_store.lock_wallets(session, [account_id])
+    wallet_store.load_holds(session, list(wallets.values()))
+    return _Books(session, zone, clock.now(), wallets)
 
 
 def _known(session: Session, scope: Scope, key: str, digest: str) -> Done | None:
@@ -733,7 +755,14 @@ def _loss(books: _Books, signed: SignedReserve, amount_minor: int, actor: str) -
 
 def _set_aside(wallet: Wallet, amount_minor: int, now: datetime) -> None:
     """Refuse what is not the resident's own free money."""
-    set_aside(wallet.lots, amount_minor, uncovered_minor=wallet.new_debt_minor, at=now)
+    held_minor = sum(one.amount_minor for one in wallet.holds.values() if not one.payer)
+    set_aside(
+        wallet.lots,
+        amount_minor,
+        uncovered_minor=wallet.new_debt_minor,
+        held_minor=held_minor,
+        at=now,
+    )
 
 
 def _refuse_over(signed: SignedReserve, books: _Books) -> None:

@@ -29,6 +29,7 @@ from wallet.payments.refunds.refund import (
     RefundSettled,
 )
 from wallet.service import TakeOrder, take
+from wallet.store import ADVANCE_WHY
 
 TENDER = "bank"
 """A refund goes out by a payment order of the bank."""
@@ -73,7 +74,7 @@ def ask_refund(
     held = HoldRow(
         wallet_id=wallet.id,
         amount_minor=order.amount_minor,
-        why=f"{store.ADVANCE_WHY}:{order.advance_of}" if order.advance_of else store.OWN_WHY,
+        why=f"{ADVANCE_WHY}:{order.advance_of}" if order.advance_of else store.OWN_WHY,
         actor=scope.actor,
         idempotency_key=f"refund:{order.idempotency_key}",
         held_at=now,
@@ -116,7 +117,7 @@ def pay_refund(session: Session, scope: Scope, order: PayOrder, clock: Clock) ->
     if row.state is not RefundState.ASKED:
         raise RefundSettled(number=row.id)
     now = clock.now()
-    advance = held.why.startswith(store.ADVANCE_WHY)
+    advance = held.why.startswith(ADVANCE_WHY)
     moved = take(
         session,
         TakeOrder(

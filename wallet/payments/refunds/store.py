@@ -16,9 +16,8 @@ from wallet.models import HoldRow, LotRow, WalletRow
 from wallet.payments.models import RefundRow
 from wallet.payments.payment import RefundState
 from wallet.payments.refunds.refund import OWN_MONEY, Refund
+from wallet.store import ADVANCE_WHY
 
-ADVANCE_WHY = "refund:advance"
-"""How the hold of a third person's advance is marked."""
 OWN_WHY = "refund"
 
 _ACCOUNT = table("account", column("id"), column("number"), column("payer_name"))
