@@ -21,6 +21,7 @@ from billing import store as billing_store
 from billing.accounts import BilledAccount
 from billing.charges import AccountCharge, NewLine
 from billing.debts.service import recompute
+from billing.debts.store import charged_in
 from billing.models import (
     BillingPartRow,
     BillingRunRow,
@@ -66,7 +67,8 @@ from kilokassa.db.session import Database
 from tariffs import store as tariff_store
 from tariffs.store import Plan
 from wallet import store as wallet_store
-from wallet.debts.store import not_normal
+from wallet.debts.instalments import is_offered
+from wallet.debts.store import charged_fees, not_normal
 from wallet.ledger import Reason
 from wallet.service import ChargeBatch, ChargeOrder, ChargeResult, charge_batch
 
@@ -236,6 +238,8 @@ class _Work:
     history: dict[AccountId, dict[Month, dict[str, int]]]
     plans: dict[int, Plan]
     issuer: Issuer
+    year_before: dict[AccountId, int]
+    """What the documents of the same month a year ago charged."""
 
 
 def _gather(session: Session, order: PartOrder) -> _Work:
@@ -255,6 +259,7 @@ def _gather(session: Session, order: PartOrder) -> _Work:
         ),
         plans={plan.id: plan for plan in tariff_store.plans(session)},
         issuer=Issuer.of(retailer, month, issued_on),
+        year_before=charged_in(session, order.account_ids, month.plus(-12).ordinal),
     )
 
 
@@ -305,6 +310,7 @@ def _write(session: Session, order: PartOrder, work: _Work, clock: Clock) -> Par
         ],
         clock,
     )
+    fees = _fee_warnings(session, fresh)
     drafts = [
         draft_of(
             work.issuer,
@@ -312,6 +318,7 @@ def _write(session: Session, order: PartOrder, work: _Work, clock: Clock) -> Par
                 work,
                 account,
                 result,
+                fees.get(account.id, ()),
                 shown.get(account.id, ())
                 + (corrected[account.id].lines if account.id in corrected else ()),
             ),
@@ -363,9 +370,14 @@ def _account_month(
     work: _Work,
     account: BilledAccount,
     result: ChargeResult,
+    fees: tuple[str, ...],
     corrections: tuple[tuple[Month, NewLine], ...],
 ) -> AccountMonth:
     charge = work.facts.charges[account.id]
+    charged_minor = sum(line.amount_minor for _, line in corrections) + sum(
+        line.amount_minor for line in charge.lines
+    )
+    grown = is_offered(charged_minor, work.year_before.get(account.id, 0))
     month, zone = work.issuer.month, work.issuer.zone
     plan = work.plans[account.plan_id]
     return AccountMonth(
@@ -398,13 +410,37 @@ def _account_month(
         history=history_of(work.history.get(account.id, {}), month, charge.lines),
         plan_name=plan.name,
         plan_name_en=plan.name_en,
-        warnings=charge.warnings,
+        warnings=(*charge.warnings, *((INSTALMENTS_OFFERED,) if grown else ()), *fees),
         alternatives=tuple(
             Alternative(one.name, one.name_en, one.cost_minor, one.guaranteed, one.own)
             for one in work.facts.alternatives.get(account.id, ())
         ),
     )
 
+
+def _fee_warnings(
+    session: Session, closed: Sequence[tuple[BilledAccount, ChargeResult]]
+) -> dict[AccountId, tuple[str, ...]]:
+    """Return what a document has to say of the late fees it shows: their table, what is unsure."""
+    shown = [
+        account.id
+        for account, result in closed
+        if any(movement.reason is Reason.LATE_FEE for movement in result.movements)
+    ]
+    found = {account_id: [LATE_FEE_TABLE] for account_id in shown}
+    for (account_id, _, _), fee in charged_fees(session, shown).items():
+        said = found[account_id]
+        said += [text for text in fee.table.get("warnings", ()) if text not in said]
+    return {account_id: tuple(said) for account_id, said in found.items()}
+
+
+INSTALMENTS_OFFERED: Final = mark(
+    "The charge is above that of the same month a year ago by more than a quarter: you may pay it "
+    "by instalments. Ask us."
+)
+LATE_FEE_TABLE: Final = mark(
+    "How the late fee was counted, day by day, stands on the account page under Debt."
+)
 
 MOVEMENTS: Final = {
     Reason.TOP_UP: MovementKind.TOP_UP,

@@ -7,6 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from billing.debts.service import DebtRules, recompute
+from invoices.payment_document import PaymentDocument
+from invoices.store import documents_of
+from kilokassa.app import closing
 from kilokassa.app.debts import (
     agreement_terms,
     agreement_views,
@@ -275,6 +278,23 @@ def test_a_credit_stated_for_a_day_to_come_begins_and_ends_on_its_days(town):
             assert list(verify(session)) == []
 
     assert lent == {9: 0, 10: 500_00, 11: 500_00, 19: 500_00, 20: 0, 21: 0}
+
+
+def test_a_document_offers_instalments_and_says_where_a_late_fee_is_explained(town, monkeypatch):
+    monkeypatch.setattr(closing, "charged_in", lambda *_: {town.account: MONTH_MINOR // 2})
+    town.lives(1, 2)
+    charge_late_fees(town.at(date(2026, 4, 1)), scope=SCOPE, rules=RULES, charging=True)
+    monkeypatch.setattr(closing, "charged_in", lambda *_: {town.account: MONTH_MINOR})
+    town.lives(3, 4)
+
+    with town.database.reading() as session:
+        found = documents_of(session, SCOPE, town.account)
+    shown = {one.month: PaymentDocument.from_snapshot(one.snapshot) for one in found if one.month}
+    first, last = shown[Month(2026, 1)], shown[Month(2026, 3)]
+    assert closing.INSTALMENTS_OFFERED in first.warnings
+    assert closing.LATE_FEE_TABLE not in first.warnings
+    assert closing.INSTALMENTS_OFFERED not in last.warnings
+    assert closing.LATE_FEE_TABLE in last.warnings
 
 
 def _history(town):
