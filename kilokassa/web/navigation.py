@@ -96,6 +96,7 @@ SECTIONS: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
         mark("Billing"),
         (
             Place(("console.runs",), mark("Billing runs")),
+            Place(("console.jobs",), mark("Jobs")),
             Place(("console.recalculations",), mark("Recalculations")),
             Place(("console.documents",), mark("Documents")),
         ),

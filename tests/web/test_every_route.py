@@ -417,6 +417,10 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "GET console.balance": Expected(f"{console}/balance/KHB-A", on_console()),
         "GET console.runs": Expected(f"{console}/runs", open_to(RETAILER)),
         "POST console.close_month": Expected(f"{console}/runs", open_to(DESK, 422)),
+        "GET console.jobs": Expected(f"{console}/jobs", open_to(DESK)),
+        "POST console.run_job": Expected(f"{console}/jobs", open_to(DESK, 422)),
+        "GET api.jobs": Expected(f"{api}/jobs", open_to(DESK)),
+        "POST api.run_job": Expected(f"{api}/jobs/none/runs", open_to(DESK, 404)),
         "GET console.recalculations": Expected(f"{console}/recalculations", open_to(STAFF)),
         "POST console.recalculate": Expected(
             f"{console}/recalculations", open_to(DESK, 302), data={"month": "soon"}

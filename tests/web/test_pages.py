@@ -82,6 +82,7 @@ PAGES = (
     ("operator", "/console/payment-orders"),
     ("operator", "/console/till"),
     ("operator", "/console/runs"),
+    ("operator", "/console/jobs"),
     ("operator", "/console/moves"),
     ("operator", "/console/moves/new"),
     ("operator", f"/console/accounts/{PREPAID}/move"),

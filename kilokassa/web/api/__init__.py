@@ -25,6 +25,7 @@ from kilokassa.web.api import (
     facts,
     findings,
     house_services,
+    jobs,
     lines,
     moves,
     notices,
@@ -101,6 +102,7 @@ def install_api(app: Flask) -> None:
         events,
         lines,
         billing,
+        jobs,
         recalculation,
     ):
         part.add_routes(routes)

@@ -17,6 +17,7 @@ from kilokassa.web.console import (
     findings,
     home,
     house_services,
+    jobs,
     lines,
     moves,
     notices,
@@ -167,6 +168,8 @@ def blueprint() -> Blueprint:
     console.post("/readings/export")(exports.exported_readings)
     console.get("/runs")(runs.runs)
     console.post("/runs")(runs.close_month)
+    console.get("/jobs")(jobs.jobs)
+    console.post("/jobs")(jobs.run_job)
     console.get("/recalculations")(recalculation.recalculations)
     console.post("/recalculations")(recalculation.recalculate)
     console.get("/documents")(documents.documents)
