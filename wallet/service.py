@@ -227,8 +227,9 @@ class TakeOrder:
         return (
             (self.kinds is None or lot.kind in self.kinds)
             and (self.payer is None or lot.payer == self.payer)
+            and (self.rule is None or lot.rule == self.rule)
             # What is restricted to a service pays nothing else, unless that very lot is meant.
-            and (not lot.service if self.rule is None else lot.rule == self.rule)
+            and not (lot.service and self.rule is None and self.payer is None)
         )
 
     def may_meet(self, held: Held) -> bool:

@@ -509,7 +509,8 @@ def _give_away(session: Session, account: AccountRow, wish: Wish, clock: Clock) 
             (payer, _refundable(session, account_id, clock, payer))
             for payer in refund_store.advances(session, account_id)
         ]
-        for payer, most_minor in asked:
+        count = wallet_store.lock_wallets(session, [account_id])[account_id].entry_count
+        for number, (payer, most_minor) in enumerate(asked):
             minor = min(most_minor, _refundable(session, account_id, clock, payer))
             if minor <= 0:
                 continue
@@ -518,7 +519,8 @@ def _give_away(session: Session, account: AccountRow, wish: Wish, clock: Clock) 
                 minor,
                 payer or wish.refund_to or account.payer_name,
                 "" if payer else wish.requisites,
-                f"final:{account_id}:{payer}",
+                # What is held is not asked for again: the key only has to differ each time.
+                f"final:{account_id}:{count}:{number}",
                 why="account_ended",
                 advance_of=payer,
             )
@@ -540,7 +542,9 @@ def _refundable(session: Session, account_id: AccountId, clock: Clock, advance_o
     balance = wallet_store.balances(session, [account_id], now)[account_id]
     return min(
         refund_store.refundable_minor(session, account_id, now, advance_of=advance_of),
-        balance.available_minor - balance.credit_minor - balance.restricted_minor,
+        balance.available_minor
+        - balance.credit_minor
+        - (0 if advance_of else balance.restricted_minor),
     )
 
 

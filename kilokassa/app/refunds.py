@@ -71,7 +71,7 @@ def ask_for_refund(session: Session, scope: Scope, order: AskOrder, clock: Clock
     """Hold money that is asked back, as far as it is not used already."""
     account = billing_store.account_in_reach(session, scope, order.account_id)
     wallet_store.hold_wallets(session, [order.account_id])
-    most_minor = _unused_minor(session, account, clock)
+    most_minor = _unused_minor(session, account, clock, advance_of=order.advance_of)
     return refund_service.ask_refund(session, scope, order, clock, most_minor=most_minor)
 
 
@@ -150,11 +150,13 @@ def transfer(
     return Transferred(gone.repeated, order.amount_minor, gone.balance_minor, come.balance_minor)
 
 
-def _unused_minor(session: Session, account: AccountRow, clock: Clock) -> int:
+def _unused_minor(
+    session: Session, account: AccountRow, clock: Clock, *, advance_of: str = ""
+) -> int:
     """Return what is available; of an account that has ended, all that is posted.
 
     A credit does not count, nor what pays one service alone: else they would pay for what was used,
-    and the money that has to would be gone.
+    and the money that has to would be gone. To whoever gave that, it is theirs.
     """
     account_id, now = AccountId(account.id), clock.now()
     found = overviews(session, [account_id], now).get(account_id)
@@ -163,4 +165,5 @@ def _unused_minor(session: Session, account: AccountRow, clock: Clock) -> int:
         if found is None
         else found.balance
     )
-    return balance.available_minor - balance.credit_minor - balance.restricted_minor
+    unused_minor = balance.available_minor - balance.credit_minor
+    return unused_minor if advance_of else unused_minor - balance.restricted_minor

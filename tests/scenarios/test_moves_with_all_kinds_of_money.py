@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from billing.moves.moves import Rest
+from kilokassa.app import moving
 from kilokassa.app.moving import move, preview_move
 from kilokassa.app.refunds import ask_for_refund
 from kilokassa.app.upkeep import settle_accounts
@@ -168,8 +169,10 @@ def test_own_money_and_an_advance_are_paid_out_whichever_is_first(database, tmp_
     flat = used(database, tmp_path)
     flat.pays(NUMBER, date(2026, 10, 1), 500_00)
     puts(flat, LotKind.ADVANCE, 300_00, payer="ООО «Сосед»")
-    move(flat.at(OUT), SCOPE, leaves_with_refund())
+    puts(flat, LotKind.ADVANCE, 40_00, payer="Фонд", service="cold_water")
+    done = move(flat.at(OUT), SCOPE, leaves_with_refund())
 
+    assert done.ending.refund_minor == 840_00 - USED_MINOR
     pays_out_all(flat, OUT)
     assert flat.balance(NUMBER, OUT) == 0
     assert adds_up(flat)
@@ -204,3 +207,21 @@ def test_the_daily_job_settles_who_waited(flat):
     after = flat.at(late + timedelta(days=1))
     assert settle_accounts(after, late) == {"settled": 1, "waiting": 0}
     assert settle_accounts(after, late) == {"settled": 0, "waiting": 0}
+
+
+def test_a_settlement_that_was_cut_off_goes_on_with_money_that_came_since(flat, monkeypatch):
+    flat.pays(NUMBER, date(2026, 10, 1), 300_00)
+    with monkeypatch.context() as broken:
+        broken.setattr(moving, "issue_final_statement", cut_off)
+        with pytest.raises(InterruptedError):
+            move(flat.at(OUT), SCOPE, leaves_with_refund())
+    flat.pays(NUMBER, OUT, 25_00)
+    assert settle_accounts(flat.at(OUT, hours=20), OUT) == {"settled": 1, "waiting": 0}
+
+    pays_out_all(flat, OUT)
+    assert flat.balance(NUMBER, OUT) == 0
+    assert adds_up(flat)
+
+
+def cut_off(*_):
+    raise InterruptedError

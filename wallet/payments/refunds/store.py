@@ -47,6 +47,8 @@ def refundable_minor(
         lots = lots.where(LotRow.payer == advance_of)
         held = held.where(HoldRow.why == f"{ADVANCE_WHY}:{advance_of}")
     else:
+        # What pays one service alone is not paid out, but to whoever gave it.
+        lots = lots.where(LotRow.service == "")
         held = held.where(HoldRow.why == OWN_WHY)
     return int(session.scalar(lots) or 0) - int(session.scalar(held) or 0)
 
