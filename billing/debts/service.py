@@ -301,10 +301,28 @@ def _versions(
 
 @lru_cache(maxsize=4)
 def _holidays_from(year: int) -> frozenset[date]:
-    """Return the days off beside weekends, of a year and the next."""
-    first, last = date(year, 1, 1), date(year + 1, 12, 31)
-    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
-    return frozenset(day for day in days if CALENDAR.type_of(day) is DayType.HOLIDAY)
+    """Return the days off beside weekends, of a year and the next, as far as they are decreed.
+
+    Each year a decree moves days off to working days; a year of which the calendar knows no moved
+    day has no decree yet, and is not known: none of its days is told.
+    """
+    always = {(day.month, day.day) for day in _days_off(_NO_DECREE)}
+    found: set[date] = set()
+    for one in (year, year + 1):
+        off = _days_off(one)
+        if any((day.month, day.day) not in always for day in off):
+            found.update(off)
+    return frozenset(found)
+
+
+_NO_DECREE: Final = 2090
+"""A year so far ahead that its days off are those of the law alone."""
+
+
+def _days_off(year: int) -> list[date]:
+    first = date(year, 1, 1)
+    days = (first + timedelta(days=n) for n in range((date(year, 12, 31) - first).days + 1))
+    return [day for day in days if CALENDAR.type_of(day) is DayType.HOLIDAY]
 
 
 def _by_account(found: Mapping[tuple[AccountId, str], T]) -> dict[AccountId, dict[str, T]]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from billing.debts.bills import ChargedSum, Movement, account_debts
 from billing.debts.facts import AccountInputs, service_facts
 from billing.debts.norms import electricity_month_minor, norm_quantity
+from billing.debts.service import _holidays_from
 from kilokassa.core.calendar import Month, local_midnight
 from kilokassa.core.ids import AccountId
 from metering.estimation.methods import Norm
@@ -162,3 +163,10 @@ def test_a_month_by_the_norm_costs_the_dearest_rate():
     assert electricity_month_minor(version, energy_wh, day, 2) == 924_00
     assert norm_quantity(norms, "", day, rooms=None, persons=2) is None
     assert norm_quantity(norms, "estove", day, rooms=None, persons=0) == 77_000
+
+
+def test_a_year_whose_days_off_are_not_decreed_is_not_known():
+    assert {day.year for day in _holidays_from(2026)} == {2026, 2027}
+    assert {day.year for day in _holidays_from(2027)} == {2027}
+    assert _holidays_from(2040) == frozenset()
+    assert date(2026, 1, 9) in _holidays_from(2026)  # moved there by the decree
