@@ -11,6 +11,7 @@ from kilokassa.app.payments import Payment, TakenPayment, take_payments
 from kilokassa.core.calendar import local_day
 from kilokassa.core.clock import Clock
 from kilokassa.core.scope import Scope
+from wallet.models import JournalEntryRow
 from wallet.payments import store
 from wallet.payments.payment import PaymentSource, PaymentState
 from wallet.payments.service import NewIncoming, record_one, set_taken
@@ -27,7 +28,10 @@ class TillLine:
 
 
 def take_at_desk(session: Session, scope: Scope, payment: Payment, clock: Clock) -> TakenPayment:
-    """Take money at the desk once, with its receipt, and keep it among the payments."""
+    """Take money at the desk once, with its receipt, and keep it among the payments.
+
+    What staff take in by the interface or by a command comes here too, under their keys.
+    """
     number = billing_store.account_in_reach(session, scope, payment.account_id).number
     new = NewIncoming(
         PaymentSource.CASH_DESK,
@@ -42,6 +46,11 @@ def take_at_desk(session: Session, scope: Scope, payment: Payment, clock: Clock)
     row, _ = record_one(session, scope, new, clock)
     (taken,) = take_payments(session, scope, [payment], clock)
     if row.state is PaymentState.SUSPENSE and row.settled_at is None:
+        if taken.result.repeated:
+            # Taken before payments were kept: it is of the till of that day, not of today's.
+            entry = session.get_one(JournalEntryRow, taken.result.entry_id)
+            row.received_at = entry.recorded_at
+            session.flush()
         found = {row.id: (payment.account_id, taken.result.entry_id)}
         set_taken(session, found, scope.actor, clock)
     return taken

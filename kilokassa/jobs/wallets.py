@@ -135,7 +135,8 @@ def top_up(
     Example: kilokassa wallet top-up 2799000004 1500.00 --tender bank --key pay-77123
     """
     from billing.store import account_by_number
-    from kilokassa.app.payments import Payment, take_payments
+    from kilokassa.app.cash_desk import take_at_desk
+    from kilokassa.app.payments import Payment
     from kilokassa.core.ids import AccountId
 
     application = console.installed
@@ -150,7 +151,7 @@ def top_up(
             idempotency_key=key or f"cli:{uuid4().hex}",
             reference=reference,
         )
-        (taken,) = take_payments(session, console.scope, [payment], application.clock)
+        taken = take_at_desk(session, console.scope, payment, application.clock)
     result = taken.result
     if as_json:
         emit(

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from billing import store as billing_store
 from invoices.models import DocumentRow
+from kilokassa.app.cash_desk import take_at_desk, till_of_day
 from kilokassa.app.debts import set_flag
 from kilokassa.app.payment_orders import (
     OrderRequest,
@@ -18,8 +19,9 @@ from kilokassa.app.payment_orders import (
     receive,
     split_of,
 )
+from kilokassa.app.payments import Payment, take_payments
 from kilokassa.app.settings import BadSetting, ProviderSettings, Settings
-from kilokassa.core.calendar import Month
+from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.clock import FixedClock
 from kilokassa.core.errors import DomainError, RequestConflict
 from kilokassa.core.ids import AccountId
@@ -203,6 +205,20 @@ def test_what_the_provider_gave_back_is_taken_back_once_with_its_receipt(town, c
         kinds = session.scalars(select(DocumentRow.kind).order_by(DocumentRow.id)).all()
         assert [str(kind) for kind in kinds] == ["receipt", "cancellation"]
         assert list(verify(session)) == []
+
+
+def test_money_taken_before_payments_were_kept_is_of_the_till_of_its_own_day(small_town, clock):
+    money = Payment(account(small_town), 70_00, "cash", clock.now(), "api:k")
+    today = local_date(clock.now(), ZoneInfo("Asia/Vladivostok"))
+    later = FixedClock(clock.now() + timedelta(days=1))
+    with small_town.writing() as session:
+        take_payments(session, SCOPE, [money], clock)
+        again = [take_at_desk(session, SCOPE, money, later) for _ in range(2)]
+        tills = [till_of_day(session, SCOPE, today + timedelta(days=n)) for n in (0, 1)]
+
+    assert [one.result.repeated for one in again] == [True, True]
+    assert [[line.amount_minor for line in till] for till in tills] == [[70_00], []]
+    assert posted(small_town) == 70_00
 
 
 def test_the_same_request_is_the_same_order_and_another_is_refused(small_town, clock):

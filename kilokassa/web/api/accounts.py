@@ -10,7 +10,8 @@ from billing import store as billing_store
 from billing.charges import used_estimates
 from billing.models import ChargeLineRow, Settlement
 from invoices.numbering import DocumentKind
-from kilokassa.app.payments import TENDERS, Payment, take_payments
+from kilokassa.app.cash_desk import take_at_desk
+from kilokassa.app.payments import TENDERS, Payment
 from kilokassa.core.calendar import Month, local_date
 from kilokassa.core.errors import DomainError, Invalid, NotFound
 from kilokassa.core.money import rate_from_scaled
@@ -393,7 +394,7 @@ def top_up(header: dict[str, Any], asked: dict[str, Any], number: str) -> dict[s
     )
     scope = here.scope
     with here.writing() as session:
-        (taken,) = take_payments(session, scope, [payment], here.application.clock)
+        taken = take_at_desk(session, scope, payment, here.application.clock)
     return {
         "repeated": taken.result.repeated,
         "amount": taken.result.amount_minor,
