@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from wallet.lots import LotKind
@@ -146,8 +147,18 @@ def lot_key(
 
 
 def instant_key(instant: datetime) -> str:
-    """Return an instant as the digests take it: in UTC, to the microsecond."""
-    return instant.astimezone(UTC).isoformat(timespec="microseconds")
+    """Return an instant as the digests take it: in UTC, to the microsecond.
+
+    >>> instant_key(datetime(2026, 11, 5, 3, tzinfo=UTC))
+    '2026-11-05T03:00:00.000000+00:00'
+    """
+    return _utc_key(instant.astimezone(UTC))
+
+
+@lru_cache(maxsize=256)
+def _utc_key(instant: datetime) -> str:
+    # Entries that are written together mostly have one instant, which takes a while to say.
+    return instant.isoformat(timespec="microseconds")
 
 
 _as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, InvalidatePoolError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
@@ -16,6 +17,9 @@ from kilokassa.core.text import mark
 
 BUSY_MS = 30_000
 """How long a writer waits for another on SQLite before it gives up."""
+
+IDLE_S = 1.0
+"""After how long without use a connection to a server is asked whether it still lives."""
 
 
 class Unstorable(DomainError):
@@ -90,16 +94,34 @@ def _refuse_unstorable(context: ExceptionContext) -> None:
         raise Unstorable from cause
 
 
+def _ask_idle(engine: Engine) -> None:
+    """Ask a connection that was idle whether it lives: asking each time is a way to the server."""
+
+    @event.listens_for(engine, "checkin")
+    def _on_checkin(_connection: Any, record: Any) -> None:  # noqa: ANN401 - of the pool
+        record.info["left_at"] = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _on_checkout(connection: Any, record: Any, _proxy: Any) -> None:  # noqa: ANN401 - of the pool
+        left_at = record.info.get("left_at")
+        if left_at is None or monotonic() - left_at < IDLE_S:
+            return
+        dialect = engine.dialect
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+
+
 def _engine(url: str) -> Engine:
     parsed = make_url(url)
     # A statement that failed is written down without its values: those are of people.
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(
-            url,
-            pool_pre_ping=True,
-            hide_parameters=True,
-            connect_args={"options": "-c timezone=UTC"},
+        server = create_engine(
+            url, hide_parameters=True, connect_args={"options": "-c timezone=UTC"}
         )
+        _ask_idle(server)
+        return server
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(

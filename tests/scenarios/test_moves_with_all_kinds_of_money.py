@@ -18,7 +18,7 @@ from tests.wallet.reserves_town import OFFER
 from wallet.ledger import BONUS_EXPENSE, EMERGENCY_CREDITS, Reason, cash
 from wallet.lots import LotKind
 from wallet.payments.refunds import store as refund_store
-from wallet.payments.refunds.refund import AskOrder
+from wallet.payments.refunds.refund import AskOrder, NotRefundable
 from wallet.payments.refunds.service import PayOrder, pay_refund
 from wallet.reserves import service as reserve_service
 from wallet.reserves.reserve import NotOwnMoney
@@ -225,3 +225,10 @@ def test_a_settlement_that_was_cut_off_goes_on_with_money_that_came_since(flat, 
 
 def cut_off(*_):
     raise InterruptedError
+
+
+def test_a_credit_does_not_let_money_go_that_was_used(flat):
+    flat.pays(NUMBER, date(2026, 10, 1), 100_00)
+    puts(flat, LotKind.CREDIT, 200_00)
+    with pytest.raises(NotRefundable):
+        asks_back(flat, 50_00, OUT)
