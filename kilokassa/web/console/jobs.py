@@ -2,12 +2,12 @@
 
 from flask import flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
-from wtforms import SelectField
+from wtforms import SelectChoice, SelectField
 
 from kilokassa.app.job_runs import JobState, run_now, statuses
 from kilokassa.app.upkeep import JOBS
 from kilokassa.core.text import date_text, mark
-from kilokassa.web.forms import Form, SelectChoice
+from kilokassa.web.forms import Form
 from kilokassa.web.jobs import jobs_table, result_text
 from kilokassa.web.kit import export_asked
 from kilokassa.web.language import translate
