@@ -107,7 +107,7 @@ def held_text(decision: DecisionView) -> str:
 
 
 def warning_texts(warnings: Sequence[str]) -> list[str]:
-    """Return what is unsure about a debt as people read it, days in the reader's form."""
+    """Return what is unsure or awaited as people read it, days in the reader's form."""
     language = visit().language
     return [
         _ISO_DAY.sub(

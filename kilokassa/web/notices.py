@@ -75,7 +75,7 @@ def notices_table(
         columns=(
             Column(
                 "created",
-                mark("Written"),
+                mark("Recorded"),
                 lambda one: one.created_at,
                 Kind.INSTANT,
                 link=lambda one: url_for("console.notice", notice_id=one.id),
@@ -112,7 +112,7 @@ def own_notices(items: Sequence[NoticeSummary], number: str) -> Table[NoticeSumm
         name="notices",
         caption=mark("Notices"),
         columns=(
-            Column("created", mark("Written"), lambda one: one.created_at, Kind.INSTANT),
+            Column("created", mark("Recorded"), lambda one: one.created_at, Kind.INSTANT),
             Column(
                 "subject",
                 mark("Subject"),

@@ -16,7 +16,8 @@ from kilokassa.app.moving import Ending, MoveReport, move, preview_move, settle_
 from kilokassa.core.errors import DomainError
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Right
-from kilokassa.core.text import mark, sentence, told
+from kilokassa.core.text import mark, sentence
+from kilokassa.web.debts import warning_texts
 from kilokassa.web.doers import Doers
 from kilokassa.web.forms import Form
 from kilokassa.web.kit import Column, Kind, Paging, Table, export_asked, page_asked
@@ -227,7 +228,7 @@ def move_account(number: str) -> ResponseReturnValue:
         account=row,
         form=form,
         ending=ending,
-        waits=[told(text, here.language) for text in ending.waits] if ending else [],
+        waits=warning_texts(ending.waits) if ending else [],
         history=history,
     )
     return answer, 422 if request.method == "POST" and ending is None else 200
@@ -280,7 +281,7 @@ def _tell(here: Visit, report: MoveReport) -> None:
         text = translate(mark("The account has ended; the final statement is %(number)s."))
         flash(text % {"number": report.document_number}, "good")
     else:
-        waits = " ".join(told(text, here.language) for text in report.waits)
+        waits = " ".join(warning_texts(report.waits))
         text = translate(mark("The account has ended; the final statement waits: %(waits)s"))
         flash(text % {"waits": waits}, "good")
 
