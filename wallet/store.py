@@ -1,13 +1,14 @@
 """Queries of wallets; loading them under their lock and writing what became of them."""
 
 import json
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     String,
     Table,
     any_,
@@ -382,10 +383,9 @@ def insert_new(session: Session, table: Table, rows: Sequence[dict[str, Any]]) -
 def write(session: Session, wallets: Sequence[Wallet]) -> dict[AccountId, Written]:
     """Write what became of wallets: a handful of statements, however many there are."""
     changed = [wallet for wallet in wallets if wallet.entries]
+    if not changed:
+        return {}
     connection = session.connection()
-    entry_total = sum(len(wallet.entries) for wallet in changed)
-    entry_ids = iter(_reserve(session, "journal_entry", entry_total))
-    lot_ids = iter(_reserve(session, "lot", sum(len(wallet.new_lots) for wallet in changed)))
     house = {
         code
         for wallet in changed
@@ -395,7 +395,13 @@ def write(session: Session, wallets: Sequence[Wallet]) -> dict[AccountId, Writte
         if code != WALLET
     }
     own = {wallet.id: f"{WALLET}:{wallet.account_id}" for wallet in changed}
-    ledgers = ledger_ids(session, [*house, *own.values()])
+    reserved = _reserve(
+        session,
+        sum(len(wallet.entries) for wallet in changed),
+        sum(len(wallet.new_lots) for wallet in changed),
+        [*house, *own.values()],
+    )
+    entry_ids, lot_ids, ledgers = iter(reserved.entries), iter(reserved.lots), reserved.ledgers
     entries: list[dict[str, Any]] = []
     postings: list[dict[str, Any]] = []
     lots: list[dict[str, Any]] = []
@@ -843,18 +849,53 @@ def _ledger_ids(session: Session, codes: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def _reserve(session: Session, table: str, count: int) -> list[int]:
-    """Reserve ids for a bulk insert: from the sequence, or above the highest under the lock."""
-    if not count:
-        return []
+@dataclass(frozen=True, slots=True)
+class _Reserved:
+    """Ids of rows to come, in order, and of the ledger accounts that they move."""
+
+    entries: Sequence[int]
+    lots: Sequence[int]
+    ledgers: Mapping[str, int]
+
+
+_RESERVE: Final = """
+    SELECT 'entry', nextval(pg_get_serial_sequence('journal_entry', 'id'))
+    FROM generate_series(1, %s)
+    UNION ALL
+    SELECT 'lot', nextval(pg_get_serial_sequence('lot', 'id')) FROM generate_series(1, %s)
+    UNION ALL
+    SELECT '=' || code, id FROM ledger_account WHERE code = ANY(%s::text[])
+"""
+
+
+def _reserve(session: Session, entries: int, lots: int, codes: Sequence[str]) -> _Reserved:
+    """Reserve ids for rows to come, and find the ledger accounts that they move.
+
+    PostgreSQL answers all of it at once, from its sequences; SQLite counts above the highest id,
+    under the lock of the one that writes.
+    """
     connection = session.connection()
-    if connection.dialect.name == "postgresql":
-        query = text(
-            "SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)"
+    if connection.dialect.name != "postgresql":
+        return _Reserved(
+            _above(connection, "journal_entry", entries),
+            _above(connection, "lot", lots),
+            ledger_ids(session, codes),
         )
-        return sorted(connection.execute(query, {"table": table, "count": count}).scalars())
+    found: dict[str, list[int]] = {"entry": [], "lot": []}
+    wanted = sorted(set(codes))
+    for name, row_id in connection.exec_driver_sql(_RESERVE, (entries, lots, wanted)):
+        found.setdefault(name, []).append(row_id)
+    ledgers = {name[1:]: ids[0] for name, ids in found.items() if name.startswith("=")}
+    if len(ledgers) < len(wanted):
+        ledgers = ledger_ids(session, wanted)
+    return _Reserved(sorted(found["entry"]), sorted(found["lot"]), ledgers)
+
+
+def _above(connection: Connection, table: str, count: int) -> Sequence[int]:
+    if not count:
+        return ()
     highest = connection.execute(text(f"SELECT max(id) FROM {table}")).scalar() or 0  # noqa: S608 - a name of ours
-    return list(range(highest + 1, highest + 1 + count))
+    return range(highest + 1, highest + 1 + count)
 
 
 def _lot(row: Any) -> Lot:  # noqa: ANN401 - a row of the lot table
