@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
+from sqlalchemy.orm import Session
+
 from billing import store as billing_store
 from billing.models import AccountRow
 from kilokassa.app.gateways import (
@@ -21,14 +23,19 @@ from kilokassa.app.gateways import (
     PaymentGateway,
 )
 from kilokassa.app.overview import overviews
-from kilokassa.app.payments import Payment, take_payments
+from kilokassa.app.payments import Payment, Told, take_payments
 from kilokassa.app.wiring import Application
+from kilokassa.core.clock import Clock
+from kilokassa.core.digest import digest_value
 from kilokassa.core.ids import AccountId
 from kilokassa.core.scope import Right, Scope, system_scope
 from wallet.payments.auto import service as auto_service
 from wallet.payments.auto import store as auto_store
 from wallet.payments.auto.agreed import Agreed, Attempt
 from wallet.payments.auto_top_up import Outcome
+from wallet.payments.payment import OrderState, PaymentSource, PaymentState
+from wallet.payments.service import NewIncoming, record_one, set_taken
+from wallet.payments.signing import MessageKind, ProviderMessage
 
 JOB_ACTOR: Final = "job:auto_top_up"
 ASK_AGAIN_AFTER: Final = timedelta(minutes=10)
@@ -129,29 +136,75 @@ def _ask(
 
 
 def resolve(application: Application, attempt: Attempt, answer: GatewayAnswer) -> bool:
-    """Write down what a provider said, and take the money in; False where it was told before.
-
-    The job and the provider's own message both come here.
-    """
+    """Write down what a provider said, and take the money in; False where it was told before."""
     if answer.outcome is Outcome.PENDING:
         return False
-    clock = application.clock
     with application.database.writing() as session:
-        text = answer.reference or answer.reason
-        told = auto_service.tell(session, attempt.id, answer.outcome, text, clock)
-        if told is None:
-            return False
-        if answer.outcome is Outcome.TAKEN:
-            payment = Payment(
-                account_id=attempt.account_id,
-                amount_minor=attempt.amount_minor,
-                tender="card",
-                paid_at=clock.now(),
-                idempotency_key=attempt.key,
-                reference=answer.reference,
-            )
-            take_payments(session, system_scope(JOB_ACTOR), [payment], clock)
-    return True
+        return _settled(session, attempt, answer, application.clock) is not None
+
+
+def receive_auto(
+    session: Session, provider: str, message: ProviderMessage, clock: Clock
+) -> Told | None:
+    """Do what a provider's own message says of an attempt; None where it is not to be resolved so.
+
+    The answer to our request and the message are of one payment: whichever comes second repeats.
+    Money that does not fit the attempt is not lost: what is None here waits in suspense.
+    """
+    attempt = auto_store.attempt_by_key(session, provider, message.order_id)
+    if attempt is None or message.kind is MessageKind.REFUNDED:
+        return None
+    paid = message.kind is MessageKind.PAID
+    if paid and attempt.amount_minor != message.amount_minor:
+        return None
+    answer = GatewayAnswer(Outcome.TAKEN if paid else Outcome.REFUSED, message.transaction_id)
+    entry_id = _settled(session, attempt, answer, clock)
+    if entry_id is not None:
+        state = str(PaymentState.TAKEN if paid else OrderState.REFUSED)
+        return Told(state, False, entry_id or None)
+    stands = auto_store.attempt_by_key(session, provider, message.order_id)
+    assert stands is not None
+    if not paid:
+        return Told(str(stands.outcome), True)
+    # Taken by another transaction, or refused before: this is money of its own.
+    if stands.outcome is Outcome.TAKEN and stands.answer in ("", message.transaction_id):
+        return Told(PaymentState.TAKEN, True)
+    return None
+
+
+def _settled(session: Session, attempt: Attempt, answer: GatewayAnswer, clock: Clock) -> int | None:
+    """Tell an attempt once: the entry it was taken by, 0 where it was refused, None if known."""
+    scope = system_scope(JOB_ACTOR)
+    text = answer.reference or answer.reason
+    if auto_service.tell(session, attempt.id, answer.outcome, text, clock) is None:
+        return None
+    if answer.outcome is not Outcome.TAKEN:
+        return 0
+    payment = Payment(
+        account_id=attempt.account_id,
+        amount_minor=attempt.amount_minor,
+        tender="card",
+        paid_at=clock.now(),
+        idempotency_key=attempt.key,
+        reference=answer.reference,
+    )
+    new = NewIncoming(
+        PaymentSource.AUTO_TOP_UP,
+        auto_store.provider_of(session, attempt.rule_id),
+        attempt.key,  # unique, which what a provider answers need not be
+        session.get_one(AccountRow, attempt.account_id).number,
+        attempt.amount_minor,
+        payment.tender,
+        payment.paid_at,
+        purpose=attempt.key,
+        request_digest=digest_value({"order": attempt.key, "amount": attempt.amount_minor}),
+    )
+    row, known = record_one(session, scope, new, clock)
+    (taken,) = take_payments(session, scope, [payment], clock)
+    if not known:
+        found = {row.id: (attempt.account_id, taken.result.entry_id)}
+        set_taken(session, found, scope.actor, clock)
+    return taken.result.entry_id
 
 
 def _number(application: Application, account_id: AccountId) -> str:

@@ -16,9 +16,10 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from billing import store as billing_store
+from kilokassa.app.auto_top_ups import receive_auto
 from kilokassa.app.bonuses import preview_top_up
 from kilokassa.app.payment_matching import undo_top_up
-from kilokassa.app.payments import Payment, opening_shares, take_payments
+from kilokassa.app.payments import Payment, Told, opening_shares, take_payments
 from kilokassa.app.settings import ProviderSettings
 from kilokassa.app.wiring import Application
 from kilokassa.core.calendar import local_date
@@ -31,6 +32,7 @@ from kilokassa.core.scope import Right, Scope, system_scope
 from kilokassa.core.text import filled, mark
 from wallet import store as wallet_store
 from wallet.payments import store
+from wallet.payments.auto import store as auto_store
 from wallet.payments.models import IncomingPaymentRow, PaymentOrderRow
 from wallet.payments.payment import OrderState, PaymentSource, PaymentState
 from wallet.payments.service import NewIncoming, record_one, set_problems, set_taken
@@ -90,19 +92,16 @@ class OrderRequest:
     reserve_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What became of a provider's message."""
-
-    state: str
-    """`taken`, `suspense`, `returned`, or the state of the order that was not paid."""
-    repeated: bool
-    entry_id: int | None = None
-
-
 def providers_of(application: Application, session: Session) -> Mapping[str, ProviderSettings]:
-    """Return the providers by code; a demo has the test provider, with a secret of its own."""
-    found = {one.code: one for one in application.settings.providers}
+    """Return the providers by code; a demo has the test provider, with a secret of its own.
+
+    Whoever draws on cards tells of it with the secret of its gateway, where it has no other.
+    """
+    found = {
+        one.code: ProviderSettings(one.code, one.secret)
+        for one in application.settings.card_gateways
+    }
+    found |= {one.code: one for one in application.settings.providers}
     if TEST_PROVIDER not in found and billing_store.retailer(session).demo:
         secret = hmac.new(application.secret_key.encode(), b"test provider", sha256).hexdigest()
         found[TEST_PROVIDER] = ProviderSettings(TEST_PROVIDER, secret)
@@ -210,6 +209,9 @@ def receive(
 ) -> Told:
     """Do what a provider's message, proved by its signature, says; the same again does nothing."""
     scope = system_scope(f"provider:{provider.code}")
+    told = receive_auto(session, provider.code, message, clock)
+    if told is not None:
+        return told
     if message.kind is MessageKind.REFUSED:
         return _refused(session, provider, message, clock)
     if message.kind is MessageKind.REFUNDED:
@@ -333,6 +335,10 @@ def _refunded(
 ) -> Told:
     """Take back what the provider gave back to the payer: the whole of one transaction."""
     found = store.payment_of_provider(session, provider.code, message.transaction_id)
+    attempt = auto_store.attempt_by_key(session, provider.code, message.order_id)
+    of_another = found is None or found.purpose != message.order_id
+    if attempt is not None and of_another and attempt.answer in ("", message.transaction_id):
+        found = auto_store.incoming_by_key(session, provider.code, message.order_id)
     if found is None:
         raise NotFound(what=mark("payment"), name=message.transaction_id[:40])
     row = session.scalars(

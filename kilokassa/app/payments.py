@@ -63,6 +63,16 @@ class TakenPayment:
     receipt: IssuedDocument
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of a provider's message."""
+
+    state: str
+    """`taken`, `suspense`, `returned`, or the state of the order that was not paid."""
+    repeated: bool
+    entry_id: int | None = None
+
+
 def take_payments(
     session: Session,
     scope: Scope,

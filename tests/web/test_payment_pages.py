@@ -2,17 +2,25 @@
 
 import json
 import re
+from datetime import date
 from io import BytesIO
 
 import pytest
 from flask import Flask
 
+from billing.store import account_by_number
 from kilokassa.app.payment_orders import providers_of
 from kilokassa.app.wiring import Application
+from kilokassa.core.ids import AccountId
+from kilokassa.core.scope import system_scope
 from tests.web.conftest import sign_in, token
 from tests.web.seed import DEBTOR, NOW, PEOPLE, PREPAID
+from wallet.payments.auto.service import AgreeOrder, agree, begin
+from wallet.payments.auto.store import attempts_of
+from wallet.payments.auto_top_up import AutoTopUpRule, BelowThreshold, FixedAmount
 from wallet.payments.signing import signature
 
+STAFF = system_scope("test")
 ROUTE = "/api/v1/providers/test/payments"
 
 
@@ -73,6 +81,44 @@ def test_a_provider_pays_an_order_by_a_signed_message_once(own_app: Flask, secre
     assert [one["state"] for one in listed] == ["paid"]
     page = client.get(f"/account/{PREPAID}/orders/{order['id']}")
     assert page.status_code == 200
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_provider_tells_of_an_auto_top_up_and_it_is_resolved_once(
+    own_app: Flask, own_installation: Application, secret: str, taken: bool
+):
+    database, clock = own_installation.database, own_installation.clock
+    client = signed_in(own_app, "resident")
+    with database.writing() as session:
+        account_id = AccountId(account_by_number(session, STAFF, PREPAID).id)
+        rule = AutoTopUpRule(
+            BelowThreshold(900_000_00), FixedAmount(300_00), date(2023, 1, 1), 500_00, window_days=7
+        )
+        agree(session, STAFF, AgreeOrder(account_id, rule, "test", "card"), clock)
+        begun = begin(session, account_id, NOW.date(), 0, clock)
+    assert begun is not None
+    attempt = begun[2]
+    assert attempt is not None
+    before = float(balance(client))
+    kind = "paid" if taken else "refused"
+    message = {"type": kind, "transaction": "a-1", "order": attempt.key, "amount": "300.00"}
+
+    assert send(own_app, secret, message | {"order": "auto:99:1"}).status_code in (200, 404)
+    answers = [send(own_app, secret, message).get_json() for _ in range(2)]
+
+    state = "taken" if taken else "refused"
+    assert answers == [{"state": state, "repeated": repeated} for repeated in (False, True)]
+    assert round(float(balance(client)) - before, 2) == (300 if taken else 0)
+    with database.reading() as session:
+        (told,) = attempts_of(session, STAFF, account_id)
+    assert told.outcome == state
+    # Money of another transaction under the key is not lost; nor is what comes after a refusal.
+    other = send(own_app, secret, message | {"type": "paid", "transaction": "a-2"})
+    assert other.get_json()["state"] == "suspense"
+    if taken:
+        back = message | {"type": "refunded"}
+        assert send(own_app, secret, back).get_json()["state"] == "returned"
+        assert float(balance(client)) == before
 
 
 def test_forged_changed_and_old_messages_are_refused_alike(own_app: Flask, secret: str):

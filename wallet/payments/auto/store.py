@@ -1,5 +1,6 @@
 """Queries of auto top-ups; those that serve a person take their `Scope`."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -13,7 +14,8 @@ from kilokassa.db.slices import in_slices
 from wallet.payments.auto.agreed import Agreed, Attempt
 from wallet.payments.auto.terms import read_terms
 from wallet.payments.auto_top_up import Outcome
-from wallet.payments.models import AutoTopUpAttemptRow, AutoTopUpRow
+from wallet.payments.models import AutoTopUpAttemptRow, AutoTopUpRow, IncomingPaymentRow
+from wallet.payments.payment import PaymentSource
 
 
 def standing_account_ids(session: Session) -> tuple[AccountId, ...]:
@@ -78,6 +80,40 @@ def rules_of(session: Session, scope: Scope, account_id: AccountId) -> tuple[Agr
         .order_by(AutoTopUpRow.id.desc())
     )
     return tuple(agreed_of(row) for row in session.scalars(query))
+
+
+def attempt_by_key(session: Session, provider: str, key: str) -> Attempt | None:
+    """Return the attempt that a provider was asked for under a key; None where it was not."""
+    found = re.fullmatch(r"auto:([0-9]{1,9}):([0-9]{1,9})", key)
+    if found is None:
+        return None
+    query = (
+        select(AutoTopUpAttemptRow, AutoTopUpRow.account_id)
+        .join(AutoTopUpRow, AutoTopUpRow.id == AutoTopUpAttemptRow.auto_top_up_id)
+        .where(
+            AutoTopUpRow.id == int(found[1]),
+            AutoTopUpRow.provider == provider,
+            AutoTopUpAttemptRow.number == int(found[2]),
+        )
+        .execution_options(populate_existing=True)
+    )
+    row = session.execute(query).one_or_none()
+    return None if row is None else attempt_of(row[0], row[1])
+
+
+def incoming_by_key(session: Session, provider: str, key: str) -> IncomingPaymentRow | None:
+    """Return the payment that an attempt became; None where it became none."""
+    query = select(IncomingPaymentRow).where(
+        IncomingPaymentRow.source == PaymentSource.AUTO_TOP_UP,
+        IncomingPaymentRow.sender == provider,
+        IncomingPaymentRow.transaction_id == key,
+    )
+    return session.scalars(query).one_or_none()
+
+
+def provider_of(session: Session, rule_id: int) -> str:
+    """Return the provider that a rule draws by."""
+    return session.scalars(select(AutoTopUpRow.provider).where(AutoTopUpRow.id == rule_id)).one()
 
 
 def attempts_of(session: Session, scope: Scope, account_id: AccountId) -> tuple[Attempt, ...]:
