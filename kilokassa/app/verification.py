@@ -6,6 +6,7 @@ invoices; what binds the subjects together, charge lines and what the wallets pa
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import func, select
@@ -19,6 +20,8 @@ from kilokassa.core.text import mark
 from metering.days import day_digest
 from metering.models import ChannelRow, IntervalDayRow, MeteringPointRow
 from wallet import service as wallet_service
+from wallet.export.lines import audit_lines
+from wallet.export.service import export_lines
 from wallet.ledger import Reason
 from wallet.models import JournalEntryRow, WalletRow
 from wallet.reserves import service as reserve_service
@@ -51,6 +54,32 @@ def verify_all(application: Application, *, progress: Progress | None = None) ->
             *_documents(session),
             *_days(session),
         )
+
+
+def verify_export(file: Path) -> tuple[Fault, ...]:
+    """Return what is wrong with an export of the ledger; refuse a file that is none by its line."""
+    with file.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+        return tuple(
+            Fault(
+                "" if fault.account_id is None else f"#{fault.account_id}",
+                fault.problem,
+                fault.expected,
+                fault.found,
+            )
+            for fault in audit_lines(lines)
+        )
+
+
+def write_ledger(application: Application, file: Path, progress: Progress | None = None) -> int:
+    """Write the whole ledger into a file, which appears once it is whole; return its lines."""
+    unfinished = file.with_name(f"{file.name}.part")
+    count = 0
+    with application.database.reading() as session, unfinished.open("w", encoding="utf-8") as out:
+        for line in export_lines(session, application.clock.now(), progress):
+            out.write(f"{line}\n")
+            count += 1
+    unfinished.replace(file)
+    return count
 
 
 def _ledger(session: Session, progress: Progress | None) -> Iterator[Fault]:

@@ -1,5 +1,7 @@
 """Commands of billing: bill a month, verify everything."""
 
+from pathlib import Path
+
 import click
 
 from kilokassa.core.calendar import Month
@@ -83,17 +85,25 @@ def bill(console: Console, month: Month, account: str | None, as_json: bool) -> 
 
 
 @click.command()
+@click.option(
+    "--export",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Check this export of the ledger alone, without any database.",
+)
 @json_option
 @pass_console
-def verify(console: Console, as_json: bool) -> int:
+def verify(console: Console, export: Path | None, as_json: bool) -> int:
     """Compute every chain, total and digest anew; exit with 3 where one differs.
 
-    Example: kilokassa verify --json
+    Example: kilokassa verify --export ledger.jsonl
     """
-    from kilokassa.app.verification import verify_all
+    from kilokassa.app.verification import verify_all, verify_export
 
-    with console.progress(mark("wallets")) as progress:
-        faults = verify_all(console.installed, progress=progress)
+    if export is not None:
+        faults = verify_export(export)
+    else:
+        with console.progress(mark("wallets")) as progress:
+            faults = verify_all(console.installed, progress=progress)
     if as_json:
         emit(
             [

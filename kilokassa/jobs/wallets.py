@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from pathlib import Path
 from uuid import uuid4
 
 import click
@@ -103,6 +104,44 @@ def show(console: Console, account: str, entries: int, as_json: bool) -> None:
         at = instant_text(entry.valid_at, zone, language)
         amount = amount_text(entry.amount_minor, language)
         click.echo(f"  {at}  {entry.reason}  {amount}")
+
+
+@wallet.command("export")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@pass_console
+def export(console: Console, file: Path) -> None:
+    """Write the whole ledger into FILE as lines of JSON, to be checked without the database.
+
+    Example: kilokassa wallet export ledger.jsonl
+    """
+    from kilokassa.app.verification import write_ledger
+
+    with console.progress(mark("wallets")) as progress:
+        count = write_ledger(console.installed, file, progress)
+    console.say(mark("%(count)s lines written to %(file)s."), count=count, file=file)
+
+
+@wallet.command("trial-balance")
+@json_option
+@pass_console
+def show_trial_balance(console: Console, as_json: bool) -> None:
+    """Show what each account of the ledger comes to; debits and credits are the same sum.
+
+    Example: kilokassa wallet trial-balance --json
+    """
+    from wallet.export.service import trial_balance
+
+    with console.installed.database.reading() as session:
+        found = trial_balance(session)
+    if as_json:
+        emit([{"account": c, "debit_minor": d, "credit_minor": k} for c, d, k in found])
+        return
+    for code, debit_minor, credit_minor in found:
+        debit = amount_text(debit_minor, console.language)
+        click.echo(f"{code:<32}  {debit:>20}  {amount_text(credit_minor, console.language):>20}")
+    debits = amount_text(sum(row[1] for row in found), console.language)
+    owed = amount_text(sum(row[2] for row in found), console.language)
+    click.echo(f"{'=':<32}  {debits:>20}  {owed:>20}")
 
 
 @wallet.command("top-up")

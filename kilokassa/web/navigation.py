@@ -97,6 +97,7 @@ SECTIONS: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
         (
             Place(("console.runs",), mark("Billing runs")),
             Place(("console.jobs",), mark("Jobs")),
+            Place(("console.ledger",), mark("Ledger")),
             Place(("console.recalculations",), mark("Recalculations")),
             Place(("console.documents",), mark("Documents")),
         ),

@@ -417,6 +417,8 @@ def routes(bill: str, receipt: str) -> dict[str, Expected]:
         "GET console.balance": Expected(f"{console}/balance/KHB-A", on_console()),
         "GET console.runs": Expected(f"{console}/runs", open_to(RETAILER)),
         "POST console.close_month": Expected(f"{console}/runs", open_to(DESK, 422)),
+        "GET console.ledger": Expected(f"{console}/ledger", open_to(RETAILER)),
+        "GET api.trial_balance": Expected(f"{api}/ledger/trial-balance", open_to(RETAILER)),
         "GET console.jobs": Expected(f"{console}/jobs", open_to(DESK)),
         "POST console.run_job": Expected(f"{console}/jobs", open_to(DESK, 422)),
         "GET api.jobs": Expected(f"{api}/jobs", open_to(DESK)),
@@ -742,6 +744,11 @@ def of_moves() -> dict[str, Expected]:
         "POST console.refund": Expected(
             f"/console/accounts/{PREPAID}/refund", on_desk, data={"amount": "much"}
         ),
+        "GET console.gift": Expected(f"/console/accounts/{PREPAID}/gift", open_to(DESK)),
+        "POST console.gift": Expected(
+            f"/console/accounts/{PREPAID}/gift", on_desk, data={"amount": "much"}
+        ),
+        "POST api.give": Expected(f"{api}/lots", on_desk, json={"kind": "loan"}, headers=key),
         "GET account.auto_top_up": Expected(f"{page}/auto-top-up", on_account_page()),
         "POST account.auto_top_up": Expected(
             f"{page}/auto-top-up", on_account_page(422), data={"amount": "much"}

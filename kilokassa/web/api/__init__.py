@@ -24,8 +24,10 @@ from kilokassa.web.api import (
     exports,
     facts,
     findings,
+    giving,
     house_services,
     jobs,
+    ledger,
     lines,
     moves,
     notices,
@@ -78,6 +80,7 @@ def install_api(app: Flask) -> None:
         auto_top_ups,
         moves,
         refunds,
+        giving,
         notices,
         webhooks,
         registry,
@@ -103,6 +106,7 @@ def install_api(app: Flask) -> None:
         lines,
         billing,
         jobs,
+        ledger,
         recalculation,
     ):
         part.add_routes(routes)

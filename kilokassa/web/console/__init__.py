@@ -15,9 +15,11 @@ from kilokassa.web.console import (
     exports,
     facts,
     findings,
+    giving,
     home,
     house_services,
     jobs,
+    ledger,
     lines,
     moves,
     notices,
@@ -75,6 +77,7 @@ def blueprint() -> Blueprint:
     console.post("/refunds/<int:refund_id>/pay", endpoint="pay_refund")(refunds.pay)
     console.post("/refunds/<int:refund_id>/drop", endpoint="drop_refund")(refunds.drop)
     console.route("/accounts/<number>/refund", methods=["GET", "POST"])(refunds.refund)
+    console.route("/accounts/<number>/gift", methods=["GET", "POST"])(giving.gift)
     console.get("/buildings")(registry.buildings)
     console.get("/buildings/<code>")(registry.building)
     both = ["GET", "POST"]
@@ -168,6 +171,7 @@ def blueprint() -> Blueprint:
     console.post("/readings/export")(exports.exported_readings)
     console.get("/runs")(runs.runs)
     console.post("/runs")(runs.close_month)
+    console.get("/ledger")(ledger.ledger)
     console.get("/jobs")(jobs.jobs)
     console.post("/jobs")(jobs.run_job)
     console.get("/recalculations")(recalculation.recalculations)
