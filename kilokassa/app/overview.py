@@ -91,6 +91,12 @@ def overviews(
     }
     prepaid = [account for account in accounts if account.settlement is Settlement.PREPAID]
     ahead = costs_ahead(session, prepaid, known, at, HOLIDAYS)
+    ends = {
+        # Who has moved out uses nothing from the day of the move on.
+        account.id: local_midnight(account.closed_on, zone)
+        for account in prepaid
+        if account.closed_on is not None
+    }
     found = {}
     for account in accounts:
         key = (account.id, str(Service.ELECTRICITY))
@@ -107,7 +113,9 @@ def overviews(
             balances[account.id],
             rated_minor=unposted_minor,
             known_until=known.get(account.id),
-            estimated_minor=0 if foreseen is None else foreseen.until(at),
+            estimated_minor=0
+            if foreseen is None
+            else foreseen.until(min(at, ends.get(account.id, at))),
         )
         spent_minor, spent_days = spent[account.id]
         charge = rated[month].charges[account.id]
