@@ -63,8 +63,12 @@ class Console:
     @property
     def installed(self) -> Application:
         """The application, its database at the newest step."""
+        import structlog
+
         from kilokassa.app import schema
 
+        # The standard output is the answer's: with `--json` nothing else may stand there.
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
         application = self.application
         schema.demand_current(application.database)
         return application
