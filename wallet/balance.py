@@ -48,5 +48,10 @@ class Balance:
 
     @property
     def available_minor(self) -> int:
-        """Posted less held, rated and estimated: what runway counts with."""
-        return self.posted_minor - self.held_minor - self.rated_minor - self.estimated_minor
+        """Posted less held, rated and estimated: what runway counts with.
+
+        A debt from before the wallet is repaid by shares of top-ups: it takes nothing of what
+        there is to live on.
+        """
+        to_live_on_minor = self.posted_minor + self.opening_debt_minor
+        return to_live_on_minor - self.held_minor - self.rated_minor - self.estimated_minor

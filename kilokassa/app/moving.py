@@ -544,6 +544,7 @@ def _refundable(session: Session, account_id: AccountId, clock: Clock, advance_o
         refund_store.refundable_minor(session, account_id, now, advance_of=advance_of),
         balance.available_minor
         - balance.credit_minor
+        - balance.opening_debt_minor
         - (0 if advance_of else balance.restricted_minor),
     )
 

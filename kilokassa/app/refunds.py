@@ -155,7 +155,7 @@ def _unused_minor(
 ) -> int:
     """Return what is available; of an account that has ended, all that is posted.
 
-    A credit does not count, nor what pays one service alone: else they would pay for what was used,
+    A credit does not count, nor what stands beside a debt from before the wallet, nor what pays one service alone: else they would pay for what was used,
     and the money that has to would be gone. To whoever gave that, it is theirs.
     """
     account_id, now = AccountId(account.id), clock.now()
@@ -165,5 +165,5 @@ def _unused_minor(
         if found is None
         else found.balance
     )
-    unused_minor = balance.available_minor - balance.credit_minor
+    unused_minor = balance.available_minor - balance.credit_minor - balance.opening_debt_minor
     return unused_minor if advance_of else unused_minor - balance.restricted_minor
