@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
@@ -146,7 +145,9 @@ def keep_credit(session: Session, scope: Scope, account_id: AccountId, clock: Cl
     Another amount takes the former credit back first; what was used of it is owed, or paid anew.
     """
     # Two that look at once would both put one in.
-    wallet_store.hold_wallets(session, [account_id])
+    wallet = wallet_store.lock_wallets(session, [account_id])[account_id]
+    # The flag's own row makes a repeat harmless; the key only has to differ each time.
+    key = f"credit:{account_id}:{wallet.entry_count}"
     now = clock.now()
     zone = debts_store.zones_of(session, [account_id])[account_id]
     flags = debt_store.flags_on(session, [account_id], local_date(now, zone))
@@ -156,7 +157,7 @@ def keep_credit(session: Session, scope: Scope, account_id: AccountId, clock: Cl
     if held_minor == wanted_minor:
         return False
     if held_minor:
-        withdrawn = WithdrawOrder(account_id, now, zone, scope.actor, uuid4().hex)
+        withdrawn = WithdrawOrder(account_id, now, zone, scope.actor, f"{key}:end")
         withdraw_credit(session, withdrawn, clock)
     if wanted_minor:
         put(
@@ -170,8 +171,7 @@ def keep_credit(session: Session, scope: Scope, account_id: AccountId, clock: Cl
                 valid_at=now,
                 zone=zone,
                 actor=scope.actor,
-                # The flag's own row makes a repeat harmless; the key only has to differ.
-                idempotency_key=uuid4().hex,
+                idempotency_key=key,
             ),
             clock,
         )

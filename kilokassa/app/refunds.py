@@ -155,7 +155,8 @@ def _unused_minor(
 ) -> int:
     """Return what is available; of an account that has ended, all that is posted.
 
-    A credit does not count, nor what stands beside a debt from before the wallet, nor what pays one service alone: else they would pay for what was used,
+    A credit does not count, nor what stands beside a debt from before the wallet, nor what pays one
+    service alone: else they would pay for what was used,
     and the money that has to would be gone. To whoever gave that, it is theirs.
     """
     account_id, now = AccountId(account.id), clock.now()

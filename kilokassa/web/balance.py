@@ -13,6 +13,7 @@ from kilokassa.core.text import date_text, instant_text, mark
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit
 from wallet import store as wallet_store
+from wallet.reserves import store as reserve_store
 from wallet.store import Balance
 
 _NOTHING = Balance(0, 0, 0, 0, 0)
@@ -33,6 +34,8 @@ class BalanceView:
     """The running month, where the account is open in it."""
     month_minor: int = 0
     month_wh: int = 0
+    reserve_minor: int = 0
+    """Set aside, beside the balance."""
 
     @property
     def available_minor(self) -> int:
@@ -67,6 +70,10 @@ class BalanceView:
             words.append((mark("Owed from before the wallet"), self.balance.opening_debt_minor))
         if self.balance.bonus_minor:
             words.append((mark("of it bonus"), self.balance.bonus_minor))
+        if self.balance.credit_minor or self.balance.credit_used_minor:
+            words.append((mark("of it emergency credit"), self.balance.credit_minor))
+        if self.reserve_minor:
+            words.append((mark("Beside it, in reserve"), self.reserve_minor))
         return tuple((translate(message), amount) for message, amount in words)
 
 
@@ -91,6 +98,7 @@ def balance_view(here: Visit, account_id: AccountId) -> BalanceView:
         month=seen.month,
         month_minor=seen.month_minor,
         month_wh=seen.month_wh,
+        reserve_minor=reserve_store.kept_minor(session, [account_id]).get(account_id, 0),
     )
 
 
