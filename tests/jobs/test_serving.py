@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
@@ -77,7 +76,7 @@ def _health(port: int) -> str:
         try:
             with urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
                 return answer.read().decode()
-        except URLError:
+        except OSError:  # not there yet, or slow to answer
             time.sleep(0.1)
     return ""
 
