@@ -37,7 +37,7 @@ from billing.accounts import AccountOrder
 from billing.models import Measurement, Settlement
 from billing.service import RetailerOrder, establish_retailer, open_accounts
 from kilokassa.app.readings_import import import_readings
-from kilokassa.app.running import rate_running_months
+from kilokassa.app.running import move_balances, rate_running_months
 from kilokassa.app.schema import upgrade
 from kilokassa.app.wiring import Application, open_application
 from kilokassa.core.calendar import Month, local_midnight
@@ -46,6 +46,7 @@ from kilokassa.core.ids import AccountId, PremisesId
 from kilokassa.core.scope import system_scope
 from kilokassa.db.session import Database
 from metering.days import whole_days
+from metering.imports import ImportResult
 from metering.models import ChannelRow
 from metering.registry.places import (
     Building,
@@ -507,8 +508,8 @@ def timed_day(folder: Path) -> dict[str, object]:
     }
 
 
-def _move(application: Application, result: Any) -> int:  # noqa: ANN401 - of an import
-    return rate_running_months(application).posted
+def _move(application: Application, result: ImportResult) -> int:
+    return move_balances(application, result.batch_id).posted
 
 
 def _write_day(path: Path, day: date) -> None:
