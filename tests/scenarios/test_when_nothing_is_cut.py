@@ -99,7 +99,15 @@ def test_money_in_suspense_that_may_pay_the_debt_protects(
     clock = FixedClock(local_midnight(date(2026, 3, 6), ZONE))
     with due.database.writing() as session:
         money = NewIncoming(
-            PaymentSource.STATEMENT, "bank", "1", written, kopecks, "bank", clock.now(), payer, purpose
+            PaymentSource.STATEMENT,
+            "bank",
+            "1",
+            written,
+            kopecks,
+            "bank",
+            clock.now(),
+            payer,
+            purpose,
         )
         record_one(session, SCOPE, money, clock)
 
