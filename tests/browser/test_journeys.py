@@ -27,6 +27,7 @@ def test_a_clerk_finds_an_account_and_takes_a_payment(site: Site):
     page.get_by_role("button", name="Принять платёж").click()
 
     expect(page.get_by_role("status")).to_contain_text("Зачислено 5 000,00")
+    page.get_by_role("link", name=re.compile(DEBTOR)).first.click()
     expect(page.locator("#entries tbody tr").first).to_contain_text("Пополнение")
 
 
@@ -38,9 +39,12 @@ def test_a_resident_tops_up_and_sees_it_at_once(site: Site):
     page.get_by_role("link", name="Пополнить").click()
     page.get_by_role("button", name="500 ₽").click()
     expect(page.locator("#amount")).to_have_value("500")
-    page.get_by_role("button", name="Оплатить").click()
-
-    expect(page.get_by_role("status")).to_contain_text("Зачислено 500,00")
+    page.get_by_role("button", name="Дальше: куда пойдут деньги").click()
+    expect(page.locator("main")).to_contain_text("500,00")
+    page.get_by_role("button", name="Оплатить 500,00").click()
+    page.get_by_role("button", name="Оплатить тестовой картой").click()
+    expect(page.get_by_role("status").first).to_contain_text("500,00")
+    page.get_by_role("link", name="Баланс").first.click()
     after = page.locator("[data-test=balance]").inner_text()
     assert kopecks(after) - kopecks(before) == 500_00
 

@@ -17,7 +17,7 @@ from tests.web.seed import BY_HAND, DEBTOR, PEOPLE, POSTPAID, PREPAID, copy_of
 
 NOT_ENGLISH = (
     r"Kilokassa|kilokassa|English|OpenAPI|HTTP|Basic|Idempotency-Key:?|gzip|openapi.json|close|running|"
-    r"Green|Button|Parquet:?|YAML\.?|Enter|valid_from|prices|per_kwh|[0-9a-f]{4,16}|"
+    r"https:|Green|Button|Parquet:?|YAML\.?|Enter|valid_from|prices|per_kwh|[0-9a-f]{4,16}|"
     r"[\w.]+@[\w.]+|job:\w+|user:\d+|test|(single|two|three)_?\w*|zone\w*|\w+\.example|.*/.*"
 )
 """Names, codes and addresses that are written alike in both languages."""
