@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -24,6 +25,15 @@ from kilokassa.migrations.tables import metadata
 
 SERVER_VARIABLE = "KILOKASSA_TEST_POSTGRESQL_URL"
 _numbers = count(1)
+
+
+settings.register_profile("ordinary", max_examples=25)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples of a law in the ordinary run than in the slow one."""
+    if "not slow" in config.option.markexpr:
+        settings.load_profile("ordinary")
 
 
 @pytest.fixture(scope="session", autouse=True)
