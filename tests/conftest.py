@@ -36,6 +36,29 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("ordinary")
 
 
+ON_ONE_DATABASE = (
+    "tests/scenarios/test_life_of_",
+    "tests/scenarios/test_moves_with_all_kinds_of_money",
+    "tests/scenarios/test_explained_lines",
+    "tests/scenarios/test_estimated_readings",
+    "tests/scenarios/test_recalculation",
+    "tests/jobs/",
+)
+"""Long lives and commands: on SQLite in the ordinary run, on PostgreSQL too in the slow one.
+
+What they stand on is proven on both by the tests of the stores.
+"""
+WHEN_SLOW = ("tests/browser/test_by_hand", "tests/browser/test_registry", "tests/browser/test_find")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to the slow run what would make the ordinary one longer than a quarter of an hour."""
+    for item in items:
+        long = item.nodeid.startswith(ON_ONE_DATABASE) and "postgresql" in item.name
+        if long or item.nodeid.startswith(WHEN_SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _loopback_only() -> Iterator[None]:
     """Let no test reach another machine, by accident or through a library."""
