@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from flask import url_for
+from flask import request, url_for
 from wtforms import (
     BooleanField,
     IntegerField,
@@ -18,16 +18,17 @@ from wtforms import (
 )
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
-from kilokassa.core.errors import Invalid
+from kilokassa.core.errors import DomainError, Invalid
+from kilokassa.core.ids import AccountId
 from kilokassa.core.money import parse_minor
-from kilokassa.core.text import amount_text, mark
+from kilokassa.core.text import amount_text, mark, sentence
 from kilokassa.web.doers import Doers
 from kilokassa.web.forms import Form
 from kilokassa.web.kit import Column, Kind, Table
 from kilokassa.web.language import translate
 from kilokassa.web.visit import Visit, visit
 from kilokassa.web.words import word
-from notices.desk.service import BY_HAND, LONGEST_PROOF, DeliveryOrder
+from notices.desk.service import BY_HAND, LONGEST_PROOF, DeliveryOrder, state_preference
 from notices.notice import (
     LEGAL_KINDS,
     RESIDENT_KINDS,
@@ -39,7 +40,7 @@ from notices.notice import (
     Way,
 )
 from notices.preferences import MOST_DAYS, Preference, checked_address
-from notices.store import Attempt, NoticeSummary, RecordedDelivery
+from notices.store import Attempt, NoticeSummary, RecordedDelivery, preference_of
 
 STATE_TONES: Final = {
     NoticeState.SENT: "quiet",
@@ -263,6 +264,28 @@ class WishesForm(Form):
             mail=bool(self.mail.data),
             addresses=addresses,
         )
+
+
+def keep_wishes(here: Visit, form: WishesForm, account_id: AccountId) -> bool:
+    """Keep the wishes that were sent and say so; else let the form show those that stand, or why.
+
+    What is refused stays in the form with its reason.
+    """
+    if request.method != "POST":
+        form.show(preference_of(here.session, account_id))
+        return False
+    form.take(request.form.getlist("kinds"))
+    if not form.validate():
+        return False
+    try:
+        wish = form.preference()
+        scope, clock = here.scope, here.application.clock
+        with here.writing() as session:
+            state_preference(session, scope, account_id, wish, clock)
+    except DomainError as error:
+        form.form_errors.append(sentence(error, here.language))
+        return False
+    return True
 
 
 def wishes(form: WishesForm) -> list[dict[str, Any]]:

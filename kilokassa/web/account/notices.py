@@ -4,14 +4,12 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from kilokassa.app.proofs import record_opened
-from kilokassa.core.errors import DomainError
-from kilokassa.core.text import mark, sentence
+from kilokassa.core.text import mark
 from kilokassa.web.kit import export_asked
 from kilokassa.web.language import translate
-from kilokassa.web.notices import WishesForm, own_notices, wishes
+from kilokassa.web.notices import WishesForm, keep_wishes, own_notices, wishes
 from kilokassa.web.visit import account_of, visit
-from notices.desk.service import state_preference
-from notices.store import notices_of, preference_of, written_notice
+from notices.store import notices_of, written_notice
 
 
 def notices(number: str) -> ResponseReturnValue:
@@ -19,21 +17,9 @@ def notices(number: str) -> ResponseReturnValue:
     here = visit()
     row, account_id = account_of(here, number)
     form = WishesForm()
-    if request.method == "POST":
-        form.take(request.form.getlist("kinds"))
-        if form.validate():
-            try:
-                wish = form.preference()
-                scope, clock = here.scope, here.application.clock
-                with here.writing() as session:
-                    state_preference(session, scope, account_id, wish, clock)
-            except DomainError as error:
-                form.form_errors.append(sentence(error, here.language))
-            else:
-                flash(translate(mark("Your wishes are kept.")), "good")
-                return redirect(url_for("account.notices", number=number))
-    else:
-        form.show(preference_of(here.session, account_id))
+    if keep_wishes(here, form, account_id):
+        flash(translate(mark("Your wishes are kept.")), "good")
+        return redirect(url_for("account.notices", number=number))
     table = own_notices(notices_of(here.session, here.scope, account_id), number)
     if export_asked() == table.name:
         return table.csv()

@@ -19,6 +19,7 @@ from kilokassa.web.notices import (
     WishesForm,
     attempts_table,
     deliveries_table,
+    keep_wishes,
     local_now,
     notices_table,
     wishes,
@@ -26,7 +27,6 @@ from kilokassa.web.notices import (
 from kilokassa.web.visit import Visit, account_of, visit
 from notices.desk.service import (
     send_again,
-    state_preference,
 )
 from notices.notice import NoticeKind, NoticeState, Way
 from notices.store import (
@@ -34,7 +34,6 @@ from notices.store import (
     list_notices,
     notices_of,
     outbox_counts,
-    preference_of,
     written_notice,
 )
 
@@ -137,21 +136,9 @@ def account_notices(number: str) -> ResponseReturnValue:
     here = visit()
     row, account_id = account_of(here, number)
     form = WishesForm()
-    if request.method == "POST":
-        form.take(request.form.getlist("kinds"))
-        if form.validate():
-            try:
-                wish = form.preference()
-                scope, clock = here.scope, here.application.clock
-                with here.writing() as session:
-                    state_preference(session, scope, account_id, wish, clock)
-            except DomainError as error:
-                form.form_errors.append(sentence(error, here.language))
-            else:
-                flash(translate(mark("The wishes are kept.")), "good")
-                return redirect(url_for("console.account_notices", number=number))
-    else:
-        form.show(preference_of(here.session, account_id))
+    if keep_wishes(here, form, account_id):
+        flash(translate(mark("The wishes are kept.")), "good")
+        return redirect(url_for("console.account_notices", number=number))
     table = notices_table(notices_of(here.session, here.scope, account_id))
     if export_asked() == table.name:
         return table.csv()
