@@ -146,6 +146,11 @@ def lot_key(
     return f"new{number}:{kind}/{spend_order}={amount_minor}@{came}..{ends}{bound}|{rule}"
 
 
+def seal_part(account_id: int, head: str) -> bytes:
+    """Return what a daily seal digests of one wallet."""
+    return f"{account_id}:{head}".encode()
+
+
 def instant_key(instant: datetime) -> str:
     """Return an instant as the digests take it: in UTC, to the microsecond.
 

@@ -34,6 +34,7 @@ from wallet.ledger import (
     expense_of,
     from_wallet,
     revenue,
+    seal_part,
     signed,
     to_wallet,
 )
@@ -658,7 +659,7 @@ def seal(session: Session, day: date, clock: Clock) -> str:
         for account_id, head, count in store.heads(session):
             wallets += 1
             entries += count
-            yield _seal_part(account_id, head)
+            yield seal_part(account_id, head)
 
     digest = digest_parts(parts())
     session.add(
@@ -1018,10 +1019,6 @@ def _take_bonus_back(
         wallet.take_back(lot_id, amount_minor, (from_wallet(BONUS_EXPENSE, amount_minor),), facts)
 
 
-def _seal_part(account_id: AccountId, head: str) -> bytes:
-    return f"{account_id}:{head}".encode()
-
-
 def _verify_seals(session: Session) -> Iterator[LedgerFault]:
     """Go through the entries as they were recorded, and compare each seal with the heads then.
 
@@ -1035,12 +1032,12 @@ def _verify_seals(session: Session) -> Iterator[LedgerFault]:
     )
     if not seals:
         return
-    parts = {account_id: _seal_part(account_id, "") for account_id, _, _ in store.heads(session)}
+    parts = {account_id: seal_part(account_id, "") for account_id, _, _ in store.heads(session)}
     passed = 0
     with contextlib.closing(store.entry_heads(session)) as heads:
         for sealed in seals:
             for account_id, head in islice(heads, max(0, sealed.entries - passed)):
-                parts[account_id] = _seal_part(account_id, head)
+                parts[account_id] = seal_part(account_id, head)
                 passed += 1
             digest = digest_parts(islice(parts.values(), max(0, sealed.wallets)))
             if digest != sealed.digest:

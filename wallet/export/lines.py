@@ -17,7 +17,6 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple, get_args, get_type_hints
 
 from kilokassa.core.errors import DomainError
-from kilokassa.core.ids import AccountId
 from kilokassa.core.text import mark
 from wallet.audit import (
     Drawn,
@@ -28,6 +27,7 @@ from wallet.audit import (
     StoredWallet,
     audit_wallet,
 )
+from wallet.ledger import seal_part
 
 FORMAT: Final = "kilokassa-ledger"
 VERSION: Final = 1
@@ -153,11 +153,6 @@ class _Sealing:
         if (digest, self.entries) != (self.seal.digest, self.seal.entries):
             problem = mark("The seal of a day is not that of its heads.")
             yield LedgerFault(None, problem, digest, self.seal.digest)
-
-
-def seal_part(account_id: AccountId, head: str) -> bytes:
-    """Return what a seal digests of one wallet."""
-    return f"{account_id}:{head}".encode()
 
 
 class _Reader:
